@@ -1,0 +1,45 @@
+# Everything here is for working on the project or trying it out; a user of the collection needs none of it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule lint sanity build clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: ## Install what the demo and the tests take (packages, and Python tools in .venv)
+	@tools/setup
+
+demo: setup ## Show everything on three real hosts, and clean up
+	@tools/demo
+
+fleet-up: setup ## Boot three hosts to play with: the README's commands work on them
+	@tools/fleet up
+
+fleet-down: ## Remove them
+	@tools/fleet down
+
+test: setup ## Run all tests
+	@tools/test
+
+test-unit: setup ## Run the tests that need neither root nor kernel
+	@tools/test unit
+
+test-kernel: setup ## Run the tests that load programs into the kernel
+	@tools/test kernel
+
+test-molecule: setup ## Run the tests on real hosts
+	@tools/test molecule
+
+lint: setup ## Check style, documentation and the artifact
+	@tools/test lint
+
+sanity: setup ## Run ansible-test sanity
+	@tools/test sanity
+
+build: setup ## Build the artifact for Galaxy in build/
+	@ansible-galaxy collection build --force --output-path build
+
+clean: fleet-down ## Remove everything that was made here
+	@rm -rf .ansible .cache .hypothesis .pytest_cache .ruff_cache .venv build tests/output
