@@ -1,0 +1,3 @@
+/* BCC stamps the version of the running kernel into programs that need one; an XDP program does not. */
+#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + (c))
+#define LINUX_VERSION_CODE KERNEL_VERSION(5, 10, 0)

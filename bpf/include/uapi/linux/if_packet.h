@@ -1,0 +1,1 @@
+/* Named by BCC's prologue; nothing in it is needed here. */

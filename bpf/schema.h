@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the kernel side and the host-side library both lay out in memory. The Python twin of this file is
+ * plugins/module_utils/_pingkiller/schema.py; a change here is a new SCHEMA_VERSION there.
+ */
+#ifndef PINGKILLER_SCHEMA_H
+#define PINGKILLER_SCHEMA_H
+
+/* Every reason below FIRST_DROP passes the frame, the others drop it. */
+enum reason {
+	NOT_ICMP,
+	MALFORMED,
+	PROTECTED,
+	ALLOWLIST,
+	TYPE,
+	POLICY_PASS,
+	FIRST_DROP,
+	BLOCKLIST = FIRST_DROP,
+	RATELIMIT,
+	POLICY_DROP,
+	REASONS,
+};
+
+enum family { OTHER, IPV4, IPV6, FAMILIES };
+
+enum side { SOURCE, DESTINATION, SIDES };
+
+enum list { LIST_BLOCK, LIST_ALLOW, LISTS };
+
+/* The four indexes of a list: exact addresses in hash maps, networks in LPM tries. */
+enum kind { EXACT4, EXACT6, NETWORK4, NETWORK6, KINDS };
+
+struct counter {
+	u64 packets;
+	u64 bytes;
+};
+
+/* One per CPU and filter. */
+struct counters {
+	struct counter cell[REASONS][FAMILIES];
+};
+
+/* An entry of a list, at the slot that the list's indexes name. One cache line: the packet path reads and writes
+ * the first five fields, user space the rest. User space maps the table and edits `until` in place, so a change of an
+ * entry loses no count.
+ */
+struct record {
+	u64 packets;
+	u64 bytes;
+	u64 last_seen;    /* CLOCK_MONOTONIC ns, 0: never */
+	u64 until[SIDES]; /* CLOCK_BOOTTIME ns; 0: does not match on this side, FOREVER: no expiry */
+	u8 address[16];   /* network byte order, IPv4 in the first four */
+	u8 used;          /* 1 + enum kind, 0: free slot */
+	u8 prefix_length;
+	u8 owner;
+	u8 reserved[5];
+};
+
+#define FOREVER (~0ULL)
+
+/* The keys of the tries; exact addresses are their own keys. */
+struct network4 {
+	u32 prefix_length; /* in bits, host byte order */
+	u8 address[4];
+};
+
+struct network6 {
+	u32 prefix_length;
+	u8 address[16];
+};
+
+/* How many entries of a kind there are, and how many match on each side: what is empty is not looked up. */
+struct population {
+	u32 entries;
+	u32 matching[SIDES];
+	u32 reserved;
+};
+
+struct control {
+	u32 schema_version;
+	u32 dirty; /* user space is, or was interrupted, in the middle of a change */
+	struct population lists[LISTS][KINDS];
+};
+
+#endif

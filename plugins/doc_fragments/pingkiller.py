@@ -1,0 +1,81 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation that the modules share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  base:
+    description:
+      - Directory below a BPF file system that holds the pinned maps.
+      - Leave it alone unless C(/sys/fs/bpf) is not the place for them on your hosts. All modules and the role must agree on it.
+    type: str
+    default: /sys/fs/bpf/pingkiller
+notes:
+  - Runs as root on the managed host, which needs Linux 5.10 and Python 3.9 or newer.
+author:
+  - PingKiller maintainers (@pingkiller)
+"""
+
+    LOCK = r"""
+options:
+  lock_timeout:
+    description:
+      - How many seconds to wait for another PingKiller run on the same host to end.
+      - When the time is over the module fails and names the process that holds the lock.
+    type: float
+    default: 30
+"""
+
+    LIST = r"""
+options:
+  ip:
+    description:
+      - Addresses and networks, IPv4 and IPv6, as a list or as one string with commas.
+      - C(::ffff:192.0.2.1) is C(192.0.2.1), and C(192.0.2.1/32) is the exact address C(192.0.2.1).
+      - A network with bits set behind its prefix is refused, since either the address or the prefix is not what was meant.
+      - Exactly one of O(ip), O(src) and O(content) is given.
+    type: list
+    elements: str
+  src:
+    description:
+      - Path of a list file on the managed host.
+      - One entry a line, C(ADDRESS[/PREFIX] [direction=src|dst|both]), with comments behind C(#). Blank lines are passed over.
+      - A file with bad lines is refused whole; up to ten of them are named.
+    type: path
+  content:
+    description:
+      - The text of such a file, for lists that are not on the managed host.
+    type: str
+  state:
+    description:
+      - Whether the entries are to be on the list or not.
+    type: str
+    choices: [present, absent]
+    default: present
+  exclusive:
+    description:
+      - Remove every other entry that O(owner) has on this list. Entries of other owners stay.
+      - Only with O(state=present). With an empty O(src) or O(content) everything that the owner has goes.
+    type: bool
+    default: false
+  owner:
+    description:
+      - Who wants the entries. The role uses C(inventory).
+      - An entry that several owners want stays until the last of them has let it go.
+      - With O(state=absent) only this owner's wish is taken back; a warning says who else keeps an entry on the list.
+    type: str
+    default: adhoc
+  direction:
+    description:
+      - Whether an entry matches the source of a packet, its destination, or both.
+      - A line of O(src) or O(content) may say otherwise for its entry.
+    type: str
+    choices: [src, dst, both]
+    default: src
+"""
+

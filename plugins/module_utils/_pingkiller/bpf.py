@@ -1,0 +1,316 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bpf(2) system call: maps, programs and their pins.
+
+Called directly rather than through libbpf: its soname and its structures differ between the distributions that are
+supported, and loading it costs more than the calls. Attribute layouts are those of ``union bpf_attr`` in linux/bpf.h;
+fields appended in later kernels are left out, which the kernel reads as zero.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import platform
+import struct
+from typing import Iterator, NamedTuple, Optional
+
+_SYSCALL_NUMBERS = {  # of bpf(2); every architecture not named has the one of the generic table
+    "x86_64": 321,
+    "i686": 357,
+    "armv7l": 386,
+    "ppc64le": 361,
+    "ppc64": 361,
+    "s390x": 351,
+}
+_SYSCALL = _SYSCALL_NUMBERS.get(platform.machine(), 280)
+
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
+_OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 6, 7, 10, 13, 15
+_LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
+
+HASH, ARRAY, PERCPU_ARRAY, LPM_TRIE = 1, 2, 6, 11
+TYPE_NAMES = {HASH: "hash", ARRAY: "array", PERCPU_ARRAY: "percpu_array", LPM_TRIE: "lpm_trie"}
+NO_PREALLOC, MMAPABLE = 1, 1 << 10
+ANY, NOEXIST, EXIST = 0, 1, 2
+
+#: What the kernel answers when a map type has no batch operation (ENOTSUPP is the kernel's own number, without a name).
+_NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, 524)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(command: int, attributes, size: int) -> int:
+    """bpf(2) itself; ``attributes`` is a ctypes buffer. Raises OSError with the kernel's errno."""
+    result = _libc.syscall(_SYSCALL, command, attributes, size)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def _bpf(command: int, layout: str, *fields) -> bytes:
+    """Pack the attributes, make the call and return them as the kernel left them."""
+    size = struct.calcsize(layout)
+    buffer = ctypes.create_string_buffer(struct.pack(layout, *fields), size)
+    _call(command, buffer, size)
+    return buffer.raw
+
+
+def _bpf_fd(command: int, layout: str, *fields) -> int:
+    size = struct.calcsize(layout)
+    return _call(command, ctypes.create_string_buffer(struct.pack(layout, *fields), size), size)
+
+
+def _name(text: str) -> bytes:
+    return text.encode()[:15]
+
+
+def probe() -> None:
+    """Raise the OSError that bpf(2) gives on this kernel to this user; nothing if it works."""
+    os.close(_bpf_fd(_MAP_CREATE, "=IIIII", ARRAY, 4, 8, 1, 0))
+
+
+def accepts_helper(program_type: int, helper: int) -> bool:
+    """Whether programs of this type may call the helper of this number: load one that does, and let it go."""
+    call, leave = struct.pack("=BBhi", 0x85, 0, 0, helper), struct.pack("=BBhi", 0x95, 0, 0, 0)
+    code = ctypes.create_string_buffer(call + leave, 16)
+    licence = ctypes.create_string_buffer(b"GPL")
+    try:
+        os.close(_bpf_fd(_PROG_LOAD, "=IIQQ", program_type, 2, ctypes.addressof(code), ctypes.addressof(licence)))
+    except OSError:
+        return False
+    return True
+
+
+def possible_cpus() -> int:
+    """How many values a per-CPU map returns for a key."""
+    with open("/sys/devices/system/cpu/possible") as file:
+        return int(file.read().strip().split(",")[-1].split("-")[-1]) + 1
+
+
+class MapInfo(NamedTuple):
+    """The declaration of a map, as the kernel keeps it."""
+
+    type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+
+    def describe(self) -> str:
+        name = TYPE_NAMES.get(self.type, f"type {self.type}")
+        return f"{name}, key {self.key_size}, value {self.value_size}, {self.max_entries} entries"
+
+
+class _Handle:
+    """Owns a file descriptor and is a context manager for it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()
+
+    def pin(self, path: str) -> None:
+        """Give the object a name on a BPF file system. Raises FileExistsError if the name is taken."""
+        text = ctypes.create_string_buffer(os.fsencode(path))
+        _bpf(_OBJ_PIN, "=QI", ctypes.addressof(text), self.fd)
+        os.chmod(path, 0o600)
+
+    @classmethod
+    def open(cls, path: str):
+        """The object pinned at ``path``. Raises FileNotFoundError."""
+        text = ctypes.create_string_buffer(os.fsencode(path))
+        return cls(_bpf_fd(_OBJ_GET, "=QII", ctypes.addressof(text), 0, 0))
+
+    def _info(self, size: int) -> bytes:
+        buffer = ctypes.create_string_buffer(size)
+        _bpf(_INFO_BY_FD, "=IIQ", self.fd, size, ctypes.addressof(buffer))
+        return buffer.raw
+
+
+class Map(_Handle):
+    """A BPF map. Keys and values are bytes of exactly the declared size, in host byte order unless said otherwise."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._cached: Optional[MapInfo] = None
+        self._id = 0
+
+    @classmethod
+    def create(cls, name: str, info: MapInfo) -> "Map":
+        """A new map without a pin: it lives as long as this handle or a program that uses it."""
+        return cls(
+            _bpf_fd(
+                _MAP_CREATE,
+                "=IIIIIII16s",
+                info.type,
+                info.key_size,
+                info.value_size,
+                info.max_entries,
+                info.flags,
+                0,
+                0,
+                _name(name),
+            )
+        )
+
+    @property
+    def info(self) -> MapInfo:
+        """Read from the kernel once: a map never changes its declaration."""
+        if self._cached is None:
+            kind, self._id, key, value, entries, flags = struct.unpack_from("=IIIIII", self._info(80))
+            self._cached = MapInfo(kind, key, value, entries, flags)
+        return self._cached
+
+    @property
+    def id(self) -> int:
+        """The number by which programs name the map."""
+        return self.info and self._id
+
+    def lookup(self, key: bytes, size: Optional[int] = None) -> Optional[bytes]:
+        """The value, or None. A per-CPU map returns all its values; ``size`` is then their length together."""
+        value = ctypes.create_string_buffer(size or self.info.value_size)
+        try:
+            self._element(_MAP_LOOKUP, key, ctypes.addressof(value))
+        except FileNotFoundError:
+            return None
+        return value.raw
+
+    def lookup_percpu(self, key: bytes) -> list[bytes]:
+        """One value for each possible CPU."""
+        size = (self.info.value_size + 7) & ~7
+        values = self.lookup(key, size * possible_cpus()) or b""
+        return [values[start : start + self.info.value_size] for start in range(0, len(values), size)]
+
+    def update(self, key: bytes, value: bytes, flags: int = ANY) -> None:
+        buffer = ctypes.create_string_buffer(value, len(value))
+        self._element(_MAP_UPDATE, key, ctypes.addressof(buffer), flags)
+
+    def delete(self, key: bytes) -> bool:
+        """Whether the key was there."""
+        try:
+            self._element(_MAP_DELETE, key, 0)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _element(self, command: int, key: bytes, value: int, flags: int = 0) -> None:
+        key_buffer = ctypes.create_string_buffer(key, len(key))
+        _bpf(command, "=I4xQQQ", self.fd, ctypes.addressof(key_buffer), value, flags)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every element, one call each: for the small maps. Elements that come or go meanwhile may be missed."""
+        key = self._next_key(None)
+        while key is not None:
+            value = self.lookup(key)
+            if value is not None:
+                yield key, value
+            key = self._next_key(key)
+
+    def _next_key(self, key: Optional[bytes]) -> Optional[bytes]:
+        following = ctypes.create_string_buffer(self.info.key_size)
+        key_buffer = ctypes.create_string_buffer(key, len(key)) if key is not None else None
+        address = ctypes.addressof(key_buffer) if key_buffer is not None else 0
+        try:
+            _bpf(_MAP_NEXT_KEY, "=I4xQQQ", self.fd, address, ctypes.addressof(following), 0)
+        except FileNotFoundError:
+            return None
+        return following.raw
+
+    def update_many(self, keys: list[bytes], values: list[bytes]) -> None:
+        """Set all, in one call where the kernel has batch operations for this type of map."""
+        done = self._batch(_UPDATE_BATCH, keys, values)
+        for key, value in zip(keys[done:], values[done:]):
+            self.update(key, value)
+
+    def delete_many(self, keys: list[bytes]) -> None:
+        """Delete all; a key that is not there is passed over."""
+        done = self._batch(_DELETE_BATCH, keys, None)
+        for key in keys[done:]:
+            self.delete(key)
+
+    def _batch(self, command: int, keys: list[bytes], values: Optional[list[bytes]]) -> int:
+        """How many of the keys one batch call has dealt with. The rest is the caller's, one by one."""
+        if len(keys) < 2:
+            return 0
+        key_buffer = ctypes.create_string_buffer(b"".join(keys), len(keys) * self.info.key_size)
+        value_buffer = ctypes.create_string_buffer(b"".join(values)) if values is not None else None
+        value_address = ctypes.addressof(value_buffer) if value_buffer is not None else 0
+        layout = "=QQQQIIQQ"
+        attributes = ctypes.create_string_buffer(
+            struct.pack(layout, 0, 0, ctypes.addressof(key_buffer), value_address, len(keys), self.fd, 0, 0),
+            struct.calcsize(layout),
+        )
+        try:
+            _call(command, attributes, struct.calcsize(layout))
+        except OSError as error:
+            if error.errno in _NO_BATCH:
+                return 0
+            if error.errno != errno.ENOENT:
+                raise
+        return struct.unpack_from("=I", attributes.raw, 32)[0]
+
+    def memory(self) -> mmap.mmap:
+        """The values of an array made with MMAPABLE, shared with the kernel; each value padded to eight bytes."""
+        return mmap.mmap(self.fd, ((self.info.value_size + 7) & ~7) * self.info.max_entries)
+
+
+class ProgramInfo(NamedTuple):
+    """What the kernel says of a loaded program."""
+
+    type: int
+    id: int
+    tag: str
+    load_time: int  #: CLOCK_BOOTTIME, ns
+    map_ids: tuple[int, ...]
+    name: str
+    instructions: int  #: that the verifier walked; 0 on kernels that do not say (before 5.16)
+
+
+class Program(_Handle):
+    """A loaded BPF program."""
+
+    @classmethod
+    def from_id(cls, identity: int) -> "Program":
+        """Raises FileNotFoundError if no program with this id is loaded any more."""
+        return cls(_bpf_fd(_PROG_FD_BY_ID, "=III", identity, 0, 0))
+
+    @property
+    def info(self) -> ProgramInfo:
+        map_ids = (ctypes.c_uint32 * 64)()
+        size = 232
+        buffer = ctypes.create_string_buffer(size)
+        struct.pack_into("=IQ", buffer, 52, len(map_ids), ctypes.addressof(map_ids))
+        _bpf(_INFO_BY_FD, "=IIQ", self.fd, size, ctypes.addressof(buffer))
+        kind, identity, tag = struct.unpack_from("=II8s", buffer.raw)
+        load_time, _uid, count, _pointer, name = struct.unpack_from("=QIIQ16s", buffer.raw, 40)
+        return ProgramInfo(
+            type=kind,
+            id=identity,
+            tag=tag.hex(),
+            load_time=load_time,
+            map_ids=tuple(map_ids[: min(count, len(map_ids))]),
+            name=name.split(b"\0")[0].decode(errors="replace"),
+            instructions=struct.unpack_from("=I", buffer.raw, 216)[0],
+        )
+
+    def test_run(self, data: bytes, repeat: int = 1) -> tuple[int, int]:
+        """Run the program on a frame: (its return value, mean duration in ns). Raises OSError EINVAL below 14 bytes."""
+        frame = ctypes.create_string_buffer(data, len(data))
+        layout = "=IIIIQQIIIIQQ"
+        out = _bpf(_PROG_TEST_RUN, layout, self.fd, 0, len(data), 0, ctypes.addressof(frame), 0, repeat, *([0] * 5))
+        fields = struct.unpack(layout, out)
+        return fields[1], fields[7]

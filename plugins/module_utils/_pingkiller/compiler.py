@@ -1,0 +1,136 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""BCC: from C to a loaded program. The only file that imports bcc, and only where it compiles."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+from typing import Iterator, Optional
+
+from . import bpf, netlink
+from .errors import PingKillerError
+
+FUNCTION = "pingkiller"
+_MAIN = "pingkiller.c"
+_INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
+_PROGRAM_TYPE_XDP = 6
+
+
+def bcc_directory() -> Optional[str]:
+    """Where this interpreter would import BCC from. The package of the same name on PyPI is something else."""
+    spec = importlib.util.find_spec("bcc")
+    directory = os.path.dirname(spec.origin) if spec and spec.origin else ""
+    return directory if os.path.exists(os.path.join(directory, "libbcc.py")) else None
+
+
+def bcc_version() -> str:
+    """BCC's version, without the tenth of a second that importing it takes. Raises PingKillerError without BCC."""
+    directory = bcc_directory()
+    if not directory:
+        raise PingKillerError(
+            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
+        )
+    with open(os.path.join(directory, "version.py")) as file:
+        found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", file.read())
+    return found.group(1) if found else "unknown"
+
+
+def amalgamate(sources: dict[str, str], name: str = _MAIN) -> str:
+    """The C as one text. BCC rewrites map accesses in the text it is given, not in what that includes."""
+
+    def included(match) -> str:
+        return amalgamate(sources, match.group(1))
+
+    return f'#line 1 "{name}"\n' + _INCLUDE.sub(included, sources[name]) + "\n"
+
+
+def compile_program(sources: dict[str, str], defines: dict[str, str]):
+    """Compile and load; BCC's function object, whose ``fd`` is the program. Raises PingKillerError with clang's words.
+
+    The program is unloaded when the object goes away, unless it has been attached by then.
+    """
+    tree = tempfile.mkdtemp(prefix="pingkiller-")
+    try:
+        _write_tree(tree, sources)
+        os.environ["BCC_KERNEL_SOURCE"] = tree
+        flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
+        return _load(amalgamate(sources), flags)
+    finally:
+        os.environ.pop("BCC_KERNEL_SOURCE", None)
+        shutil.rmtree(tree)
+
+
+def load_carry(program) -> bpf.Program:
+    """The second program of the same compilation, which brings counts from one set of lists to another."""
+    from bcc import BPF
+
+    return bpf.Program(os.dup(program.bpf.load_func("carry", BPF.XDP).fd))
+
+
+def _write_tree(tree: str, sources: dict[str, str]) -> None:
+    """The headers that stand in for the kernel's: BCC looks for them in DIRECTORY/include."""
+    for name, text in sources.items():
+        if name.startswith("include/"):
+            path = os.path.join(tree, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text)
+
+
+def _load(text: str, flags: list[str]):
+    from bcc import BPF  # a tenth of a second and 75 MB, so only here
+
+    with captured_stderr() as said:
+        try:
+            program = BPF(text=text, cflags=flags).load_func(FUNCTION, BPF.XDP)
+        except Exception as error:  # BCC raises plain Exception
+            failure: Optional[Exception] = error
+        else:
+            return program
+    words = "\n".join(said().strip().splitlines()[-30:])
+    raise PingKillerError(f"the filter does not compile or load on this host ({failure}); the compiler said: {words}")
+
+
+@contextlib.contextmanager
+def captured_stderr() -> Iterator:
+    """Keep what C libraries print, and hand it out as text afterwards; Ansible's own stream stays clean."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+
+        def text() -> str:
+            return content.decode(errors="replace")
+
+        content = b""
+        os.dup2(file.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            content = file.read()
+
+
+def attach(interface: str, program, mode: str) -> Optional[str]:
+    """Attach where no program is; the reason as text if the kernel refused, else None."""
+    from bcc import BPF
+
+    with captured_stderr() as said:
+        try:
+            BPF.attach_xdp(interface, program, netlink.MODE_FLAGS[mode] | netlink.FLAG_NOEXIST)
+            return None
+        except Exception as error:
+            failure = str(error)
+    explanation = re.search(r"Kernel error message: (.+)", said())
+    return explanation.group(1).strip() if explanation else failure
+
+
+def has_coarse_clock() -> bool:
+    """Whether the kernel has bpf_ktime_get_coarse_ns (5.11): it is asked with a program of two instructions."""
+    return bpf.accepts_helper(_PROGRAM_TYPE_XDP, 160)

@@ -1,0 +1,204 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the state lives: directories, pins and the BPF file system below them.
+
+    BASE/control, owners, claims           the host's maps
+    BASE/lists/blocklist/, .../allowlist/  records and the four indexes of each list
+    BASE/filters/INTERFACE/                counters and meta of one filter
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import stat
+from typing import Iterator, Optional
+from urllib.parse import quote, unquote
+
+from . import bpf, schema
+from .errors import PingKillerError
+
+DEFAULT_BASE = "/sys/fs/bpf/pingkiller"
+_DEFAULT_MOUNT = "/sys/fs/bpf"
+
+#: Directories of the lists: in use, being made for another capacity, replaced a moment ago.
+CURRENT, NEXT, OLD = GENERATIONS = "lists", "lists_next", "lists_old"
+
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+
+
+def _component(interface: str) -> str:
+    """An interface's name as a directory's: the BPF file system reserves the dot, which VLAN names contain."""
+    return quote(interface, safe="").replace(".", "%2E")
+
+
+def _bpffs_mounts() -> list[str]:
+    with open("/proc/self/mountinfo") as file:
+        fields = (line.split(" - ", 1) for line in file)
+        return [left.split()[4] for left, right in fields if right.split()[0] == "bpf"]
+
+
+class Pins:
+    """The pin directory of a host. Looking creates nothing; ``prepare`` does."""
+
+    def __init__(self, base: str = DEFAULT_BASE) -> None:
+        normal = os.path.normpath(base)
+        if not os.path.isabs(base) or "." in normal or normal == "/":
+            raise PingKillerError(
+                f"base={base!r} cannot hold pins: give an absolute path below a BPF file system whose names contain no dot, "
+                f"for example {DEFAULT_BASE}"
+            )
+        self.base = normal
+
+    def host(self, name: str) -> str:
+        return os.path.join(self.base, name)
+
+    def list(self, list_name: str, name: str = "", generation: str = CURRENT) -> str:
+        return os.path.join(self.base, generation, list_name, name).rstrip("/")
+
+    def filter(self, interface: str, name: str = "") -> str:
+        return os.path.join(self.base, "filters", _component(interface), name).rstrip("/")
+
+    def filters(self) -> list[str]:
+        """The interfaces that have pins, whether or not a program is attached, sorted."""
+        try:
+            return sorted(unquote(name) for name in os.listdir(os.path.join(self.base, "filters")))
+        except FileNotFoundError:
+            return []
+
+    def exists(self) -> bool:
+        return os.path.isdir(self.base)
+
+    def check_mount(self) -> bool:
+        """Whether the base is on a mounted BPF file system. Raises PingKillerError if it never will be."""
+        inside = [mount for mount in _bpffs_mounts() if (self.base + "/").startswith(mount.rstrip("/") + "/")]
+        if any(mount == self.base for mount in inside):
+            raise PingKillerError(f"base={self.base!r} is a mount point: give a directory below it")
+        if inside:
+            return True
+        if self.base.startswith(_DEFAULT_MOUNT + "/"):
+            return False
+        raise PingKillerError(
+            f"base={self.base!r} is not on a BPF file system: mount one there first (mount -t bpf bpf DIRECTORY) or "
+            f"leave base at {DEFAULT_BASE}"
+        )
+
+    def prepare(self) -> None:
+        """Mount the BPF file system if need be and make the directory, for root only."""
+        if not self.check_mount():
+            _mount_bpffs()
+        self.make_directory(self.base)
+
+    def make_directory(self, path: str) -> None:
+        """Root's own directory, or a refusal: a link or somebody else's directory could lead the pins elsewhere."""
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(path, mode=0o700)
+        status = os.lstat(path)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0:
+            raise PingKillerError(f"{path} is not a directory that belongs to root: remove it and run again")
+        if stat.S_IMODE(status.st_mode) != 0o700:
+            os.chmod(path, 0o700)
+
+    def ensure(self, path: str, info: bpf.MapInfo, prefix: str = "") -> bpf.Map:
+        """The map pinned at ``path``, made and pinned if there is none. Raises PingKillerError if it is another map."""
+        existing = self.open(path, info)
+        if existing:
+            return existing
+        new = bpf.Map.create(prefix + os.path.basename(path), info)
+        new.pin(path)
+        return new
+
+    def open(self, path: str, info: Optional[bpf.MapInfo] = None) -> Optional[bpf.Map]:
+        """The map pinned at ``path``, or None. The kernel does not compare declarations, so this does."""
+        try:
+            found = bpf.Map.open(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise PingKillerError(
+                f"{path} cannot be opened as a BPF map ({error.strerror}): remove what is there and run again"
+            ) from None
+        if info and found.info != info:
+            actual = found.info.describe()
+            found.close()
+            raise PingKillerError(
+                f"{path} is a map of another shape ({actual} instead of {info.describe()}): it was left untouched; "
+                f"remove the filter with state=absent and set it up again"
+            )
+        return found
+
+    def remove_filter(self, interface: str) -> None:
+        for name in schema.FILTER_MAPS:
+            _unlink(self.filter(interface, name))
+        _rmdir(self.filter(interface))
+
+    def remove_lists(self, generation: str) -> None:
+        for list_name in schema.LISTS:
+            for name in schema.list_maps(0):
+                _unlink(self.list(list_name, name, generation))
+            _rmdir(self.list(list_name, generation=generation))
+        _rmdir(os.path.join(self.base, generation))
+
+    def swap_lists(self) -> None:
+        """Put the next generation of the lists in the place of the present one, which becomes the old one."""
+        os.rename(self.host(CURRENT), self.host(OLD))
+        os.rename(self.host(NEXT), self.host(CURRENT))
+
+    def settle_lists(self) -> None:
+        """Clear up behind a swap, whether it ended or was interrupted."""
+        if not os.path.isdir(self.host(CURRENT)) and os.path.isdir(self.host(OLD)):
+            os.rename(self.host(OLD), self.host(CURRENT))
+        self.remove_lists(NEXT)
+        self.remove_lists(OLD)
+
+    def remove_all(self) -> None:
+        """Every pin and directory of ours; anything else found below the base is left, and said."""
+        for interface in self.filters():
+            self.remove_filter(interface)
+        for generation in GENERATIONS:
+            self.remove_lists(generation)
+        for name in schema.HOST_MAPS:
+            _unlink(self.host(name))
+        _rmdir(self.host("filters"))
+        _rmdir(self.base)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _rmdir(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise PingKillerError(
+            f"{path} holds something that is not PingKiller's ({', '.join(os.listdir(path))}): remove it by hand"
+        ) from error
+
+
+def _mount_bpffs() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    with contextlib.suppress(OSError):
+        os.mkdir(_DEFAULT_MOUNT, 0o700)
+    flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    if libc.mount(b"bpf", _DEFAULT_MOUNT.encode(), b"bpf", flags, b"mode=700") != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise PingKillerError(
+            f"no BPF file system is mounted on {_DEFAULT_MOUNT} and mounting one failed ({reason}): "
+            f"run 'mount -t bpf bpf {_DEFAULT_MOUNT}' and look at what it says"
+        )
+
+
+@contextlib.contextmanager
+def closing_all(maps: dict[str, bpf.Map]) -> Iterator[dict[str, bpf.Map]]:
+    """Close a set of maps at the end, whatever happens."""
+    try:
+        yield maps
+    finally:
+        for each in maps.values():
+            each.close()

@@ -1,0 +1,157 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Change a list as a front end asks for it: read what is, plan, and apply unless it is only to be predicted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from . import addresses, lists, schema, state
+from .addresses import Wanted
+from .errors import PingKillerError
+from .lock import host_lock
+from .pins import Pins
+
+MAX_SHOWN = 1000  #: entries named in a result or a diff; the counts are always exact
+
+
+class ListRequest(NamedTuple):
+    """What a user asks of a list. Exactly one of ``ip``, ``src``, ``content`` is set."""
+
+    name: str
+    ip: Optional[list[str]] = None
+    src: Optional[str] = None
+    content: Optional[str] = None
+    absent: bool = False
+    exclusive: bool = False
+    owner: str = "adhoc"
+    direction: str = "src"
+
+
+def read_wanted(request: ListRequest) -> dict:
+    """The entries asked for, by key. Raises PingKillerError before anything on the host is looked at."""
+    if request.exclusive and request.absent:
+        raise PingKillerError("exclusive=true and state=absent contradict each other: use exclusive with state=present only")
+    _check_owner(request.owner)
+    wanted = Wanted(schema.DIRECTIONS[request.direction])
+    if request.src is not None:
+        return _read_file(request.src, wanted)
+    if request.content is not None:
+        return addresses.parse_lines(request.content.splitlines(), "content", wanted)
+    texts = [text.strip() for text in request.ip or []]
+    return addresses.parse_all(texts, wanted)
+
+
+def _check_owner(owner: str) -> None:
+    allowed = owner.replace("-", "").replace("_", "").replace(".", "")
+    if not (allowed.isascii() and allowed.isalnum()) or len(owner) >= schema.OWNER_SIZE:
+        raise PingKillerError(
+            f"owner={owner!r} is no name for an owner: use up to {schema.OWNER_SIZE - 1} letters, digits, dots, dashes, underscores"
+        )
+
+
+def _read_file(path: str, wanted: Wanted) -> dict:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return addresses.parse_lines(file, path, wanted)
+    except OSError as error:
+        raise PingKillerError(
+            f"src={path!r} cannot be read on the managed host ({error.strerror}): give the path of a list file there"
+        ) from None
+
+
+def change(base: str, request: ListRequest, check: bool = False, lock_timeout: float = 30.0) -> dict:
+    """Bring a list to what the request says; the module's result. Raises PingKillerError with nothing changed."""
+    wanted = read_wanted(request)
+    state.require_bpf()
+    pins = Pins(base)
+    mounted = pins.check_mount()
+    if check or (request.absent and not (mounted and pins.exists())):
+        return _result(request, *_predict(pins, request, wanted))
+    with host_lock(lock_timeout):
+        if not request.absent:
+            _check_before_creating(pins, request, wanted)
+            state.create(pins, lists.DEFAULT_CAPACITY)
+        with state.opened_list(pins, request.name) as entries:
+            if entries is None:
+                return _result(request, _plan(None, request, wanted), 0, [])
+            plan = _plan(entries, request, wanted)
+            if plan:
+                entries.apply(plan)
+            return _result(request, plan, entries.count, _warnings(pins))
+
+
+def _predict(pins: Pins, request: ListRequest, wanted: dict) -> tuple:
+    with state.opened_list(pins, request.name) as entries:
+        plan = _plan(entries, request, wanted)
+        if entries is not None:
+            entries.check(plan)
+            count = entries.count
+        else:
+            _check_fits(request, wanted)
+            count = 0
+        return plan, count + len(plan.added) - len(plan.removed), [] if request.absent else _warnings(pins)
+
+
+def _plan(entries: Optional[lists.EntryList], request: ListRequest, wanted: dict) -> lists.Plan:
+    current = entries.current(wanted, request.exclusive) if entries is not None else {}
+    return lists.make_plan(current, wanted, request.owner, request.absent, request.exclusive)
+
+
+def _check_before_creating(pins: Pins, request: ListRequest, wanted: dict) -> None:
+    """Refuse on a host without state before any is made."""
+    if not pins.exists():
+        _check_fits(request, wanted)
+
+
+def _check_fits(request: ListRequest, wanted: dict) -> None:
+    if request.absent:
+        return
+    lists.check_capacity(request.name, len(wanted), lists.DEFAULT_CAPACITY)
+    networks = {key[0] for key in wanted if len(key) == schema.KEY_SIZES["network6"]}
+    lists.check_prefix_lengths(request.name, networks)
+
+
+def _warnings(pins: Pins) -> list[str]:
+    """What a user would want to know who believes that this is now blocked."""
+    filters = [found for found in (state.attached(pins, name) for name in pins.filters()) if found]
+    if not filters:
+        return ["no filter is attached on this host, so nothing is dropped yet: attach one with xdp_filter"]
+    return [
+        f"the filter on {link.name} reads the lists of an interrupted change of max_entries: run xdp_filter again"
+        for link, _mode, info in filters
+        if not state.reads_current_lists(pins, info)
+    ]
+
+
+def _result(request: ListRequest, plan: lists.Plan, count: int, warnings: list[str]) -> dict:
+    kept = [
+        f"{addresses.display(entry.key)} stays on the {request.name}: it belongs to {', '.join(sorted(entry.after))}, "
+        f"not to {request.owner}; name that owner to remove it"
+        for entry in plan.kept[: addresses.MAX_REPORTED]
+    ]
+    result = {"changed": bool(plan), "count": count, "diff": _diff(request, plan), "warnings": warnings + kept}
+    for name in ("added", "updated", "removed"):
+        keys = sorted((entry.key for entry in getattr(plan, name)), key=addresses.sort_key)
+        result[name] = [addresses.display(key) for key in keys[:MAX_SHOWN]]
+        result[name + "_count"] = len(keys)
+    return result
+
+
+def _diff(request: ListRequest, plan: lists.Plan) -> dict:
+    """Only the entries that change: the rest of a list may be a million lines."""
+    changes = sorted([*plan.added, *plan.updated, *plan.removed], key=lambda entry: addresses.sort_key(entry.key))
+    return {
+        "before_header": request.name,
+        "after_header": request.name,
+        "before": _text(changes, "before"),
+        "after": _text(changes, "after"),
+    }
+
+
+def _text(changes: list, when: str) -> str:
+    lines = [line for entry in changes[:MAX_SHOWN] for line in lists.describe(entry.key, getattr(entry, when))]
+    if len(changes) > MAX_SHOWN:
+        lines.append(f"... and {len(changes) - MAX_SHOWN} more changed entries")
+    return "".join(line + "\n" for line in lines)

@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: xdp_facts
+short_description: Report what the filters of a host do and what its lists hold
+version_added: 0.1.0
+description:
+  - Reads counters, options and lists from the BPF maps of a host into C(ansible_facts.pingkiller).
+  - Changes nothing, compiles nothing, takes no lock, and works on a host that has no filter.
+options:
+  list_limit:
+    description:
+      - How many entries of each list to return. The counts are always those of the whole list.
+    type: int
+    default: 1000
+  top:
+    description:
+      - How many of the entries that met the most packets to return for each list.
+    type: int
+    default: 10
+extends_documentation_fragment:
+  - pingkiller.fleet.pingkiller
+  - pingkiller.fleet.attributes.facts
+seealso:
+  - module: pingkiller.fleet.xdp_filter
+  - module: pingkiller.fleet.xdp_blocklist
+"""
+
+EXAMPLES = r"""
+- name: Look
+  pingkiller.fleet.xdp_facts:
+
+- name: Say what was dropped on each interface
+  ansible.builtin.debug:
+    msg: "{{ item.key }} dropped {{ item.value.counters.dropped.packets }} packets"
+  loop: "{{ ansible_facts.pingkiller.filters | dict2items }}"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts to add to the host's.
+  returned: success
+  type: dict
+  contains:
+    pingkiller:
+      description: What there is of PingKiller on the host.
+      returned: success
+      type: dict
+      contains:
+        schema:
+          description: Version of the layout of the maps.
+          type: int
+          returned: success
+          sample: 1
+        version:
+          description: Version of the collection that looked.
+          type: str
+          returned: success
+          sample: 0.1.0
+        kernel:
+          description: Release of the running kernel.
+          type: str
+          returned: success
+          sample: 6.1.0-18-amd64
+        filters:
+          description:
+            - The filters by interface. Each has C(mode) (C(none) when its program or interface has gone), C(mode_reason) (why
+              it is not native), C(hook), C(program) (C(id), C(name), C(tag), C(loaded_at)), C(build_id), C(options) and C(counters).
+            - The counters have C(passed) and C(dropped), and C(reasons), by reason and family, each with C(packets) and C(bytes). In monitor mode
+              what is counted as dropped has passed.
+          type: dict
+          returned: success
+          sample:
+            eth0:
+              mode: native
+              counters:
+                dropped: {packets: 42, bytes: 4116}
+        lists:
+          description:
+            - The C(blocklist) and the C(allowlist), each with C(count), C(capacity), C(entries), C(truncated) (not all entries are
+              named) and C(top), the entries that met the most packets.
+            - An entry has C(ip), C(owners), C(direction), C(packets), C(bytes) and C(last_seen) (UTC).
+          type: dict
+          returned: success
+          sample:
+            blocklist:
+              count: 1
+              capacity: 65536
+              truncated: false
+              entries:
+                - {ip: 192.0.2.1, owners: [adhoc], direction: src, packets: 42, bytes: 4116, last_seen: "2026-01-31T12:00:00Z"}
+              top: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, finish
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts
+
+
+def collect(base, list_limit, top):
+    return {"ansible_facts": {"pingkiller": facts.collect(base, list_limit, top)}}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "list_limit": {"type": "int", "default": 1000},
+            "top": {"type": "int", "default": 10},
+            **BASE_OPTION,
+        },
+        supports_check_mode=True,
+    )
+    finish(module, collect, module.params["base"], module.params["list_limit"], module.params["top"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: xdp_filter
+short_description: Compile and attach the XDP program that filters ICMP
+version_added: 0.1.0
+description:
+  - Compiles the filter on the managed host with BCC, loads it and attaches it to network interfaces. No kernel headers are needed.
+  - A filter that runs as asked is left alone, without compiling. A changed option, a new version of the collection, of BCC or of the
+    kernel replaces the program atomically; lists and counters stay.
+  - Only ICMP and ICMPv6 can be dropped. By default that is ICMP from or to the addresses on the blocklist.
+options:
+  interface:
+    description:
+      - The interfaces, as a list or as one string with commas.
+      - If omitted, with O(state=present) those of the default route, with O(state=absent) all that have a filter.
+    type: list
+    elements: str
+  state:
+    description:
+      - Whether the interfaces are to have the filter.
+      - V(absent) with O(interface) removes these filters and keeps the lists. V(absent) without O(interface) removes everything, filters, lists and pins.
+    type: str
+    choices: [present, absent]
+    default: present
+  mode:
+    description:
+      - V(native) runs in the driver, V(generic) behind it, which is slower and works with every driver.
+      - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses.
+      - A change between native and generic takes the old program off just before the new one comes, because the kernel allows
+        no two modes at once.
+    type: str
+    choices: [auto, native, generic]
+    default: auto
+  policy:
+    description:
+      - What happens to ICMP of the types O(icmp_types) that no list decided.
+    type: str
+    choices: [pass, drop]
+    default: pass
+  icmp_types:
+    description:
+      - The types of ICMP that O(policy) applies to, by name (C(echo-request), C(timestamp-request) and so on), as C(icmp/NUMBER) or
+        C(icmpv6/NUMBER), or V(all).
+      - A name stands for both families where both have such a type.
+    type: list
+    elements: str
+    default: [echo-request]
+  protect:
+    description:
+      - Always let pass what path-MTU discovery, IPv6 neighbour and router discovery and multicast need - fragmentation needed, packet
+        too big, router and neighbour solicitation and advertisement, redirect of ICMPv6, and MLD.
+      - Without it, a blocklist or policy can cut the host off its IPv6 network.
+    type: bool
+    default: true
+  monitor:
+    description:
+      - Count everything as if, and drop nothing.
+    type: bool
+    default: false
+  max_entries:
+    description:
+      - How many entries each list of the host can hold.
+      - If omitted, a host that has lists keeps their capacity, and a new host gets 65536.
+      - A change moves the entries with their counters to new maps and replaces the programs of all the host's filters.
+    type: int
+  force:
+    description:
+      - Replace an XDP program on the interface that is not PingKiller's. Without it, the module fails, and names that program.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - pingkiller.fleet.pingkiller.lock
+  - pingkiller.fleet.pingkiller
+  - pingkiller.fleet.attributes
+requirements:
+  - BCC 0.18 or newer with its Python 3 bindings on the managed host (package C(python3-bpfcc) on Debian and Ubuntu, C(python3-bcc) on the Red Hat
+    family). The module finds them if they belong to another Python than the one Ansible uses.
+seealso:
+  - module: pingkiller.fleet.xdp_blocklist
+  - module: pingkiller.fleet.xdp_allowlist
+  - module: pingkiller.fleet.xdp_facts
+"""
+
+EXAMPLES = r"""
+- name: Filter on the interface of the default route
+  pingkiller.fleet.xdp_filter:
+
+- name: Answer no ping on two interfaces, but to those on the allowlist
+  pingkiller.fleet.xdp_filter:
+    interface: eth0,eth1
+    policy: drop
+
+- name: See what dropping all ICMP would do
+  pingkiller.fleet.xdp_filter:
+    policy: drop
+    icmp_types: all
+    monitor: true
+
+- name: Remove everything from the host
+  pingkiller.fleet.xdp_filter:
+    state: absent
+"""
+
+RETURN = r"""
+filters:
+  description:
+    - The filters asked for, by interface. Each has C(build_id) and C(options), and where it runs C(mode) and C(program) (C(id), C(name), C(tag)).
+  returned: success
+  type: dict
+  sample:
+    eth0:
+      build_id: 5f1d8a3b0c2e4d67
+      mode: native
+      program: {id: 42, name: pingkiller, tag: d193e11aee48eba4}
+      options: {mode: auto, policy: pass, icmp_types: [echo-request], protect: true, monitor: false}
+max_entries:
+  description: The capacity of each list.
+  returned: when O(state=present)
+  type: int
+  sample: 65536
+removed:
+  description: The interfaces whose filters were removed.
+  returned: when O(state=absent)
+  type: list
+  elements: str
+  sample: [eth0]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
+    BASE_OPTION,
+    LOCK_OPTION,
+    STATE_OPTION,
+    finish,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+
+SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
+
+
+def move_to_interpreter_with_bcc():
+    """BCC comes with the distribution and belongs to its Python, which need not be the one that Ansible found."""
+    if compiler.bcc_directory() or has_respawned():
+        return
+    interpreter = probe_interpreters_for_module(SYSTEM_INTERPRETERS, "bcc.libbcc")
+    if interpreter:
+        respawn_module(interpreter)
+
+
+def request_from(given):
+    options = FilterOptions.checked(
+        mode=given["mode"],
+        policy=given["policy"],
+        icmp_types=tuple(given["icmp_types"]),
+        protect=given["protect"],
+        monitor=given["monitor"],
+    )
+    return filters.FilterRequest(
+        interfaces=tuple(given["interface"] or ()),
+        options=options,
+        sources=given["_sources"],
+        capacity=given["max_entries"],
+        force=given["force"],
+    )
+
+
+def run(given, check_mode):
+    if given["state"] == "absent":
+        return filters.absent(given["base"], tuple(given["interface"] or ()), check_mode, given["lock_timeout"])
+    return filters.present(given["base"], request_from(given), check_mode, given["lock_timeout"])
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "interface": {"type": "list", "elements": "str"},
+            "mode": {"type": "str", "choices": ["auto", "native", "generic"], "default": "auto"},
+            "policy": {"type": "str", "choices": ["pass", "drop"], "default": "pass"},
+            "icmp_types": {"type": "list", "elements": "str", "default": ["echo-request"]},
+            "protect": {"type": "bool", "default": True},
+            "monitor": {"type": "bool", "default": False},
+            "max_entries": {"type": "int"},
+            "force": {"type": "bool", "default": False},
+            "_sources": {"type": "dict"},
+            **STATE_OPTION,
+            **LOCK_OPTION,
+            **BASE_OPTION,
+        },
+        supports_check_mode=True,
+    )
+    if module.params["state"] == "present":
+        if not module.params["_sources"]:
+            module.fail_json(
+                msg="the filter's C sources did not come along: call the module by its full name, pingkiller.fleet.xdp_filter, "
+                "or let action_plugins in ansible.cfg name the collection's plugins/action"
+            )
+        move_to_interpreter_with_bcc()
+    finish(module, run, module.params, module.check_mode)
+
+
+if __name__ == "__main__":
+    main()
