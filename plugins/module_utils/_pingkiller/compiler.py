@@ -117,18 +117,24 @@ def captured_stderr() -> Iterator:
             content = file.read()
 
 
-def attach(interface: str, program, mode: str) -> Optional[str]:
-    """Attach where no program is; the reason as text if the kernel refused, else None."""
+def attach(link: netlink.Link, program, mode: str) -> Optional[str]:
+    """Attach where no program is; the driver's reason as text if it refused, else None.
+
+    BCC keeps the reason to itself, so after a refusal the kernel is asked once more in a way that lets it answer.
+    """
     from bcc import BPF
 
-    with captured_stderr() as said:
+    with captured_stderr():
         try:
-            BPF.attach_xdp(interface, program, netlink.MODE_FLAGS[mode] | netlink.FLAG_NOEXIST)
+            BPF.attach_xdp(link.name, program, netlink.MODE_FLAGS[mode] | netlink.FLAG_NOEXIST)
             return None
-        except Exception as error:
-            failure = str(error)
-    explanation = re.search(r"Kernel error message: (.+)", said())
-    return explanation.group(1).strip() if explanation else failure
+        except Exception:  # BCC raises plain Exception
+            pass
+    try:
+        netlink.attach_xdp(link.index, program.fd, mode)
+    except netlink.NetlinkError as error:
+        return error.strerror
+    return None
 
 
 def has_coarse_clock() -> bool:

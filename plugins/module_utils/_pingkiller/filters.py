@@ -284,13 +284,13 @@ def _replace(step: Step, fd: int) -> None:
 
 def _attach_first(step: Step, program) -> tuple[str, Optional[str]]:
     wanted = "generic" if step.options.mode == "generic" else "native"
-    reason = compiler.attach(step.name, program, wanted)
+    reason = compiler.attach(step.link, program, wanted)
     if not reason:
         return wanted, None
     if step.options.mode != "auto":
         hint = "; use mode auto or generic" if wanted == "native" else ""
         raise PingKillerError(f"interface {step.name!r} cannot take the filter in {wanted} mode ({reason}){hint}")
-    second = compiler.attach(step.name, program, "generic")
+    second = compiler.attach(step.link, program, "generic")
     if second:
         raise PingKillerError(
             f"interface {step.name!r} takes the filter neither in native mode ({reason}) nor in generic mode ({second}): "
@@ -306,7 +306,7 @@ def _switch_mode(step: Step, program) -> tuple[str, Optional[str]]:
         try:
             return _attach_first(step, program)
         except PingKillerError:
-            compiler.attach(step.name, old, step.old_mode)
+            netlink.attach_xdp(step.link.index, old.fd, step.old_mode)
             raise
 
 

@@ -151,15 +151,19 @@ def links() -> list[Link]:
     return [_decode(body) for body in _request(_RTM_GETLINK, _NLM_F_DUMP, _LINK.pack(0, 0, 0, 0, 0))]
 
 
-def _set_xdp(index: int, fd: int, expected_fd: int, mode: str) -> None:
-    flags = MODE_FLAGS[mode] | FLAG_REPLACE
-    nested = (
-        _attribute(_XDP_FD, struct.pack("=i", fd))
-        + _attribute(_XDP_FLAGS, struct.pack("=I", flags))
-        + _attribute(_XDP_EXPECTED_FD, struct.pack("=i", expected_fd))
-    )
+def _set_xdp(index: int, fd: int, expected_fd: Optional[int], mode: str) -> None:
+    """``expected_fd`` is of the program that must be there; None: no program may be there."""
+    flags = MODE_FLAGS[mode] | (FLAG_NOEXIST if expected_fd is None else FLAG_REPLACE)
+    nested = _attribute(_XDP_FD, struct.pack("=i", fd)) + _attribute(_XDP_FLAGS, struct.pack("=I", flags))
+    if expected_fd is not None:
+        nested += _attribute(_XDP_EXPECTED_FD, struct.pack("=i", expected_fd))
     payload = _LINK.pack(0, 0, index, 0, 0) + _attribute(_IFLA_XDP | _NESTED, nested)
     _request(_RTM_SETLINK, _NLM_F_ACK, payload)
+
+
+def attach_xdp(index: int, fd: int, mode: str) -> None:
+    """Attach where no program is. Raises NetlinkError with the driver's reason, EBUSY if a program is there."""
+    _set_xdp(index, fd, None, mode)
 
 
 def replace_xdp(index: int, new_fd: int, old_fd: int, mode: str) -> None:
