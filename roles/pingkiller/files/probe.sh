@@ -1,0 +1,34 @@
+# Prints what the role has to know about a host, as pingkiller_NAME=VALUE lines. Needs $python (may be empty) and
+# $directory. It is plain sh, so that a host without a Python is told so in a sentence, and it looks at everything at
+# once, because a round trip to the host costs more than all of it.
+
+say() { echo "pingkiller_$1=$2"; }
+
+say system "$(uname -s)"
+say kernel "$(uname -r)"
+say uid "$(id -u)"
+
+# ID comes first, then what the distribution is derived from: "ubuntu debian", "rocky rhel centos fedora".
+say distribution "$(. /etc/os-release 2>/dev/null && echo "$ID $ID_LIKE")"
+
+# The version of the Python that Ansible uses, which is the given one or the first of those it looks for; and whether
+# that one or the system's own has BCC. The bcc that PyPI has is something else, with no libbcc in it.
+look='
+import importlib.util, os, sys
+spec = importlib.util.find_spec("bcc")
+bcc = bool(spec and spec.origin and os.path.exists(os.path.join(os.path.dirname(spec.origin), "libbcc.py")))
+print("%d.%d" % sys.version_info[:2], bcc)
+'
+for candidate in ${python:-python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 python3}; do
+    found=$($candidate -c "$look") && break
+done 2>/dev/null
+say python "${found% *}"
+case "$found" in *True) ;; *) found=$(/usr/bin/python3 -c "$look" 2>/dev/null) ;; esac
+say bcc "${found#* }"
+
+# Owner, mode and content of what the last deploy wrote.
+{
+    say directory "$(stat -c '%u:%g %a' "$directory")"
+    say allowlist "$(stat -c '%u:%g %a' "$directory/allowlist") $(sha256sum <"$directory/allowlist")"
+    say blocklist "$(stat -c '%u:%g %a' "$directory/blocklist") $(sha256sum <"$directory/blocklist")"
+} 2>/dev/null
