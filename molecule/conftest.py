@@ -1,0 +1,232 @@
+"""What tests of all scenarios use: pings from the guest, playbooks as a user runs them, what is on a host's disk."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+FLEET = "molecule"
+HOSTS = ("alpha", "bravo", "charlie")
+
+# What a host writes all the time by itself, and what Ansible leaves in the home of whoever it logs in as.
+NOT_OURS = ("root/.ansible", "var/log", "var/tmp", "var/lib/systemd", "var/lib/private", "var/cache", "tmp", "run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Every stage of a scenario reports in a file of its own, which tools/test counts."""
+    stage = Path(config.args[0]).resolve()
+    stage = stage.parent if stage.is_file() else stage
+    scenario = stage.parent.parent
+    config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario.name}-{stage.name}.xml")
+
+
+def fleet(*arguments):
+    return subprocess.run(
+        [CHECKOUT / "tools/fleet", "--name", FLEET, *arguments],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="session")
+def guest():
+    """Run a command in the guest's network."""
+    return lambda *command: fleet("exec", "guest", *command)
+
+
+@pytest.fixture(scope="session")
+def on():
+    """Run a command on a host and return what it printed."""
+    return lambda host, *command: fleet("exec", host, *command).stdout
+
+
+@pytest.fixture(scope="session")
+def ping():
+    """Ping a host once from an address; true if it answers."""
+
+    def send(source, host, *options, patience=1):
+        return fleet("ping", source, host, "-W", str(patience), *options).returncode == 0
+
+    return send
+
+
+@pytest.fixture
+def stream():
+    """Ping a host without pause in the background. Calling the result ends that and tells how many got an answer."""
+    running = []
+
+    def start(source, host):
+        command = [
+            CHECKOUT / "tools/fleet",
+            "--name",
+            FLEET,
+            "ping",
+            source,
+            host,
+            "-c",
+            "1000000",
+            "-i",
+            "0.002",
+            "-q",
+        ]
+        process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, start_new_session=True)
+        running.append(process)
+
+        def end():
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = process.communicate(timeout=10)
+            return tuple(map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups()))
+
+        return end
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@dataclass
+class Run:
+    """What a run of ansible-playbook did."""
+
+    returncode: int
+    said: str
+
+    @property
+    def recap(self):
+        """Host -> counts of the tasks that were ok, changed, failed and so on."""
+        rows = re.findall(r"^(\S+)\s*: (ok=.*)$", self.said.partition("PLAY RECAP")[2], re.MULTILINE)
+        return {host: {key: int(count) for key, count in re.findall(r"(\w+)=(\d+)", row)} for host, row in rows}
+
+    @property
+    def tasks(self):
+        """What each task said: its name -> lines."""
+        found = {}
+        for part in self.said.partition("PLAY RECAP")[0].split("\nTASK [")[1:]:
+            name, _, said = part.partition("\n")
+            found.setdefault(name.rpartition("]")[0], []).extend(said.splitlines())
+        return found
+
+    @property
+    def changes(self):
+        """What changed on which host: task, host, and item where it has such."""
+        return {
+            (task, *match.groups())
+            for task, lines in self.tasks.items()
+            for line in lines
+            if (match := re.match(r"changed: \[(\w+)\](?: => \(item=(.*)\))?", line))
+        }
+
+    @property
+    def differences(self):
+        """What --diff shows as added or removed: task -> lines. Hosts come in any order."""
+        found = {
+            task: sorted(line for line in lines if re.match(r"[+-](?![+-]{2} )", line))
+            for task, lines in self.tasks.items()
+        }
+        return {task: lines for task, lines in found.items() if lines}
+
+    def changed(self, hosts=HOSTS):
+        return [self.recap[host]["changed"] for host in hosts]
+
+
+def ansible(*command):
+    """Run a command of Ansible as a user of the checkout does, with the scenario's inventory."""
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    environment["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
+    environment["ANSIBLE_INVENTORY"] = str(CHECKOUT / f".fleet/{FLEET}/inventory.yml")
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+    )
+    print(done.stdout)
+    return Run(done.returncode, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def playbook():
+    """Run a playbook."""
+    return lambda name, *arguments: ansible("ansible-playbook", name, *arguments)
+
+
+@pytest.fixture(scope="session")
+def by_hand():
+    """Block an address on all hosts with an ad hoc command, or take it off the blocklist again."""
+
+    def run(state, ip):
+        return ansible("ansible", "all", "-m", "xdp_blocklist", "-a", f"ip={ip} state={state}")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def deploy(playbook):
+    """Deploy, with variables in place of or besides those of the inventory."""
+
+    def run(*arguments, **variables):
+        return playbook("deploy-pingkiller.yml", "--extra-vars", json.dumps(variables), *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def disk():
+    """All that a host has changed on its disk since it was made: path -> kind, mode and content."""
+
+    def read(host):
+        upper = Path(f"/run/pingkiller-fleet/{FLEET}/{host}/upper")
+        return {
+            str(path.relative_to(upper)): describe(path)
+            for path in sorted(upper.rglob("*"))
+            if not str(path.relative_to(upper)).startswith(NOT_OURS)
+        }
+
+    return read
+
+
+def describe(path):
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return "link", os.readlink(path)
+    content = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+    return oct(status.st_mode), content
+
+
+@pytest.fixture
+def module(host):
+    """Run a module on a host as an ad hoc command does, and return its result."""
+
+    def run(name, check=False, **options):
+        return host.ansible(f"pingkiller.fleet.{name}", json.dumps(options), check=check)
+
+    return run
+
+
+@pytest.fixture
+def facts(module):
+    """What xdp_facts says of a host."""
+    return lambda **options: module("xdp_facts", **options)["ansible_facts"]["pingkiller"]
+
+
+@pytest.fixture
+def name(host):
+    """What the inventory calls a host."""
+    return host.check_output("hostname")
