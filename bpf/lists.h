@@ -76,6 +76,20 @@ static __always_inline struct record *find(const struct control *control, enum l
 	return find_address(control, list, side, EXACT6, NETWORK6, &packet->endpoint[side]);
 }
 
+static __always_inline void credit(struct record *record, u32 bytes)
+{
+	u32 now = tick();
+
+	/* Other CPUs may count on the same entry. */
+	__sync_fetch_and_add(&record->packets, 1);
+	__sync_fetch_and_add(&record->bytes, bytes);
+	/* In a flood the clock is read once a tick. */
+	if (record->tick != now) {
+		record->tick = now;
+		record->last_seen = monotonic_clock();
+	}
+}
+
 static __always_inline bool on_list(const struct control *control, enum list list, struct packet *packet)
 {
 	struct record *record = find(control, list, SOURCE, packet);
@@ -84,10 +98,7 @@ static __always_inline bool on_list(const struct control *control, enum list lis
 		record = find(control, list, DESTINATION, packet);
 	if (!record)
 		return false;
-	/* Other CPUs may count on the same entry. */
-	__sync_fetch_and_add(&record->packets, 1);
-	__sync_fetch_and_add(&record->bytes, packet->bytes);
-	record->last_seen = tick_clock();
+	credit(record, packet->bytes);
 	return true;
 }
 

@@ -5,8 +5,8 @@
  *
  *   POLICY                POLICY_PASS or POLICY_DROP
  *   FILTERS_ICMP4(t, c)   is ICMP type t, code c one that policy and rate limit apply to? (FILTERS_ICMP6: ICMPv6)
- *   PROTECT, MONITOR, COARSE_CLOCK   0 or 1
- *   HOST_PINS, LIST_PINS, FILTER_PINS    directories of the pinned maps
+ *   PROTECT, MONITOR      0 or 1
+ *   HOST_PINS, LIST_PINS, FILTER_PINS   directories of the pinned maps
  */
 #include <uapi/linux/bpf.h>
 

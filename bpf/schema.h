@@ -41,7 +41,7 @@ struct counters {
 };
 
 /* An entry of a list, at the slot that the list's indexes name. One cache line: the packet path reads and writes
- * the first five fields, user space the rest. User space maps the table and edits `until` in place, so a change of an
+ * the first five fields, user space the rest but `tick`. User space maps the table and edits `until` in place, so a change of an
  * entry loses no count.
  */
 struct record {
@@ -53,7 +53,8 @@ struct record {
 	u8 used;          /* 1 + enum kind, 0: free slot */
 	u8 prefix_length;
 	u8 owner;
-	u8 reserved[5];
+	u8 reserved;
+	u32 tick; /* of the last look at the clock for last_seen */
 };
 
 #define FOREVER (~0ULL)

@@ -28,7 +28,7 @@ _SYSCALL_NUMBERS = {  # of bpf(2); every architecture not named has the one of t
 }
 _SYSCALL = _SYSCALL_NUMBERS.get(platform.machine(), 280)
 
-_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = range(6)
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = range(5)
 _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 6, 7, 10, 13, 15
 _LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
 
@@ -72,18 +72,6 @@ def _name(text: str) -> bytes:
 def probe() -> None:
     """Raise the OSError that bpf(2) gives on this kernel to this user; nothing if it works."""
     os.close(_bpf_fd(_MAP_CREATE, "=IIIII", ARRAY, 4, 8, 1, 0))
-
-
-def accepts_helper(program_type: int, helper: int) -> bool:
-    """Whether programs of this type may call the helper of this number: load one that does, and let it go."""
-    call, leave = struct.pack("=BBhi", 0x85, 0, 0, helper), struct.pack("=BBhi", 0x95, 0, 0, 0)
-    code = ctypes.create_string_buffer(call + leave, 16)
-    licence = ctypes.create_string_buffer(b"GPL")
-    try:
-        os.close(_bpf_fd(_PROG_LOAD, "=IIQQ", program_type, 2, ctypes.addressof(code), ctypes.addressof(licence)))
-    except OSError:
-        return False
-    return True
 
 
 def possible_cpus() -> int:

@@ -19,7 +19,6 @@ from .errors import PingKillerError
 FUNCTION = "pingkiller"
 _MAIN = "pingkiller.c"
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
-_PROGRAM_TYPE_XDP = 6
 
 
 def bcc_directory() -> Optional[str]:
@@ -135,8 +134,3 @@ def attach(link: netlink.Link, program, mode: str) -> Optional[str]:
     except netlink.NetlinkError as error:
         return error.strerror
     return None
-
-
-def has_coarse_clock() -> bool:
-    """Whether the kernel has bpf_ktime_get_coarse_ns (5.11): it is asked with a program of two instructions."""
-    return bpf.accepts_helper(_PROGRAM_TYPE_XDP, 160)

@@ -103,11 +103,10 @@ def _plan(pins: Pins, request: FilterRequest) -> tuple[list[Step], Optional[int]
         raise PingKillerError("this host has no default route to take the interface from: name one with interface")
     capacity = _capacity(pins, request)
     version = _bcc_version_or_none()
-    coarse = compiler.has_coarse_clock()
     resize = capacity is not None and request.capacity not in (None, capacity)
-    steps = [_step(pins, request, name, request.options, version, coarse, resize) for name in dict.fromkeys(names)]
+    steps = [_step(pins, request, name, request.options, version, resize) for name in dict.fromkeys(names)]
     if resize:
-        steps += _others(pins, request, {step.name for step in steps}, version, coarse)
+        steps += _others(pins, request, {step.name for step in steps}, version)
     return steps, capacity
 
 
@@ -134,21 +133,21 @@ def _capacity(pins: Pins, request: FilterRequest) -> Optional[int]:
     return capacity
 
 
-def _others(pins: Pins, request: FilterRequest, named: set, version: str, coarse: bool) -> list[Step]:
+def _others(pins: Pins, request: FilterRequest, named: set, version: str) -> list[Step]:
     """The host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
         meta = running(pins, name)
         if name not in named and meta and "options" in meta:
             stored = {**meta["options"], "icmp_types": tuple(meta["options"]["icmp_types"])}
-            steps.append(_step(pins, request, name, FilterOptions(**stored), version, coarse, True))
+            steps.append(_step(pins, request, name, FilterOptions(**stored), version, True))
     return steps
 
 
-def _step(pins: Pins, request: FilterRequest, name: str, options, version: str, coarse: bool, rebuild: bool) -> Step:
+def _step(pins: Pins, request: FilterRequest, name: str, options, version: str, rebuild: bool) -> Step:
     link = _usable_link(name)
     before = running(pins, name)
-    defines = options_module.definitions(options, coarse)
+    defines = options_module.definitions(options)
     build_id = options_module.build_id(request.sources, defines, version)
     if before:
         old_mode, old_id = before["mode"], before["info"].id

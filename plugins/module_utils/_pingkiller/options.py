@@ -107,7 +107,7 @@ def _type_test(types: Optional[tuple[int, ...]]) -> str:
     return "(" + ("||".join(f"(t)=={number}" for number in types) or "0") + ")"
 
 
-def definitions(options: FilterOptions, coarse_clock: bool) -> dict[str, str]:
+def definitions(options: FilterOptions) -> dict[str, str]:
     """What bpf/pingkiller.c asks for, but for the pin directories."""
     types = parse_types(list(options.icmp_types))
     return {
@@ -116,7 +116,6 @@ def definitions(options: FilterOptions, coarse_clock: bool) -> dict[str, str]:
         "FILTERS_ICMP6(t,c)": _type_test(types.icmp6),
         "PROTECT": str(int(options.protect)),
         "MONITOR": str(int(options.monitor)),
-        "COARSE_CLOCK": str(int(coarse_clock)),
     }
 
 
