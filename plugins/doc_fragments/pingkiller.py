@@ -78,4 +78,3 @@ options:
     choices: [src, dst, both]
     default: src
 """
-

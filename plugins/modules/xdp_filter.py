@@ -75,6 +75,10 @@ options:
       - Replace an XDP program on the interface that is not PingKiller's. Without it, the module fails, and names that program.
     type: bool
     default: false
+  _sources:
+    description:
+      - The filter's C sources by path. Set by the action plugin of this module, never by a user.
+    type: dict
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.lock
   - pingkiller.fleet.pingkiller

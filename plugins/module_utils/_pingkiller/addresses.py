@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from typing import Iterable, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from . import schema
 from .errors import PingKillerError
@@ -61,7 +62,9 @@ def _parse_network(address: str, prefix: str) -> bytes:
     length = int(prefix)
     meant = ipaddress.ip_network((packed, length), strict=False)
     if meant.network_address.packed != packed:
-        raise ValueError(f"has bits set behind its prefix: write {meant} for the network or {address} for the one address")
+        raise ValueError(
+            f"has bits set behind its prefix: write {meant} for the network or {address} for the one address"
+        )
     if packed[:12] == _MAPPED and len(packed) == 16 and length >= 96:
         packed, length, longest = packed[12:], length - 96, 32
     return packed if length == longest else _PREFIX.pack(length) + packed

@@ -16,7 +16,8 @@ import mmap
 import os
 import platform
 import struct
-from typing import Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _SYSCALL_NUMBERS = {  # of bpf(2); every architecture not named has the one of the generic table
     "x86_64": 321,
@@ -134,11 +135,11 @@ class Map(_Handle):
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
-        self._cached: Optional[MapInfo] = None
+        self._cached: MapInfo | None = None
         self._id = 0
 
     @classmethod
-    def create(cls, name: str, info: MapInfo) -> "Map":
+    def create(cls, name: str, info: MapInfo) -> Map:
         """A new map without a pin: it lives as long as this handle or a program that uses it."""
         return cls(
             _bpf_fd(
@@ -168,7 +169,7 @@ class Map(_Handle):
         """The number by which programs name the map."""
         return self.info and self._id
 
-    def lookup(self, key: bytes, size: Optional[int] = None) -> Optional[bytes]:
+    def lookup(self, key: bytes, size: int | None = None) -> bytes | None:
         """The value, or None. A per-CPU map returns all its values; ``size`` is then their length together."""
         value = ctypes.create_string_buffer(size or self.info.value_size)
         try:
@@ -208,7 +209,7 @@ class Map(_Handle):
                 yield key, value
             key = self._next_key(key)
 
-    def _next_key(self, key: Optional[bytes]) -> Optional[bytes]:
+    def _next_key(self, key: bytes | None) -> bytes | None:
         following = ctypes.create_string_buffer(self.info.key_size)
         key_buffer = ctypes.create_string_buffer(key, len(key)) if key is not None else None
         address = ctypes.addressof(key_buffer) if key_buffer is not None else 0
@@ -230,7 +231,7 @@ class Map(_Handle):
         for key in keys[done:]:
             self.delete(key)
 
-    def _batch(self, command: int, keys: list[bytes], values: Optional[list[bytes]]) -> int:
+    def _batch(self, command: int, keys: list[bytes], values: list[bytes] | None) -> int:
         """How many of the keys one batch call has dealt with. The rest is the caller's, one by one."""
         if len(keys) < 2:
             return 0
@@ -272,7 +273,7 @@ class Program(_Handle):
     """A loaded BPF program."""
 
     @classmethod
-    def from_id(cls, identity: int) -> "Program":
+    def from_id(cls, identity: int) -> Program:
         """Raises FileNotFoundError if no program with this id is loaded any more."""
         return cls(_bpf_fd(_PROG_FD_BY_ID, "=III", identity, 0, 0))
 

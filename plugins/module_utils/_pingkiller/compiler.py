@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 from . import bpf, netlink
 from .errors import PingKillerError
@@ -21,7 +21,7 @@ _MAIN = "pingkiller.c"
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
-def bcc_directory() -> Optional[str]:
+def bcc_directory() -> str | None:
     """Where this interpreter would import BCC from. The package of the same name on PyPI is something else."""
     spec = importlib.util.find_spec("bcc")
     directory = os.path.dirname(spec.origin) if spec and spec.origin else ""
@@ -89,7 +89,7 @@ def _load(text: str, flags: list[str]):
         try:
             program = BPF(text=text, cflags=flags).load_func(FUNCTION, BPF.XDP)
         except Exception as error:  # BCC raises plain Exception
-            failure: Optional[Exception] = error
+            failure: Exception | None = error
         else:
             return program
     words = "\n".join(said().strip().splitlines()[-30:])
@@ -116,7 +116,7 @@ def captured_stderr() -> Iterator:
             content = file.read()
 
 
-def attach(link: netlink.Link, program, mode: str) -> Optional[str]:
+def attach(link: netlink.Link, program, mode: str) -> str | None:
     """Attach where no program is; the driver's reason as text if it refused, else None.
 
     BCC keeps the reason to itself, so after a refusal the kernel is asked once more in a way that lets it answer.

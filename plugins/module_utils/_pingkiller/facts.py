@@ -13,7 +13,6 @@ from . import VERSION, addresses, filters, lists, schema, state
 from .lists import EntryList
 from .pins import Pins
 
-
 _NOT_ICMP, _OTHER = schema.REASONS.index("not_icmp"), schema.FAMILIES.index("other")
 
 

@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import time
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import VERSION, bpf, compiler, lists, netlink, schema, state
 from . import options as options_module
@@ -34,7 +34,7 @@ class FilterRequest(NamedTuple):
     interfaces: tuple[str, ...]
     options: FilterOptions
     sources: dict
-    capacity: Optional[int] = None
+    capacity: int | None = None
     force: bool = False
 
 
@@ -45,8 +45,8 @@ class Step(NamedTuple):
     options: FilterOptions
     defines: dict
     build_id: str
-    before: Optional[dict]  #: meta of our running filter
-    old_mode: Optional[str]  #: of the program to replace, ours or, with force, a foreign one
+    before: dict | None  #: meta of our running filter
+    old_mode: str | None  #: of the program to replace, ours or, with force, a foreign one
     old_id: int
     needed: bool
 
@@ -68,7 +68,7 @@ def read_meta(pins: Pins, interface: str) -> dict:
         return {}
 
 
-def running(pins: Pins, interface: str) -> Optional[dict]:
+def running(pins: Pins, interface: str) -> dict | None:
     """Our filter on an interface: mode, program and, if the meta map speaks of this program, the rest. None without."""
     found = state.attached(pins, interface)
     if not found:
@@ -96,7 +96,7 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
 # Planning
 
 
-def _plan(pins: Pins, request: FilterRequest) -> tuple[list[Step], Optional[int]]:
+def _plan(pins: Pins, request: FilterRequest) -> tuple[list[Step], int | None]:
     """The steps, and the lists' capacity at present (None if there are none)."""
     names = request.interfaces or tuple(netlink.default_interfaces())
     if not names:
@@ -115,7 +115,7 @@ def _bcc_version_or_none() -> str:
     return compiler.bcc_version() if compiler.bcc_directory() else "none"
 
 
-def _capacity(pins: Pins, request: FilterRequest) -> Optional[int]:
+def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     """The lists' capacity. Raises PingKillerError if they hold more than the request leaves room for."""
     if request.capacity is not None and request.capacity < 1:
         raise PingKillerError(f"max_entries={request.capacity} is no capacity: give 1 or more")
@@ -170,7 +170,7 @@ def _usable_link(name: str) -> netlink.Link:
     return link
 
 
-def _foreign(link: netlink.Link, options: FilterOptions, force: bool) -> tuple[Optional[str], int]:
+def _foreign(link: netlink.Link, options: FilterOptions, force: bool) -> tuple[str | None, int]:
     """The program of somebody else that force lets us replace. Raises PingKillerError without force."""
     if not link.programs:
         return None, 0
@@ -195,7 +195,7 @@ def _mode_settled(before: dict, options: FilterOptions) -> bool:
 # Applying
 
 
-def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: Optional[int]) -> list[str]:
+def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int | None) -> list[str]:
     """Carry the steps out; the warnings. A first set-up that fails leaves nothing behind."""
     todo = [step for step in steps if step.needed]
     if not todo:
@@ -254,7 +254,7 @@ def _fallback_note(interface: str, reason: str) -> str:
     return f"{interface} runs in generic mode, which is slower, because the driver refused native mode: {reason}"
 
 
-def _attach(step: Step, program) -> tuple[str, Optional[str]]:
+def _attach(step: Step, program) -> tuple[str, str | None]:
     """The mode that it runs in now and, if that is not the first choice, the kernel's reason."""
     if step.old_mode and _keeps_mode(step):
         _replace(step, program.fd)
@@ -281,7 +281,7 @@ def _replace(step: Step, fd: int) -> None:
         ) from error
 
 
-def _attach_first(step: Step, program) -> tuple[str, Optional[str]]:
+def _attach_first(step: Step, program) -> tuple[str, str | None]:
     wanted = "generic" if step.options.mode == "generic" else "native"
     reason = compiler.attach(step.link, program, wanted)
     if not reason:
@@ -298,7 +298,7 @@ def _attach_first(step: Step, program) -> tuple[str, Optional[str]]:
     return "generic", reason
 
 
-def _switch_mode(step: Step, program) -> tuple[str, Optional[str]]:
+def _switch_mode(step: Step, program) -> tuple[str, str | None]:
     """Native and generic exclude each other in the kernel, so the old program goes first; back it comes on failure."""
     with bpf.Program.from_id(step.old_id) as old:
         netlink.detach_xdp(step.link.index, old.fd, step.old_mode)
@@ -309,7 +309,7 @@ def _switch_mode(step: Step, program) -> tuple[str, Optional[str]]:
             raise
 
 
-def _write_meta(pins: Pins, step: Step, mode: str, reason: Optional[str], identity: int) -> None:
+def _write_meta(pins: Pins, step: Step, mode: str, reason: str | None, identity: int) -> None:
     meta = {
         "schema": schema.SCHEMA_VERSION,
         "version": VERSION,
@@ -407,7 +407,7 @@ def _removal_result(before: dict, everything: bool, existed: bool) -> dict:
 # Results
 
 
-def _result(steps: list[Step], capacity: Optional[int], request: FilterRequest, after: dict, notes: list[str]) -> dict:
+def _result(steps: list[Step], capacity: int | None, request: FilterRequest, after: dict, notes: list[str]) -> dict:
     before = {step.name: _shown_before(step) for step in steps}
     wanted = {step.name: _shown_wanted(step) for step in steps}
     final = request.capacity or capacity or lists.DEFAULT_CAPACITY
@@ -434,7 +434,7 @@ def _shown_wanted(step: Step) -> dict:
     return {**({"build_id": step.build_id} if step.before else {}), **step.options.as_dict()}
 
 
-def _shown_after(step: Step, now: Optional[dict]) -> dict:
+def _shown_after(step: Step, now: dict | None) -> dict:
     shown = {"build_id": step.build_id, "options": step.options.as_dict()}
     if now:
         info = now["info"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import addresses, bpf, schema
 from .addresses import Wanted
@@ -250,7 +250,7 @@ class EntryList:
         for each in self._maps.values():
             each.close()
 
-    def __enter__(self) -> "EntryList":
+    def __enter__(self) -> EntryList:
         return self
 
     def __exit__(self, *_exception) -> None:
@@ -266,7 +266,7 @@ class EntryList:
 
     # Reading
 
-    def slot_of(self, key: bytes) -> Optional[int]:
+    def slot_of(self, key: bytes) -> int | None:
         """Where the entry of exactly this address or network is."""
         value = self._index(key).lookup(key)
         if value is None:
@@ -438,12 +438,10 @@ class EntryList:
                 self._claims.delete(self._claim_key(key, self._owners.number(name)))
         for name, wanted in several.items():
             bits = sum(1 << side for side in wanted.sides)
-            self._claims.update(
-                self._claim_key(key, self._owners.number(name)), schema.CLAIM.pack(wanted.until, bits)
-            )
+            self._claims.update(self._claim_key(key, self._owners.number(name)), schema.CLAIM.pack(wanted.until, bits))
         return _SEVERAL if len(after) != 1 else self._owners.number(next(iter(after)))
 
-    def copy_from(self, other: "EntryList") -> None:
+    def copy_from(self, other: EntryList) -> None:
         """Fill this empty list of another capacity with the entries of ``other``, their counters at zero.
 
         How many entries there are holds for both, so the control map is left alone.
@@ -457,7 +455,7 @@ class EntryList:
         for index, positions in self._by_kind(keys):
             index.update_many([keys[position] for position in positions], [values[position] for position in positions])
 
-    def carry_from(self, other: "EntryList", carry: bpf.Program) -> None:
+    def carry_from(self, other: EntryList, carry: bpf.Program) -> None:
         """Add what the entries of ``other``, which no filter reads any more, have counted."""
         for old in other.slots():
             packets, seen_bytes, last_seen = other.records.read(old)[:3]
@@ -494,7 +492,7 @@ def open_list_maps(pins: Pins, name: str, generation: str = CURRENT) -> dict[str
     }
 
 
-def _required(pins: Pins, path: str, info: Optional[bpf.MapInfo]) -> bpf.Map:
+def _required(pins: Pins, path: str, info: bpf.MapInfo | None) -> bpf.Map:
     found = pins.open(path, info)
     if not found:
         raise PingKillerError(f"{path} is missing: run xdp_filter with state=absent and set the filter up again")

@@ -10,7 +10,7 @@ import fcntl
 import os
 import sys
 import time
-from typing import Iterator
+from collections.abc import Iterator
 
 from .errors import PingKillerError
 

@@ -14,7 +14,8 @@ import errno
 import os
 import socket
 import struct
-from typing import Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _NLM_F_REQUEST, _NLM_F_MULTI, _NLM_F_ACK, _NLM_F_DUMP = 1, 2, 4, 0x300
@@ -133,7 +134,7 @@ def _decode_xdp(attributes: dict) -> dict:
     return programs
 
 
-def link(name: str) -> Optional[Link]:
+def link(name: str) -> Link | None:
     """The interface of this name, or None. Raises NetlinkError."""
     if not 0 < len(os.fsencode(name)) < 16:  # IFNAMSIZ; the kernel calls a longer one an error of the message
         return None
@@ -151,7 +152,7 @@ def links() -> list[Link]:
     return [_decode(body) for body in _request(_RTM_GETLINK, _NLM_F_DUMP, _LINK.pack(0, 0, 0, 0, 0))]
 
 
-def _set_xdp(index: int, fd: int, expected_fd: Optional[int], mode: str) -> None:
+def _set_xdp(index: int, fd: int, expected_fd: int | None, mode: str) -> None:
     """``expected_fd`` is of the program that must be there; None: no program may be there."""
     flags = MODE_FLAGS[mode] | (FLAG_NOEXIST if expected_fd is None else FLAG_REPLACE)
     nested = _attribute(_XDP_FD, struct.pack("=i", fd)) + _attribute(_XDP_FLAGS, struct.pack("=I", flags))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import schema
 from .errors import PingKillerError
@@ -51,8 +51,8 @@ POLICIES = ("pass", "drop")
 class TypeSet(NamedTuple):
     """The ICMP types that policy and rate limit apply to; None for all of them."""
 
-    icmp4: Optional[tuple[int, ...]]
-    icmp6: Optional[tuple[int, ...]]
+    icmp4: tuple[int, ...] | None
+    icmp6: tuple[int, ...] | None
 
 
 def parse_types(names: list[str]) -> TypeSet:
@@ -68,7 +68,7 @@ def parse_types(names: list[str]) -> TypeSet:
     )
 
 
-def _parse_type(name: str) -> tuple[Optional[int], Optional[int]]:
+def _parse_type(name: str) -> tuple[int | None, int | None]:
     if name in ICMP_TYPES:
         return ICMP_TYPES[name]
     family, _slash, number = name.partition("/")
@@ -90,7 +90,7 @@ class FilterOptions(NamedTuple):
     monitor: bool = False
 
     @classmethod
-    def checked(cls, **values) -> "FilterOptions":
+    def checked(cls, **values) -> FilterOptions:
         """Raises PingKillerError for a value that does not exist. The types' order and doubles do not matter."""
         options = cls(**values)
         parse_types(list(options.icmp_types))
@@ -101,7 +101,7 @@ class FilterOptions(NamedTuple):
         return {**self._asdict(), "icmp_types": list(self.icmp_types)}
 
 
-def _type_test(types: Optional[tuple[int, ...]]) -> str:
+def _type_test(types: tuple[int, ...] | None) -> str:
     if types is None:
         return "1"
     return "(" + ("||".join(f"(t)=={number}" for number in types) or "0") + ")"

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the state lives: directories, pins and the BPF file system below them.
 
-    BASE/control, owners, claims           the host's maps
-    BASE/lists/blocklist/, .../allowlist/  records and the four indexes of each list
-    BASE/filters/INTERFACE/                counters and meta of one filter
+BASE/control, owners, claims           the host's maps
+BASE/lists/blocklist/, .../allowlist/  records and the four indexes of each list
+BASE/filters/INTERFACE/                counters and meta of one filter
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import contextlib
 import ctypes
 import os
 import stat
-from typing import Iterator, Optional
+from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
 from . import bpf, schema
@@ -110,7 +110,7 @@ class Pins:
         new.pin(path)
         return new
 
-    def open(self, path: str, info: Optional[bpf.MapInfo] = None) -> Optional[bpf.Map]:
+    def open(self, path: str, info: bpf.MapInfo | None = None) -> bpf.Map | None:
         """The map pinned at ``path``, or None. The kernel does not compare declarations, so this does."""
         try:
             found = bpf.Map.open(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Optional
 
 from . import bpf, netlink, pins, schema
 from .errors import PingKillerError
@@ -70,7 +69,7 @@ def _check_version(control: Control) -> None:
 
 
 @contextlib.contextmanager
-def opened(pins_: Pins) -> Iterator[Optional[dict[str, bpf.Map]]]:
+def opened(pins_: Pins) -> Iterator[dict[str, bpf.Map] | None]:
     """The host's maps, or None on a host that has no state, or not yet all of it."""
     with pins.closing_all({}) as maps:
         for name, info in schema.HOST_MAPS.items():
@@ -89,7 +88,7 @@ def opened(pins_: Pins) -> Iterator[Optional[dict[str, bpf.Map]]]:
 
 
 @contextlib.contextmanager
-def opened_list(pins_: Pins, name: str) -> Iterator[Optional[EntryList]]:
+def opened_list(pins_: Pins, name: str) -> Iterator[EntryList | None]:
     """One list, or None on a host that has no state."""
     with opened(pins_) as host:
         if host is None:
@@ -99,7 +98,7 @@ def opened_list(pins_: Pins, name: str) -> Iterator[Optional[EntryList]]:
             yield entries
 
 
-def attached(pins_: Pins, interface: str) -> Optional[tuple[netlink.Link, str, bpf.ProgramInfo]]:
+def attached(pins_: Pins, interface: str) -> tuple[netlink.Link, str, bpf.ProgramInfo] | None:
     """Our program on an interface: the link, the mode and the program. None if there is none of ours.
 
     Ours is the program that counts in the counters pinned for this interface.
@@ -119,7 +118,7 @@ def attached(pins_: Pins, interface: str) -> Optional[tuple[netlink.Link, str, b
     return None
 
 
-def program_info(identity: int) -> Optional[bpf.ProgramInfo]:
+def program_info(identity: int) -> bpf.ProgramInfo | None:
     """What the kernel says of a program, or None if it has just been unloaded."""
     try:
         with bpf.Program.from_id(identity) as program:

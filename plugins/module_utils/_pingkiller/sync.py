@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import addresses, lists, schema, state
 from .addresses import Wanted
@@ -20,9 +20,9 @@ class ListRequest(NamedTuple):
     """What a user asks of a list. Exactly one of ``ip``, ``src``, ``content`` is set."""
 
     name: str
-    ip: Optional[list[str]] = None
-    src: Optional[str] = None
-    content: Optional[str] = None
+    ip: list[str] | None = None
+    src: str | None = None
+    content: str | None = None
     absent: bool = False
     exclusive: bool = False
     owner: str = "adhoc"
@@ -32,7 +32,9 @@ class ListRequest(NamedTuple):
 def read_wanted(request: ListRequest) -> dict:
     """The entries asked for, by key. Raises PingKillerError before anything on the host is looked at."""
     if request.exclusive and request.absent:
-        raise PingKillerError("exclusive=true and state=absent contradict each other: use exclusive with state=present only")
+        raise PingKillerError(
+            "exclusive=true and state=absent contradict each other: use exclusive with state=present only"
+        )
     _check_owner(request.owner)
     wanted = Wanted(schema.DIRECTIONS[request.direction])
     if request.src is not None:
@@ -94,7 +96,7 @@ def _predict(pins: Pins, request: ListRequest, wanted: dict) -> tuple:
         return plan, count + len(plan.added) - len(plan.removed), [] if request.absent else _warnings(pins)
 
 
-def _plan(entries: Optional[lists.EntryList], request: ListRequest, wanted: dict) -> lists.Plan:
+def _plan(entries: lists.EntryList | None, request: ListRequest, wanted: dict) -> lists.Plan:
     current = entries.current(wanted, request.exclusive) if entries is not None else {}
     return lists.make_plan(current, wanted, request.owner, request.absent, request.exclusive)
 
