@@ -7,11 +7,13 @@
 #define PINGKILLER_PARSE_H
 
 #define MAX_VLAN_TAGS 2
+#define VLAN_ID 0x0fff
 #define MAX_IPV6_EXTENSIONS 8
 
 struct cursor {
 	void *position;
 	void *end;
+	bool exhausted; /* something was to be read behind the end */
 };
 
 enum content { CONTENT_OTHER, CONTENT_UNREADABLE, CONTENT_ICMP, CONTENT_ICMP_FRAGMENT };
@@ -27,9 +29,11 @@ struct endpoint {
 struct packet {
 	enum family family;
 	u32 bytes; /* the whole frame */
-	u8 type;   /* of CONTENT_ICMP only: a later fragment has none */
+	u16 vlan;  /* id in the outer tag, NO_VLAN: none */
+	u8 protocol;
+	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
 	u8 code;
-	struct endpoint endpoint[SIDES]; /* of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT */
+	struct endpoint endpoint[SIDES]; /* of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet */
 };
 
 /* The header at the cursor, which moves behind it; NULL if the frame is too short for it. */
@@ -37,8 +41,10 @@ static __always_inline void *take(struct cursor *cursor, u32 size)
 {
 	void *header = cursor->position;
 
-	if (header + size > cursor->end)
+	if (header + size > cursor->end) {
+		cursor->exhausted = true;
 		return NULL;
+	}
 	cursor->position = header + size;
 	return header;
 }
@@ -62,14 +68,17 @@ static __always_inline enum content parse_ipv4(struct cursor *cursor, struct pac
 	if (!ip || ip->version_ihl >> 4 != 4)
 		return CONTENT_OTHER;
 	packet->family = IPV4;
+	packet->protocol = ip->protocol;
+	if (ip->protocol != PROTOCOL_ICMP && !TRACE)
+		return CONTENT_OTHER;
+	packet->endpoint[SOURCE].address.word[0] = ip->source;
+	packet->endpoint[DESTINATION].address.word[0] = ip->destination;
 	if (ip->protocol != PROTOCOL_ICMP)
 		return CONTENT_OTHER;
 	options = (ip->version_ihl & 0xf) * 4 - sizeof(*ip);
 	/* A header length below 20 wraps around to more than any header can have. */
 	if (options > 40 || !take(cursor, options))
 		return CONTENT_UNREADABLE;
-	packet->endpoint[SOURCE].address.word[0] = ip->source;
-	packet->endpoint[DESTINATION].address.word[0] = ip->destination;
 	if (ip->fragment & NET16(IPV4_FRAGMENT_OFFSET))
 		return CONTENT_ICMP_FRAGMENT;
 	return parse_icmp(cursor, packet);
@@ -117,6 +126,7 @@ static __always_inline enum content parse_ipv6_payload(struct cursor *cursor, u8
 		if (protocol == PROTOCOL_FRAGMENT && extension->fragment & NET16(IPV6_FRAGMENT_OFFSET))
 			return extension->next_header == PROTOCOL_ICMPV6 ? CONTENT_ICMP_FRAGMENT : CONTENT_OTHER;
 		protocol = extension->next_header;
+		packet->protocol = protocol;
 	}
 	if (protocol == PROTOCOL_ICMPV6)
 		return parse_icmp(cursor, packet);
@@ -131,8 +141,9 @@ static __always_inline enum content parse_ipv6(struct cursor *cursor, struct pac
 	if (!ip || *(u8 *)ip >> 4 != 6)
 		return CONTENT_OTHER;
 	packet->family = IPV6;
+	packet->protocol = ip->next_header;
 	content = parse_ipv6_payload(cursor, ip->next_header, packet);
-	if (content == CONTENT_ICMP || content == CONTENT_ICMP_FRAGMENT) {
+	if (content != CONTENT_OTHER || TRACE) {
 		packet->endpoint[SOURCE].address = ip->source;
 		packet->endpoint[DESTINATION].address = ip->destination;
 	}
@@ -156,6 +167,8 @@ static __always_inline enum content parse_frame(struct cursor *cursor, struct pa
 		tag = take(cursor, sizeof(*tag));
 		if (!tag)
 			return CONTENT_OTHER;
+		if (packet->vlan == NO_VLAN)
+			packet->vlan = NET16(tag->control) & VLAN_ID;
 		ethertype = tag->ethertype;
 	}
 	if (ethertype == NET16(ETHERTYPE_IPV4))

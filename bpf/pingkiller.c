@@ -3,9 +3,16 @@
  * The filter: parse the frame, decide, count, return. Compiled on the host by BCC against the headers in include/, which
  * stand in for the kernel's. The options come as -D definitions, made in plugins/module_utils/_pingkiller/options.py:
  *
- *   POLICY                POLICY_PASS or POLICY_DROP
- *   FILTERS_ICMP4(t, c)   is ICMP type t, code c one that policy and rate limit apply to? (FILTERS_ICMP6: ICMPv6)
- *   PROTECT, MONITOR      0 or 1
+ *   HOOK_TC                          0: XDP program, 1: classifier of tc
+ *   POLICY                           POLICY_PASS or POLICY_DROP
+ *   FILTERS_ICMP4(t, c)              is ICMP type t, code c one that policy and rate limit apply to? (FILTERS_ICMP6: ICMPv6)
+ *   PROTECT, MONITOR                 0 or 1
+ *   RATELIMIT_PPS                    packets per second and source, 0: no limit
+ *   RATELIMIT_BLOCK_NS, RATELIMIT_IPV6_PREFIX
+ *   TIMING_SAMPLE                    measure one frame in so many, 0: none
+ *   EVENTS                           0 or EVENTS_DROPPED, EVENTS_ALL_ICMP, EVENTS_TRACE
+ *   EVENTS_PER_SECOND, TICKS_PER_SECOND
+ *   TRACE_EXCLUDES4(w)               is the address in the word w[0] left out of the trace? (TRACE_EXCLUDES6: in w[0] to w[3])
  *   HOST_PINS, LIST_PINS, FILTER_PINS   directories of the pinned maps
  */
 #include <uapi/linux/bpf.h>
@@ -14,12 +21,20 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+#define EVENTS_DROPPED 1
+#define EVENTS_ALL_ICMP 2
+#define EVENTS_TRACE 3
+#define TRACE (EVENTS == EVENTS_TRACE)
+
 #include "schema.h"
 #include "protocols.h"
 #include "maps.h"
 #include "clock.h"
 #include "parse.h"
 #include "lists.h"
+#include "ratelimit.h"
+#include "timing.h"
+#include "events.h"
 #include "verdict.h"
 #include "carry.h"
 
@@ -38,17 +53,27 @@ static __always_inline void count(enum reason reason, const struct packet *packe
 	cell->bytes += packet->bytes;
 }
 
-int pingkiller(struct xdp_md *ctx)
+static __always_inline void begin(struct packet *packet, u32 bytes)
 {
-	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
-	struct packet packet;
-	enum content content;
-	enum reason reason;
-
-	packet.family = OTHER;
-	packet.bytes = ctx->data_end - ctx->data;
-	content = parse_frame(&cursor, &packet);
-	reason = decide(content, &packet);
-	count(reason, &packet);
-	return reason >= FIRST_DROP && !MONITOR ? XDP_DROP : XDP_PASS;
+	packet->family = OTHER;
+	packet->bytes = bytes;
+	packet->vlan = NO_VLAN;
 }
+
+/* Decide, count, report; whether the frame is to be dropped. */
+static __always_inline bool settle(enum content content, struct packet *packet, u64 start, u32 interface)
+{
+	enum reason reason = decide(content, packet);
+	u32 processing;
+
+	count(reason, packet);
+	processing = timing_stop(start, reason >= FIRST_DROP);
+	report(content, reason, packet, processing, interface);
+	return reason >= FIRST_DROP && !MONITOR;
+}
+
+#if HOOK_TC
+#include "hook_tc.h"
+#else
+#include "hook_xdp.h"
+#endif

@@ -8,8 +8,10 @@
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define NET16(x) __builtin_bswap16(x)
+#define NET32(x) __builtin_bswap32(x)
 #else
 #define NET16(x) (x)
+#define NET32(x) (x)
 #endif
 
 struct ethernet_header {

@@ -74,13 +74,69 @@ struct network6 {
 struct population {
 	u32 entries;
 	u32 matching[SIDES];
-	u32 reserved;
+	u32 timed; /* have an expiry; for user space */
 };
 
 struct control {
 	u32 schema_version;
-	u32 dirty; /* user space is, or was interrupted, in the middle of a change */
+	u32 dirty;     /* user space is, or was interrupted, in the middle of a change */
+	u32 listening; /* somebody reads the events */
+	u32 reserved;
 	struct population lists[LISTS][KINDS];
+};
+
+/* Processing time, of each verdict; one per CPU and filter. */
+#define TIMING_BUCKETS 32
+
+struct timing {
+	u64 unsampled; /* frames since the last sample */
+	struct {
+		u64 count;
+		u64 sum; /* ns */
+		u64 bucket[TIMING_BUCKETS]; /* bucket b: 2^b to 2^(b+1) - 1 ns, the first from 0, the last without end */
+	} verdict[2]; /* passed, dropped */
+};
+
+/* A source in the rate limit's LRU hash. IPv4 in the first word of the address, IPv6 cut to its prefix. */
+struct source_key {
+	u32 family;
+	u32 address[4];
+};
+
+struct source {
+	u64 window;        /* CLOCK_BOOTTIME ns: when the second that is being counted began */
+	u64 blocked_until; /* CLOCK_BOOTTIME ns; 0: not blocked */
+	u64 packets;       /* in this second */
+};
+
+/* What user space is told of a packet. */
+struct event {
+	u64 time; /* CLOCK_MONOTONIC ns */
+	u32 interface;
+	u32 bytes;
+	u32 processing; /* ns, 0: not sampled */
+	u16 vlan;       /* id in the outer tag, NO_VLAN: none */
+	u8 family;
+	u8 protocol;
+	u8 type;
+	u8 code;
+	u8 has_type; /* type and code say something: not a later fragment, not malformed */
+	u8 reason;
+	u8 monitored; /* passed although the reason drops */
+	u8 reserved[3];
+	u8 source[16]; /* network byte order, IPv4 in the first four */
+	u8 destination[16];
+};
+
+#define NO_VLAN 0xffff
+
+/* How many events this CPU may still send in this second, and what became of the others. */
+struct event_budget {
+	u64 sent;
+	u64 suppressed;
+	u64 lost;
+	u32 window; /* tick when the second began */
+	u32 used;
 };
 
 #endif

@@ -25,6 +25,23 @@ attributes:
     support: full
 """
 
+    EVENTS = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Reads only, so check mode makes no difference.
+    support: full
+  diff_mode:
+    description: Shows what changes, before and after.
+    support: N/A
+    details:
+      - Nothing changes.
+  platform:
+    description: The operating systems of the managed hosts.
+    platforms: linux
+    support: full
+"""
+
     FACTS = r"""
 options: {}
 attributes:

@@ -44,7 +44,7 @@ options:
   src:
     description:
       - Path of a list file on the managed host.
-      - One entry a line, C(ADDRESS[/PREFIX] [direction=src|dst|both]), with comments behind C(#). Blank lines are passed over.
+      - One entry a line, C(ADDRESS[/PREFIX] [direction=src|dst|both] [ttl=DURATION]), with comments behind C(#). Blank lines are passed over.
       - A file with bad lines is refused whole; up to ten of them are named.
     type: path
   content:
@@ -77,4 +77,11 @@ options:
     type: str
     choices: [src, dst, both]
     default: src
+  ttl:
+    description:
+      - How long the entries hold, as seconds or like C(90s), C(10m), C(1h), C(2d). Without it they hold until they are removed.
+      - The packet path itself stops matching at that time, to the second; no daemon is needed. Time during which the host is suspended counts.
+      - The same command again renews the time, and reports a change since it did.
+      - A line of O(src) or O(content) may say otherwise for its entry.
+    type: str
 """

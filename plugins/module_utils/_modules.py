@@ -39,6 +39,7 @@ def run_list_module(list_name: str) -> None:
             "exclusive": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "adhoc"},
             "direction": {"type": "str", "choices": ["src", "dst", "both"], "default": "src"},
+            "ttl": {"type": "str"},
             **STATE_OPTION,
             **LOCK_OPTION,
             **BASE_OPTION,
@@ -57,5 +58,6 @@ def run_list_module(list_name: str) -> None:
         exclusive=given["exclusive"],
         owner=given["owner"],
         direction=given["direction"],
+        ttl=given["ttl"],
     )
     finish(module, sync.change, given["base"], request, module.check_mode, given["lock_timeout"])

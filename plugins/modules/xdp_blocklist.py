@@ -51,6 +51,11 @@ EXAMPLES = r"""
     exclusive: true
     owner: abuse-feed
 
+- name: Block an attacker for an hour
+  pingkiller.fleet.xdp_blocklist:
+    ip: 192.0.2.1
+    ttl: 1h
+
 - name: Drop arriving ICMP that names a network as its source or as its destination
   pingkiller.fleet.xdp_blocklist:
     ip: 203.0.113.0/24

@@ -19,7 +19,7 @@ options:
   interface:
     description:
       - The interfaces, as a list or as one string with commas.
-      - If omitted, with O(state=present) those of the default route, with O(state=absent) all that have a filter.
+      - If omitted, with O(state=present) those of the default route, with O(state=absent) all that have a filter, on any O(hook).
     type: list
     elements: str
   state:
@@ -29,12 +29,22 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  hook:
+    description:
+      - Where the program runs. V(xdp) sees arriving frames before the network stack does.
+      - V(tc_ingress) sees arriving frames behind XDP, for an interface whose XDP hook is taken, V(tc_egress) those that leave. Both are
+        classifiers of a clsact queueing discipline, which is made if need be.
+      - An interface can have a filter on each hook; they share the lists.
+    type: str
+    choices: [xdp, tc_ingress, tc_egress]
+    default: xdp
   mode:
     description:
       - V(native) runs in the driver, V(generic) behind it, which is slower and works with every driver.
       - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses.
       - A change between native and generic takes the old program off just before the new one comes, because the kernel allows
         no two modes at once.
+      - Only for O(hook=xdp).
     type: str
     choices: [auto, native, generic]
     default: auto
@@ -46,8 +56,8 @@ options:
     default: pass
   icmp_types:
     description:
-      - The types of ICMP that O(policy) applies to, by name (C(echo-request), C(timestamp-request) and so on), as C(icmp/NUMBER) or
-        C(icmpv6/NUMBER), or V(all).
+      - The types of ICMP that O(policy) and O(ratelimit_pps) apply to, by name (C(echo-request), C(timestamp-request) and so on), as C(icmp/NUMBER) or
+        C(icmpv6/NUMBER), or V(all). Codes go behind a slash, C(destination-unreachable/port) or C(icmp/3/3).
       - A name stands for both families where both have such a type.
     type: list
     elements: str
@@ -64,6 +74,51 @@ options:
       - Count everything as if, and drop nothing.
     type: bool
     default: false
+  ratelimit_pps:
+    description:
+      - A source that sends more packets of the types O(icmp_types) than this within a second is blocked for O(ratelimit_block_time). V(0) sets no limit.
+      - Sources on the allowlist are never limited.
+    type: int
+    default: 0
+  ratelimit_block_time:
+    description:
+      - How long such a source is blocked, as seconds or like C(90s), C(10m), C(1h). Only packets of the types O(icmp_types) are dropped.
+    type: str
+    default: 60s
+  ratelimit_sources:
+    description:
+      - Of how many sources to keep count. With more than that, the ones not seen for longest are forgotten first.
+      - A change starts a new count, and releases the sources that are blocked.
+    type: int
+    default: 65536
+  ratelimit_ipv6_prefix:
+    description:
+      - IPv6 sources with the same first bits, so many of them, are counted as one, so that a subscriber cannot take a new address for each packet.
+    type: int
+    default: 64
+  timing_sample:
+    description:
+      - Measure how long the filter takes for one frame in so many. V(0) measures none, and costs nothing.
+    type: int
+    default: 0
+  events:
+    description:
+      - What to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens - nothing, dropped packets, all ICMP, or with V(trace)
+        every IPv4 and IPv6 packet.
+    type: str
+    choices: [none, dropped, all_icmp, trace]
+    default: none
+  events_per_second:
+    description:
+      - At most so many events from each CPU in a second; those above are counted as suppressed.
+    type: int
+    default: 1000
+  trace_exclude:
+    description:
+      - Addresses and networks whose packets O(events=trace) leaves out, as source and as destination. At most 64.
+    type: list
+    elements: str
+    default: []
   max_entries:
     description:
       - How many entries each list of the host can hold.
@@ -107,6 +162,19 @@ EXAMPLES = r"""
     icmp_types: all
     monitor: true
 
+- name: Block whoever pings more than 50 times a second for ten minutes
+  pingkiller.fleet.xdp_filter:
+    ratelimit_pps: 50
+    ratelimit_block_time: 10m
+
+- name: Do not show up in traceroutes
+  pingkiller.fleet.xdp_filter:
+    hook: tc_egress
+    policy: drop
+    icmp_types:
+      - time-exceeded
+      - destination-unreachable/port
+
 - name: Remove everything from the host
   pingkiller.fleet.xdp_filter:
     state: absent
@@ -146,7 +214,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     STATE_OPTION,
     finish,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters, hooks
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
 
 SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
@@ -163,11 +231,9 @@ def move_to_interpreter_with_bcc():
 
 def request_from(given):
     options = FilterOptions.checked(
-        mode=given["mode"],
-        policy=given["policy"],
         icmp_types=tuple(given["icmp_types"]),
-        protect=given["protect"],
-        monitor=given["monitor"],
+        trace_exclude=tuple(given["trace_exclude"]),
+        **{name: given[name] for name in FilterOptions._fields if name not in ("icmp_types", "trace_exclude")},
     )
     return filters.FilterRequest(
         interfaces=tuple(given["interface"] or ()),
@@ -180,7 +246,8 @@ def request_from(given):
 
 def run(given, check_mode):
     if given["state"] == "absent":
-        return filters.absent(given["base"], tuple(given["interface"] or ()), check_mode, given["lock_timeout"])
+        names = tuple(hooks.filter_name(interface, given["hook"]) for interface in given["interface"] or ())
+        return filters.absent(given["base"], names, check_mode, given["lock_timeout"])
     return filters.present(given["base"], request_from(given), check_mode, given["lock_timeout"])
 
 
@@ -188,11 +255,20 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "interface": {"type": "list", "elements": "str"},
+            "hook": {"type": "str", "choices": ["xdp", "tc_ingress", "tc_egress"], "default": "xdp"},
             "mode": {"type": "str", "choices": ["auto", "native", "generic"], "default": "auto"},
             "policy": {"type": "str", "choices": ["pass", "drop"], "default": "pass"},
             "icmp_types": {"type": "list", "elements": "str", "default": ["echo-request"]},
             "protect": {"type": "bool", "default": True},
             "monitor": {"type": "bool", "default": False},
+            "ratelimit_pps": {"type": "int", "default": 0},
+            "ratelimit_block_time": {"type": "str", "default": "60s"},
+            "ratelimit_sources": {"type": "int", "default": 65536},
+            "ratelimit_ipv6_prefix": {"type": "int", "default": 64},
+            "timing_sample": {"type": "int", "default": 0},
+            "events": {"type": "str", "choices": ["none", "dropped", "all_icmp", "trace"], "default": "none"},
+            "events_per_second": {"type": "int", "default": 1000},
+            "trace_exclude": {"type": "list", "elements": "str", "default": []},
             "max_entries": {"type": "int"},
             "force": {"type": "bool", "default": False},
             "_sources": {"type": "dict"},

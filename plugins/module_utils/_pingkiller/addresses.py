@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import schema
+from . import durations, schema
 from .errors import PingKillerError
 
 MAX_REPORTED = 10  #: how many bad lines an error names
@@ -101,7 +101,7 @@ def parse_all(texts: Iterable[str], wanted: Wanted) -> dict[bytes, Wanted]:
 
 
 def parse_lines(lines: Iterable[str], name: str, wanted: Wanted) -> dict[bytes, Wanted]:
-    """The entries of a list file: ``ADDRESS[/PREFIX] [direction=src|dst|both] [# comment]`` on a line each.
+    """The entries of a list file: ``ADDRESS[/PREFIX] [direction=src|dst|both] [ttl=DURATION] [# comment]`` on a line each.
 
     ``wanted`` holds for lines that say nothing else; a later line wins over an earlier one for the same address. Raises
     PingKillerError naming ``name``, line and fault of up to ten bad lines.
@@ -123,10 +123,20 @@ def parse_lines(lines: Iterable[str], name: str, wanted: Wanted) -> dict[bytes, 
 def _with_options(wanted: Wanted, words: list[str]) -> Wanted:
     for word in words:
         name, _equals, value = word.partition("=")
-        if name != "direction" or value not in schema.DIRECTIONS:
-            raise ValueError(f"is followed by {word!r}: only direction=src, direction=dst or direction=both may follow")
-        wanted = wanted._replace(sides=schema.DIRECTIONS[value])
+        if name == "direction" and value in schema.DIRECTIONS:
+            wanted = wanted._replace(sides=schema.DIRECTIONS[value])
+        elif name == "ttl":
+            wanted = wanted._replace(until=_until(word, value))
+        else:
+            raise ValueError(f"is followed by {word!r}: only direction=src|dst|both and ttl=DURATION may follow")
     return wanted
+
+
+def _until(word: str, value: str) -> int:
+    try:
+        return durations.until(durations.parse(value))
+    except ValueError as error:
+        raise ValueError(f"is followed by {word!r}, and {value!r} {error}") from None
 
 
 def _raise_all(errors: list[str]) -> None:

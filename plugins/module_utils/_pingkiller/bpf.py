@@ -33,8 +33,15 @@ _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = range(5)
 _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 6, 7, 10, 13, 15
 _LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
 
-HASH, ARRAY, PERCPU_ARRAY, LPM_TRIE = 1, 2, 6, 11
-TYPE_NAMES = {HASH: "hash", ARRAY: "array", PERCPU_ARRAY: "percpu_array", LPM_TRIE: "lpm_trie"}
+HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, LPM_TRIE, RINGBUF = 1, 2, 6, 9, 11, 27
+TYPE_NAMES = {
+    HASH: "hash",
+    ARRAY: "array",
+    PERCPU_ARRAY: "percpu_array",
+    LRU_HASH: "lru_hash",
+    LPM_TRIE: "lpm_trie",
+    RINGBUF: "ringbuf",
+}
 NO_PREALLOC, MMAPABLE = 1, 1 << 10
 ANY, NOEXIST, EXIST = 0, 1, 2
 
@@ -208,6 +215,33 @@ class Map(_Handle):
             if value is not None:
                 yield key, value
             key = self._next_key(key)
+
+    def read_all(self) -> list[tuple[bytes, bytes]]:
+        """Every element of a hash map, some thousands a call where the kernel has batch operations."""
+        key_size, value_size = self.info.key_size, self.info.value_size
+        step = 4096
+        keys, values = ctypes.create_string_buffer(step * key_size), ctypes.create_string_buffer(step * value_size)
+        cursor = ctypes.create_string_buffer(max(8, key_size))
+        addresses = [ctypes.addressof(buffer) for buffer in (keys, values, cursor)]
+        found: list[tuple[bytes, bytes]] = []
+        start, more = 0, True
+        while more:
+            layout = "=QQQQIIQQ"
+            packed = struct.pack(layout, start, addresses[2], addresses[0], addresses[1], step, self.fd, 0, 0)
+            attributes = ctypes.create_string_buffer(packed, len(packed))
+            try:
+                _call(_LOOKUP_BATCH, attributes, len(packed))
+            except OSError as error:
+                if error.errno != errno.ENOENT:  # which says that this was the last of it
+                    return list(self.items())
+                more = False
+            count = struct.unpack_from("=I", attributes.raw, 32)[0]
+            found += [
+                (keys.raw[n * key_size : (n + 1) * key_size], values.raw[n * value_size : (n + 1) * value_size])
+                for n in range(count)
+            ]
+            start = addresses[2]
+        return found
 
     def _next_key(self, key: bytes | None) -> bytes | None:
         following = ctypes.create_string_buffer(self.info.key_size)

@@ -49,7 +49,7 @@ def amalgamate(sources: dict[str, str], name: str = _MAIN) -> str:
     return f'#line 1 "{name}"\n' + _INCLUDE.sub(included, sources[name]) + "\n"
 
 
-def compile_program(sources: dict[str, str], defines: dict[str, str]):
+def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str):
     """Compile and load; BCC's function object, whose ``fd`` is the program. Raises PingKillerError with clang's words.
 
     The program is unloaded when the object goes away, unless it has been attached by then.
@@ -59,7 +59,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str]):
         _write_tree(tree, sources)
         os.environ["BCC_KERNEL_SOURCE"] = tree
         flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
-        return _load(amalgamate(sources), flags)
+        return _load(amalgamate(sources), flags, hook)
     finally:
         os.environ.pop("BCC_KERNEL_SOURCE", None)
         shutil.rmtree(tree)
@@ -82,12 +82,13 @@ def _write_tree(tree: str, sources: dict[str, str]) -> None:
                 file.write(text)
 
 
-def _load(text: str, flags: list[str]):
+def _load(text: str, flags: list[str], hook: str):
     from bcc import BPF  # a tenth of a second and 75 MB, so only here
 
+    kind = BPF.XDP if hook == "xdp" else BPF.SCHED_CLS
     with captured_stderr() as said:
         try:
-            program = BPF(text=text, cflags=flags).load_func(FUNCTION, BPF.XDP)
+            program = BPF(text=text, cflags=flags).load_func(FUNCTION, kind)
         except Exception as error:  # BCC raises plain Exception
             failure: Exception | None = error
         else:

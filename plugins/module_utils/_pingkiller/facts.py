@@ -9,7 +9,7 @@ import os
 import time
 from itertools import islice
 
-from . import VERSION, addresses, filters, lists, schema, state
+from . import VERSION, addresses, bpf, durations, filters, hooks, lists, schema, state
 from .lists import EntryList
 from .pins import Pins
 
@@ -25,12 +25,12 @@ def collect(base: str, list_limit: int = 1000, top: int = 10) -> dict:
         "schema": schema.SCHEMA_VERSION,
         "version": VERSION,
         "kernel": os.uname().release,
-        "filters": {name: _filter_facts(pins, name) for name in pins.filters()},
+        "filters": {name: _filter_facts(pins, name, list_limit) for name in pins.filters()},
         "lists": {name: _list_facts(pins, name, list_limit, top) for name in schema.LISTS},
     }
 
 
-def _filter_facts(pins: Pins, interface: str) -> dict:
+def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
     """A filter whose interface or program has gone has ``mode: none`` and keeps its counters."""
     now = filters.running(pins, interface) or {"mode": "none"}
     info = now.get("info")
@@ -38,14 +38,19 @@ def _filter_facts(pins: Pins, interface: str) -> dict:
     if info:
         loaded_at = now.get("attached_at") or _from_boot(info.load_time)
         program = {"id": info.id, "name": info.name, "tag": info.tag, "loaded_at": _iso(loaded_at)}
+    options = now.get("options", {})
     return {
-        "hook": "xdp",
+        "interface": hooks.split_name(interface)[0],
+        "hook": hooks.split_name(interface)[1],
         "mode": now["mode"],
         "mode_reason": now.get("mode_reason"),
         "program": program,
         "build_id": now.get("build_id"),
-        "options": now.get("options", {}),
+        "options": options,
         "counters": _counters(pins, interface),
+        "processing_time": _processing_time(pins, interface, options.get("timing_sample", 0)),
+        "ratelimit": _ratelimit(pins, interface, limit),
+        "events": _event_counts(pins, interface),
     }
 
 
@@ -67,20 +72,81 @@ def _counters(pins: Pins, interface: str) -> dict:
 
 
 def _cells(pins: Pins, interface: str) -> list[tuple[int, int]]:
-    found = pins.open(pins.filter(interface, "counters"), schema.FILTER_MAPS["counters"])
-    values: list[bytes] = []
-    if found:
-        with found:
-            values = found.lookup_percpu(schema.ZERO)
+    values = _percpu(pins, interface, "counters", schema.FILTER_MAPS["counters"])
     per_cpu = [list(schema.COUNTER.iter_unpack(value)) for value in values]
     return [(sum(cell[0] for cell in cells), sum(cell[1] for cell in cells)) for cells in zip(*per_cpu)]
+
+
+def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[bytes]:
+    found = pins.open(pins.filter(interface, name), info)
+    if found is None:
+        return []
+    with found:
+        return found.lookup_percpu(schema.ZERO)
+
+
+def _processing_time(pins: Pins, interface: str, sample: int) -> dict | None:
+    """Of passed and of dropped frames: how many were measured, their average and percentiles in ns. None if never on."""
+    values = _percpu(pins, interface, "timing", schema.TIMING_MAP)
+    if not values:
+        return None
+    result: dict = {"sample": sample}
+    for number, verdict in enumerate(schema.VERDICTS):
+        offset = schema.TIMING_HEAD.size + number * schema.TIMING.size
+        columns = zip(*(schema.TIMING.unpack_from(value, offset) for value in values))
+        count, total, *buckets = (sum(column) for column in columns)
+        result[verdict] = {
+            "count": count,
+            "average": round(total / count) if count else None,
+            **{f"p{percent}": percentile(buckets, percent) for percent in (50, 90, 99)},
+        }
+    return result
+
+
+def percentile(buckets: list[int], percent: int) -> int | None:
+    """From a histogram whose bucket b holds 2^b to 2^(b+1) - 1, evenly spread within a bucket. None without samples."""
+    rank = sum(buckets) * percent / 100
+    seen = 0
+    for number, count in enumerate(buckets):
+        if count and seen + count >= rank:
+            start = 1 << number if number else 0
+            return round(start + ((1 << (number + 1)) - start) * (rank - seen) / count)
+        seen += count
+    return None
+
+
+def _ratelimit(pins: Pins, interface: str, limit: int) -> dict | None:
+    """The sources that are blocked now, the longest to come first. None if there is no limit."""
+    found = pins.open(pins.filter(interface, "sources"))
+    if found is None:
+        return None
+    now = durations.boot_time()
+    with found:
+        sources = [(key, schema.SOURCE_STATE.unpack(value)[1]) for key, value in found.read_all()]
+    blocked = sorted(((until, key) for key, until in sources if until > now), reverse=True)
+    shown = [{"ip": _source_name(key), "seconds_left": -(-(until - now) // 10**9)} for until, key in blocked[:limit]]
+    return {"sources": len(sources), "blocked_count": len(blocked), "blocked": shown}
+
+
+def _source_name(key: bytes) -> str:
+    family, address = schema.SOURCE_KEY.unpack(key)
+    return addresses.display(address[:4] if schema.FAMILIES[family] == "ipv4" else address)
+
+
+def _event_counts(pins: Pins, interface: str) -> dict | None:
+    """Events since the filter first reported any. None if it never did."""
+    values = _percpu(pins, interface, "event_budget", schema.EVENT_BUDGET_MAP)
+    if not values:
+        return None
+    sent, suppressed, lost = (sum(c) for c in list(zip(*(schema.EVENT_BUDGET.unpack(value) for value in values)))[:3])
+    return {"sent": sent, "suppressed": suppressed, "lost": lost}
 
 
 def _list_facts(pins: Pins, name: str, limit: int, top: int) -> dict:
     with state.opened_list(pins, name) as entries:
         if entries is None:
             return {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
-        slots = list(islice(entries.slots(), limit))
+        slots = list(islice(entries.live_slots(), limit))
         shown = sorted(slots, key=lambda slot: addresses.sort_key(entries.records.key(slot)))
         return {
             "count": entries.count,
@@ -94,11 +160,14 @@ def _list_facts(pins: Pins, name: str, limit: int, top: int) -> dict:
 def _entry_facts(entries: EntryList, slot: int) -> dict:
     packets, size, last_seen = entries.records.read(slot)[:3]
     claims = entries.claims(slot)
-    sides = tuple(side for side, until in enumerate(entries.records.untils(slot)) if until)
+    untils = entries.records.untils(slot)
+    sides = tuple(side for side, until in enumerate(untils) if until)
+    left = max(untils) - durations.boot_time()
     return {
         "ip": addresses.display(entries.records.key(slot)),
         "owners": sorted(claims),
         "direction": lists.direction(sides) if sides else None,
+        "expires_in": -(-left // 10**9) if max(untils) != schema.FOREVER else None,
         "packets": packets,
         "bytes": size,
         "last_seen": _iso(_from_monotonic(last_seen)) if last_seen else None,

@@ -16,7 +16,7 @@ import platform
 import time
 from typing import NamedTuple
 
-from . import VERSION, bpf, compiler, lists, netlink, schema, state
+from . import VERSION, bpf, compiler, hooks, lists, netlink, schema, state, tc
 from . import options as options_module
 from . import pins as pins_module
 from .errors import PingKillerError
@@ -39,25 +39,21 @@ class FilterRequest(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one interface needs."""
+    """What one filter needs."""
 
+    name: str
     link: netlink.Link
     options: FilterOptions
     defines: dict
     build_id: str
-    before: dict | None  #: meta of our running filter
-    old_mode: str | None  #: of the program to replace, ours or, with force, a foreign one
-    old_id: int
+    before: dict | None  #: our filter as it runs, see ``running``
+    old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
     needed: bool
 
-    @property
-    def name(self) -> str:
-        return self.link.name
 
-
-def read_meta(pins: Pins, interface: str) -> dict:
+def read_meta(pins: Pins, name: str) -> dict:
     """What was noted when the filter was attached; empty if nothing was."""
-    found = pins.open(pins.filter(interface, "meta"), schema.FILTER_MAPS["meta"])
+    found = pins.open(pins.filter(name, "meta"), schema.FILTER_MAPS["meta"])
     if found is None:
         return {}
     with found:
@@ -68,15 +64,21 @@ def read_meta(pins: Pins, interface: str) -> dict:
         return {}
 
 
-def running(pins: Pins, interface: str) -> dict | None:
-    """Our filter on an interface: mode, program and, if the meta map speaks of this program, the rest. None without."""
-    found = state.attached(pins, interface)
+def running(pins: Pins, name: str) -> dict | None:
+    """A filter that is attached: where, its program and, if the meta map speaks of that, the rest. None if it is not."""
+    found = state.running(pins, name)
     if not found:
         return None
-    _link, mode, info = found
-    meta = read_meta(pins, interface)
-    known = meta if meta.get("program_id") == info.id else {}
-    return {**known, "mode": mode, "info": info, "current_lists": state.reads_current_lists(pins, info)}
+    meta = read_meta(pins, name)
+    known = meta if meta.get("program_id") == found.info.id else {}
+    current = state.reads_current_lists(pins, found.info)
+    return {
+        **known,
+        "mode": found.attached.mode,
+        "attached": found.attached,
+        "info": found.info,
+        "current_lists": current,
+    }
 
 
 def present(base: str, request: FilterRequest, check: bool = False, lock_timeout: float = 30.0) -> dict:
@@ -139,23 +141,21 @@ def _others(pins: Pins, request: FilterRequest, named: set, version: str) -> lis
     for name in pins.filters():
         meta = running(pins, name)
         if name not in named and meta and "options" in meta:
-            stored = {**meta["options"], "icmp_types": tuple(meta["options"]["icmp_types"])}
-            steps.append(_step(pins, request, name, FilterOptions(**stored), version, True))
+            interface = hooks.split_name(name)[0]
+            steps.append(_step(pins, request, interface, FilterOptions.from_dict(meta["options"]), version, True))
     return steps
 
 
-def _step(pins: Pins, request: FilterRequest, name: str, options, version: str, rebuild: bool) -> Step:
-    link = _usable_link(name)
+def _step(pins: Pins, request: FilterRequest, interface: str, options, version: str, rebuild: bool) -> Step:
+    link = _usable_link(interface)
+    name = hooks.filter_name(interface, options.hook)
     before = running(pins, name)
     defines = options_module.definitions(options)
     build_id = options_module.build_id(request.sources, defines, version)
-    if before:
-        old_mode, old_id = before["mode"], before["info"].id
-    else:
-        old_mode, old_id = _foreign(link, options, request.force)
+    old = before["attached"] if before else _foreign(link, options.hook, request.force)
     same = before is not None and before.get("build_id") == build_id and before["current_lists"]
-    needed = rebuild or not same or not _mode_settled(before, options)
-    return Step(link, options, defines, build_id, before, old_mode, old_id, needed)
+    needed = rebuild or not same or not _mode_settled(before, options) or before.get("options") != options.as_dict()
+    return Step(name, link, options, defines, build_id, before, old, needed)
 
 
 def _usable_link(name: str) -> netlink.Link:
@@ -170,23 +170,28 @@ def _usable_link(name: str) -> netlink.Link:
     return link
 
 
-def _foreign(link: netlink.Link, options: FilterOptions, force: bool) -> tuple[str | None, int]:
-    """The program of somebody else that force lets us replace. Raises PingKillerError without force."""
-    if not link.programs:
-        return None, 0
-    mode, identity = next(iter(link.programs.items()))
-    info = state.program_info(identity)
-    described = f"id {identity}, name {info.name or '(none)'}, tag {info.tag}" if info else f"id {identity}"
+def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | None:
+    """The program of somebody else that force lets us replace. Raises PingKillerError without force.
+
+    On tc, programs live side by side, so nobody is in the way.
+    """
+    if hook != hooks.XDP or not link.programs:
+        return None
+    found = hooks.programs(link, hook)[0]
+    info = state.program_info(found.program_id)
+    described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
     if not force:
         raise PingKillerError(
-            f"interface {link.name!r} already has an XDP program that is not PingKiller's ({described}, {mode} mode): "
-            f"it was left alone; remove it, or set force: true to replace it"
+            f"interface {link.name!r} already has an XDP program that is not PingKiller's ({described}, {found.mode} mode): "
+            f"it was left alone; remove it, set force: true to replace it, or use hook: tc_ingress beside it"
         )
-    return mode, identity
+    return found
 
 
 def _mode_settled(before: dict, options: FilterOptions) -> bool:
     """Whether the mode that runs is the one asked for. ``auto`` that ended in generic mode is not tried again."""
+    if options.hook != hooks.XDP:
+        return True
     if options.mode == "auto":
         return before["mode"] == "native" or before.get("options", {}).get("mode") == "auto"
     return before["mode"] == options.mode
@@ -215,7 +220,7 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
     """Remove the pins made for filters that did not come to run."""
-    failed = [name for name in made if not state.attached(pins, name)]
+    failed = [name for name in made if not state.running(pins, name)]
     for name in failed:
         pins.remove_filter(name)
     if not existed and not pins.filters():
@@ -224,25 +229,51 @@ def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
 
 def _build(pins: Pins, request: FilterRequest, step: Step, generation: str):
     pins.make_directory(pins.filter(step.name))
-    for name, info in schema.FILTER_MAPS.items():
+    for name, info in _filter_maps(step.options).items():
+        _drop_other_size(pins, step.name, name, info)
         pins.ensure(pins.filter(step.name, name), info, prefix="filter_").close()
+    if step.options.events != "none":
+        pins.ensure(pins.host("events"), schema.EVENTS_MAP).close()
     directories = {
         "HOST_PINS": pins.base,
         "LIST_PINS": pins.host(generation),
         "FILTER_PINS": pins.filter(step.name),
     }
     defines = {**step.defines, **{name: json.dumps(path) for name, path in directories.items()}}
-    return compiler.compile_program(request.sources, defines)
+    return compiler.compile_program(request.sources, defines, step.options.hook)
+
+
+def _filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
+    """The maps that a filter with these options takes."""
+    wanted = dict(schema.FILTER_MAPS)
+    if options.timing_sample:
+        wanted["timing"] = schema.TIMING_MAP
+    if options.events != "none":
+        wanted["event_budget"] = schema.EVENT_BUDGET_MAP
+    if options.ratelimit_pps:
+        wanted["sources"] = schema.sources_map(options.ratelimit_sources)
+    return wanted
+
+
+def _drop_other_size(pins: Pins, filter_name: str, name: str, info: bpf.MapInfo) -> None:
+    """The sources of the rate limit are the one map whose size an option sets: another size starts a new count."""
+    existing = pins.open(pins.filter(filter_name, name)) if name == "sources" else None
+    if existing:
+        with existing:
+            if existing.info._replace(max_entries=info.max_entries) == info != existing.info:
+                os.unlink(pins.filter(filter_name, name))
 
 
 def _put(pins: Pins, step: Step, program) -> list[str]:
     """Attach or replace, note it in the meta map, and check what the kernel has now."""
+    made_clsact = step.options.hook != hooks.XDP and tc.ensure_clsact(step.link.index)
     mode, reason = _attach(step, program)
     with bpf.Program(os.dup(program.fd)) as handle:
         identity = handle.info.id
-    _write_meta(pins, step, mode, reason, identity)
-    found = state.attached(pins, step.name)
-    if not found or found[2].id != identity:
+    noted = {"mode": mode, "mode_reason": reason, "program_id": identity}
+    _write_meta(pins, step, {**noted, "made_clsact": made_clsact or (step.before or {}).get("made_clsact", False)})
+    found = state.running(pins, step.name)
+    if not found or found.info.id != identity:
         raise PingKillerError(
             f"another program took the place of the filter on {step.name!r} just after it was attached: "
             f"find out who manages XDP there, then run again"
@@ -255,70 +286,27 @@ def _fallback_note(interface: str, reason: str) -> str:
 
 
 def _attach(step: Step, program) -> tuple[str, str | None]:
-    """The mode that it runs in now and, if that is not the first choice, the kernel's reason."""
-    if step.old_mode and _keeps_mode(step):
-        _replace(step, program.fd)
-        before = step.before or {}
-        return step.old_mode, before.get("mode_reason") if step.options.mode == "auto" else None
-    if not step.old_mode:
-        return _attach_first(step, program)
-    return _switch_mode(step, program)
+    """The mode that it runs in now and, if that is not the first choice, the driver's reason."""
+    if not step.old:
+        return hooks.attach(step.link, step.options.hook, program, step.options.mode)
+    if not _keeps_mode(step):
+        return hooks.switch_mode(step.link, program, step.options.mode, step.old)
+    hooks.replace(step.link, step.options.hook, program, step.old)
+    return step.old.mode, (step.before or {}).get("mode_reason") if step.options.mode == "auto" else None
 
 
 def _keeps_mode(step: Step) -> bool:
-    if step.options.mode != "auto":
-        return step.old_mode == step.options.mode
-    return step.old_mode == "native" or (step.before or {}).get("options", {}).get("mode") == "auto"
+    return _mode_settled(step.before or {"mode": step.old.mode}, step.options)
 
 
-def _replace(step: Step, fd: int) -> None:
-    try:
-        with bpf.Program.from_id(step.old_id) as old:
-            netlink.replace_xdp(step.link.index, fd, old.fd, step.old_mode)
-    except OSError as error:
-        raise PingKillerError(
-            f"the program on {step.name!r} could not be replaced ({error.strerror}): the one that was there goes on; run again"
-        ) from error
-
-
-def _attach_first(step: Step, program) -> tuple[str, str | None]:
-    wanted = "generic" if step.options.mode == "generic" else "native"
-    reason = compiler.attach(step.link, program, wanted)
-    if not reason:
-        return wanted, None
-    if step.options.mode != "auto":
-        hint = "; use mode auto or generic" if wanted == "native" else ""
-        raise PingKillerError(f"interface {step.name!r} cannot take the filter in {wanted} mode ({reason}){hint}")
-    second = compiler.attach(step.link, program, "generic")
-    if second:
-        raise PingKillerError(
-            f"interface {step.name!r} takes the filter neither in native mode ({reason}) nor in generic mode ({second}): "
-            f"use another interface"
-        )
-    return "generic", reason
-
-
-def _switch_mode(step: Step, program) -> tuple[str, str | None]:
-    """Native and generic exclude each other in the kernel, so the old program goes first; back it comes on failure."""
-    with bpf.Program.from_id(step.old_id) as old:
-        netlink.detach_xdp(step.link.index, old.fd, step.old_mode)
-        try:
-            return _attach_first(step, program)
-        except PingKillerError:
-            netlink.attach_xdp(step.link.index, old.fd, step.old_mode)
-            raise
-
-
-def _write_meta(pins: Pins, step: Step, mode: str, reason: str | None, identity: int) -> None:
+def _write_meta(pins: Pins, step: Step, noted: dict) -> None:
     meta = {
         "schema": schema.SCHEMA_VERSION,
         "version": VERSION,
         "build_id": step.build_id,
-        "program_id": identity,
         "options": step.options.as_dict(),
-        "mode": mode,
-        "mode_reason": reason,
         "attached_at": int(time.time()),
+        **noted,
     }
     with pins.ensure(pins.filter(step.name, "meta"), schema.FILTER_MAPS["meta"]) as found:
         found.update(schema.ZERO, json.dumps(meta).encode().ljust(schema.META_SIZE, b"\0"))
@@ -357,17 +345,17 @@ def _wait_for_packets() -> None:
 # Removing
 
 
-def absent(base: str, interfaces: tuple[str, ...], check: bool = False, lock_timeout: float = 30.0) -> dict:
-    """Remove the filters of these interfaces; without any named, all filters, both lists and every pin."""
+def absent(base: str, names: tuple[str, ...], check: bool = False, lock_timeout: float = 30.0) -> dict:
+    """Remove the filters of these names; without any named, all filters, both lists and every pin."""
     state.require_bpf()
     pins = Pins(base)
     if not (pins.check_mount() and pins.exists()):
         return _removal_result({}, False, False)
-    everything = not interfaces
+    everything = not names
     if check:
-        return _removal_result(_removable(pins, interfaces), everything, True)
+        return _removal_result(_removable(pins, names), everything, True)
     with host_lock(lock_timeout):
-        before = _removable(pins, interfaces)
+        before = _removable(pins, names)
         for name in before:
             _detach(pins, name)
             pins.remove_filter(name)
@@ -376,24 +364,19 @@ def absent(base: str, interfaces: tuple[str, ...], check: bool = False, lock_tim
         return _removal_result(before, everything, True)
 
 
-def _removable(pins: Pins, interfaces: tuple[str, ...]) -> dict:
+def _removable(pins: Pins, names: tuple[str, ...]) -> dict:
     """The filters concerned that have pins, with their options as far as they are known."""
-    names = pins.filters()
-    return {name: read_meta(pins, name).get("options", {}) for name in names if not interfaces or name in interfaces}
+    return {name: read_meta(pins, name).get("options", {}) for name in pins.filters() if not names or name in names}
 
 
-def _detach(pins: Pins, interface: str) -> None:
-    found = state.attached(pins, interface)
+def _detach(pins: Pins, name: str) -> None:
+    found = state.running(pins, name)
     if not found:
         return
-    link, mode, info = found
-    try:
-        with bpf.Program.from_id(info.id) as program:
-            netlink.detach_xdp(link.index, program.fd, mode)
-    except OSError as error:
-        raise PingKillerError(
-            f"the filter on {interface!r} could not be detached ({error.strerror}): it goes on; run again"
-        ) from error
+    hook = hooks.split_name(name)[1]
+    hooks.detach(found.link, hook, found.attached)
+    if read_meta(pins, name).get("made_clsact"):
+        tc.remove_clsact(found.link.index)
 
 
 def _removal_result(before: dict, everything: bool, existed: bool) -> dict:
@@ -425,7 +408,7 @@ def _result(steps: list[Step], capacity: int | None, request: FilterRequest, aft
 
 def _shown_before(step: Step) -> dict:
     if not step.before:
-        return {"foreign_program": step.old_id} if step.old_id else {}
+        return {"foreign_program": step.old.program_id} if step.old else {}
     return {"build_id": step.before.get("build_id"), **step.before.get("options", {})}
 
 

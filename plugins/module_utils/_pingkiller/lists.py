@@ -10,10 +10,11 @@ what follows from all of them (each side's latest ``until``) and the ``claims`` 
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from . import addresses, bpf, schema
+from . import addresses, bpf, durations, schema
 from .addresses import Wanted
 from .errors import PingKillerError
 from .pins import CURRENT, Pins
@@ -93,7 +94,18 @@ def direction(sides: tuple[int, ...]) -> str:
 def describe(key: bytes, claims: Claims) -> list[str]:
     """An entry as lines of text, one for each owner."""
     address = addresses.display(key)
-    return [f"{address} direction={direction(claims[owner].sides)} owner={owner}" for owner in sorted(claims)]
+    return [
+        f"{address} direction={direction(claims[owner].sides)} owner={owner}{_describe_expiry(claims[owner].until)}"
+        for owner in sorted(claims)
+    ]
+
+
+def _describe_expiry(until: int) -> str:
+    """By the wall clock, to the minute, since a prediction and its run are some seconds apart."""
+    if until == schema.FOREVER:
+        return ""
+    seconds = time.time() + (until - durations.boot_time()) / 1e9
+    return time.strftime(" until=%Y-%m-%dT%H:%MZ", time.gmtime(seconds))
 
 
 def _wanted_from(untils: tuple[int, int]) -> Wanted:
@@ -182,6 +194,14 @@ class Control:
     def dirty(self, value: bool) -> None:
         self._words[1] = int(value)
 
+    @property
+    def listening(self) -> bool:
+        return bool(self._words[2])
+
+    @listening.setter
+    def listening(self, value: bool) -> None:
+        self._words[2] = int(value)
+
     def _row(self, list_name: str, kind: str) -> int:
         number = schema.LISTS.index(list_name) * len(schema.KINDS) + schema.KINDS.index(kind)
         return (schema.CONTROL_HEAD.size + number * schema.POPULATION.size) // 4
@@ -200,12 +220,25 @@ class Control:
         for side, until in enumerate(untils):
             if until:
                 self._words[row + 1 + side] += by
+        if _is_timed(untils):
+            self._words[row + _TIMED] += by
+
+    def has_timed(self, list_name: str) -> bool:
+        """Whether any entry has an expiry."""
+        return any(self._words[self._row(list_name, kind) + _TIMED] for kind in schema.KINDS)
 
     def reset(self, list_name: str) -> None:
         for kind in schema.KINDS:
             row = self._row(list_name, kind)
-            for offset in range(3):
+            for offset in range(_TIMED + 1):
                 self._words[row + offset] = 0
+
+
+_TIMED = 3  #: column of a population that counts the entries with an expiry
+
+
+def _is_timed(untils: tuple[int, int]) -> bool:
+    return any(0 < until < schema.FOREVER for until in untils)
 
 
 class Owners:
@@ -262,7 +295,8 @@ class EntryList:
 
     @property
     def count(self) -> int:
-        return self._control.count(self.name)
+        """Entries that have not expired."""
+        return self._control.count(self.name) - sum(1 for _slot in self._expired())
 
     # Reading
 
@@ -276,27 +310,48 @@ class EntryList:
         return slot if len(key) in (4, 16) or self.records.key(slot) == key else None
 
     def slots(self) -> Iterator[int]:
-        """The slots in use."""
+        """The slots in use, of expired entries too."""
         return (slot for slot, used in enumerate(self.records.used()) if used)
 
+    def live_slots(self) -> Iterator[int]:
+        """The slots of the entries that have not expired."""
+        if not self._control.has_timed(self.name):
+            return self.slots()
+        expired = set(self._expired())
+        return (slot for slot in self.slots() if slot not in expired)
+
+    def _expired(self) -> Iterator[int]:
+        if not self._control.has_timed(self.name):
+            return iter(())
+        now = durations.boot_time()
+        return (slot for slot in self.slots() if max(self.records.untils(slot)) <= now)
+
     def claims(self, slot: int) -> Claims:
+        """What the owners of an entry ask for, but for what has expired."""
+        now = durations.boot_time()
+        return {name: claim for name, claim in self._all_claims(slot).items() if claim.until > now}
+
+    def _all_claims(self, slot: int) -> Claims:
         owner = self.records.read(slot)[-1]
-        if owner != _SEVERAL:
-            return {self._owners.names[owner]: _wanted_from(self.records.untils(slot))}
-        return self._shared_claims(self.records.key(slot))
+        if owner == _SEVERAL:
+            return self._shared_claims(self.records.key(slot))
+        return {self._owners.names[owner]: _wanted_from(self.records.untils(slot))}
 
     def current(self, keys, everything: bool) -> dict:
         """The claims by key: of the keys given, and of all other entries too if ``everything``."""
         if everything:
-            return {self.records.key(slot): self.claims(slot) for slot in self.slots()}
-        slots = {key: self.slot_of(key) for key in keys}
-        return {key: self.claims(slot) for key, slot in slots.items() if slot is not None}
+            found = {self.records.key(slot): self.claims(slot) for slot in self.slots()}
+        else:
+            slots = {key: self.slot_of(key) for key in keys}
+            found = {key: self.claims(slot) for key, slot in slots.items() if slot is not None}
+        return {key: claims for key, claims in found.items() if claims}
 
     def top(self, number: int) -> list[int]:
         """The slots of the entries that met the most packets, the busiest first; those that met none are left out."""
         packets = self.records.words[_PACKETS::_WORDS].tolist()
         used = self.records.used()
-        busy = (slot for slot, count in enumerate(packets) if count and used[slot])
+        expired = set(self._expired())
+        busy = (slot for slot, count in enumerate(packets) if count and used[slot] and slot not in expired)
         return heapq.nlargest(number, busy, key=packets.__getitem__)
 
     def _index(self, key: bytes) -> bpf.Map:
@@ -317,6 +372,17 @@ class EntryList:
         return found
 
     # Changing
+
+    def settle(self) -> None:
+        """What comes before any change: put right what an interrupted one left, and let go of what has expired."""
+        if self._control.dirty:
+            self.repair()
+            self._control.dirty = False
+        expired = [Change(self.records.key(slot), {}, {}) for slot in self._expired()]
+        if expired:
+            self._control.dirty = True
+            self._remove(expired)
+            self._control.dirty = False
 
     def repair(self) -> None:
         """Put right what an interrupted change left: records that no index names, and the counts."""
@@ -355,14 +421,12 @@ class EntryList:
             check_prefix_lengths(self.name, lengths | self.records.prefix_lengths("network6"))
 
     def apply(self, plan: Plan) -> None:
-        """Additions, then changes, then removals: what stays blocked is blocked throughout.
+        """Additions, then changes, then removals: what stays blocked is blocked throughout. Comes after ``settle``.
 
         Only where the old and the new together exceed the capacity, as many removals as that takes come first,
         addresses before networks. Raises PingKillerError, with nothing added, if the kernel has no memory for it.
         """
         self.check(plan)
-        if self._control.dirty:
-            self.repair()
         self._control.dirty = True
         removals = sorted(plan.removed, key=lambda change: len(change.key) not in (4, 16))
         early = max(0, self.count + len(plan.added) - self.capacity)
@@ -390,7 +454,7 @@ class EntryList:
             start = used.index(0, start) + 1
             slots.append(start - 1)
             untils = effective(change.after)
-            self.records.write(start - 1, change.key, untils, self._store_owners(change.key, {}, change.after))
+            self.records.write(start - 1, change.key, untils, self._store_owners(change.key, False, change.after))
             self._count(change.key, untils, 1)
         keys = [change.key for change in changes]
         try:
@@ -413,32 +477,34 @@ class EntryList:
         before, after = self.records.untils(slot), effective(change.after)
         # In this order a side that is matched is never one that the filter does not look at.
         self._control.add_matching(self.name, kind, after, 1)
-        self.records.edit(slot, after, self._store_owners(change.key, change.before, change.after))
+        several = self.records.read(slot)[-1] == _SEVERAL
+        self.records.edit(slot, after, self._store_owners(change.key, several, change.after))
         self._control.add_matching(self.name, kind, before, -1)
 
     def _remove(self, changes: list[Change]) -> None:
         keys = [change.key for change in changes]
         slots = [self.slot_of(key) for key in keys]
         self._delete(keys)
-        for change, slot in zip(changes, slots):
-            self._store_owners(change.key, change.before, {})
+        for key, slot in zip(keys, slots):
             if slot is not None:
+                self._store_owners(key, self.records.read(slot)[-1] == _SEVERAL, {})
                 self.records.free(slot)
-                self._count(change.key, self.records.untils(slot), -1)
+                self._count(key, self.records.untils(slot), -1)
 
     def _delete(self, keys: list[bytes]) -> None:
         for index, positions in self._by_kind(keys):
             index.delete_many([keys[position] for position in positions])
 
-    def _store_owners(self, key: bytes, before: Claims, after: Claims) -> int:
+    def _store_owners(self, key: bytes, had_several: bool, after: Claims) -> int:
         """Keep the claims of an entry that has several owners, forget those it no longer has; the record's owner."""
         several = after if len(after) > 1 else {}
-        for name in before if len(before) > 1 else ():
+        for name, number in self._owners.numbers.items() if had_several else ():
             if name not in several:
-                self._claims.delete(self._claim_key(key, self._owners.number(name)))
+                self._claims.delete(self._claim_key(key, number))
         for name, wanted in several.items():
             bits = sum(1 << side for side in wanted.sides)
-            self._claims.update(self._claim_key(key, self._owners.number(name)), schema.CLAIM.pack(wanted.until, bits))
+            value = schema.CLAIM.pack(wanted.until, bits)
+            self._claims.update(self._claim_key(key, self._owners.number(name)), value)
         return _SEVERAL if len(after) != 1 else self._owners.number(next(iter(after)))
 
     def copy_from(self, other: EntryList) -> None:

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
-_NLM_F_REQUEST, _NLM_F_MULTI, _NLM_F_ACK, _NLM_F_DUMP = 1, 2, 4, 0x300
+_NLM_F_REQUEST, _NLM_F_MULTI = 1, 2
+ACK, DUMP, REPLACE, EXCLUSIVE, CREATE = 4, 0x300, 0x100, 0x200, 0x400  #: what a request may ask for
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLMSGERR_ATTR_MSG = 1
 _NLM_F_CAPPED, _NLM_F_ACK_TLVS = 0x100, 0x200
 _SOL_NETLINK, _NETLINK_EXT_ACK = 270, 11
-_NESTED = 0x8000
+NESTED = 0x8000
 
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_XDP = 3, 4, 43
 _XDP_FD, _XDP_ATTACHED, _XDP_FLAGS, _XDP_PROG_ID, _XDP_EXPECTED_FD = 1, 2, 3, 4, 8
@@ -55,12 +56,12 @@ class NetlinkError(OSError):
     """An error answer, with the kernel's own explanation in ``strerror`` where it gave one."""
 
 
-def _attribute(kind: int, payload: bytes) -> bytes:
+def attribute(kind: int, payload: bytes) -> bytes:
     length = _ATTRIBUTE.size + len(payload)
     return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)
         if length < _ATTRIBUTE.size:
@@ -69,7 +70,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data[(length + 3) & ~3 :]
 
 
-def _request(kind: int, flags: int, payload: bytes) -> list[bytes]:
+def request(kind: int, flags: int, payload: bytes) -> list[bytes]:
     """Send one message; the payloads of the answers. Raises NetlinkError."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
         netlink.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
@@ -104,7 +105,7 @@ def _raise_for(body: bytes, flags: int) -> None:
     explanation = os.strerror(number)
     if flags & _NLM_F_ACK_TLVS:
         echoed = _HEADER.size if flags & _NLM_F_CAPPED else (struct.unpack_from("=I", body, 4)[0] + 3) & ~3
-        for kind, value in _attributes(body[4 + echoed :]):
+        for kind, value in attributes(body[4 + echoed :]):
             if kind == _NLMSGERR_ATTR_MSG:
                 explanation = value.rstrip(b"\0").decode(errors="replace")
     raise NetlinkError(number, explanation)
@@ -113,24 +114,22 @@ def _raise_for(body: bytes, flags: int) -> None:
 def _decode(body: bytes) -> Link:
     _family, device_type, index, _flags, _change = _LINK.unpack_from(body)
     name, mtu, programs = "", 0, {}
-    for kind, value in _attributes(body[_LINK.size :]):
+    for kind, value in attributes(body[_LINK.size :]):
         if kind == _IFLA_IFNAME:
             name = value.rstrip(b"\0").decode(errors="replace")
         elif kind == _IFLA_MTU:
             mtu = struct.unpack("=I", value)[0]
         elif kind == _IFLA_XDP:
-            programs = _decode_xdp(dict(_attributes(value)))
+            programs = _decode_xdp(dict(attributes(value)))
     return Link(name, index, device_type in _ETHERNET_TYPES, mtu, programs)
 
 
-def _decode_xdp(attributes: dict) -> dict:
+def _decode_xdp(nested: dict) -> dict:
     """Program ids by mode; kernels that know one mode only do not list them apart."""
-    programs = {
-        mode: struct.unpack("=I", attributes[kind])[0] for mode, kind in _XDP_PROG_IDS.items() if kind in attributes
-    }
-    mode = _XDP_ATTACHED_MODES.get(attributes.get(_XDP_ATTACHED, b"\0")[0])
-    if mode and not programs and _XDP_PROG_ID in attributes:
-        programs[mode] = struct.unpack("=I", attributes[_XDP_PROG_ID])[0]
+    programs = {mode: struct.unpack("=I", nested[kind])[0] for mode, kind in _XDP_PROG_IDS.items() if kind in nested}
+    mode = _XDP_ATTACHED_MODES.get(nested.get(_XDP_ATTACHED, b"\0")[0])
+    if mode and not programs and _XDP_PROG_ID in nested:
+        programs[mode] = struct.unpack("=I", nested[_XDP_PROG_ID])[0]
     return programs
 
 
@@ -138,9 +137,9 @@ def link(name: str) -> Link | None:
     """The interface of this name, or None. Raises NetlinkError."""
     if not 0 < len(os.fsencode(name)) < 16:  # IFNAMSIZ; the kernel calls a longer one an error of the message
         return None
-    payload = _LINK.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    payload = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
     try:
-        return _decode(_request(_RTM_GETLINK, 0, payload)[0])
+        return _decode(request(_RTM_GETLINK, 0, payload)[0])
     except NetlinkError as error:
         if error.errno == errno.ENODEV:
             return None
@@ -149,17 +148,17 @@ def link(name: str) -> Link | None:
 
 def links() -> list[Link]:
     """All interfaces of this network namespace."""
-    return [_decode(body) for body in _request(_RTM_GETLINK, _NLM_F_DUMP, _LINK.pack(0, 0, 0, 0, 0))]
+    return [_decode(body) for body in request(_RTM_GETLINK, DUMP, _LINK.pack(0, 0, 0, 0, 0))]
 
 
 def _set_xdp(index: int, fd: int, expected_fd: int | None, mode: str) -> None:
     """``expected_fd`` is of the program that must be there; None: no program may be there."""
     flags = MODE_FLAGS[mode] | (FLAG_NOEXIST if expected_fd is None else FLAG_REPLACE)
-    nested = _attribute(_XDP_FD, struct.pack("=i", fd)) + _attribute(_XDP_FLAGS, struct.pack("=I", flags))
+    nested = attribute(_XDP_FD, struct.pack("=i", fd)) + attribute(_XDP_FLAGS, struct.pack("=I", flags))
     if expected_fd is not None:
-        nested += _attribute(_XDP_EXPECTED_FD, struct.pack("=i", expected_fd))
-    payload = _LINK.pack(0, 0, index, 0, 0) + _attribute(_IFLA_XDP | _NESTED, nested)
-    _request(_RTM_SETLINK, _NLM_F_ACK, payload)
+        nested += attribute(_XDP_EXPECTED_FD, struct.pack("=i", expected_fd))
+    payload = _LINK.pack(0, 0, index, 0, 0) + attribute(_IFLA_XDP | NESTED, nested)
+    request(_RTM_SETLINK, ACK, payload)
 
 
 def attach_xdp(index: int, fd: int, mode: str) -> None:

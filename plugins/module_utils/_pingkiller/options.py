@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
+import struct
+import time
 from typing import NamedTuple
 
-from . import schema
+from . import addresses, durations, schema
 from .errors import PingKillerError
 
 #: ICMP and ICMPv6 types by the names of the IANA registries; None where a family has no such type.
@@ -42,17 +45,30 @@ ICMP_TYPES = {
     "extended-echo-request": (42, 160),
     "extended-echo-reply": (43, 161),
 }
+#: Codes of destination unreachable.
+UNREACHABLE_CODES = {
+    "network": (0, 0),
+    "host": (1, 3),
+    "protocol": (2, None),
+    "port": (3, 4),
+    "prohibited": (13, 1),
+}
 ALL_TYPES = "all"
 
+HOOKS = ("xdp", "tc_ingress", "tc_egress")
 MODES = ("auto", "native", "generic")
 POLICIES = ("pass", "drop")
+EVENTS = ("none", "dropped", "all_icmp", "trace")
+MAX_EXCLUDED = 64  #: addresses and networks that a trace may leave out
+
+TypeAndCode = tuple  # of the type and the code, None for every code
 
 
 class TypeSet(NamedTuple):
-    """The ICMP types that policy and rate limit apply to; None for all of them."""
+    """The ICMP types that policy and rate limit apply to, with codes; None for all of them."""
 
-    icmp4: tuple[int, ...] | None
-    icmp6: tuple[int, ...] | None
+    icmp4: tuple[TypeAndCode, ...] | None
+    icmp6: tuple[TypeAndCode, ...] | None
 
 
 def parse_types(names: list[str]) -> TypeSet:
@@ -62,60 +78,154 @@ def parse_types(names: list[str]) -> TypeSet:
     if ALL_TYPES in names:
         return TypeSet(None, None)
     pairs = [_parse_type(str(name).strip()) for name in names]
-    return TypeSet(
-        tuple(sorted({four for four, _six in pairs if four is not None})),
-        tuple(sorted({six for _four, six in pairs if six is not None})),
+    return TypeSet(_sorted_types(four for four, _six in pairs), _sorted_types(six for _four, six in pairs))
+
+
+def _sorted_types(types) -> tuple[TypeAndCode, ...]:
+    return tuple(
+        sorted({each for each in types if each}, key=lambda each: (each[0], -1 if each[1] is None else each[1]))
     )
 
 
-def _parse_type(name: str) -> tuple[int | None, int | None]:
+def _parse_type(name: str) -> tuple[TypeAndCode | None, TypeAndCode | None]:
+    """What the name stands for in ICMP and in ICMPv6."""
     if name in ICMP_TYPES:
-        return ICMP_TYPES[name]
-    family, _slash, number = name.partition("/")
-    if family in ("icmp", "icmpv6") and number.isascii() and number.isdigit() and int(number) < 256:
-        return (int(number), None) if family == "icmp" else (None, int(number))
+        four, six = ICMP_TYPES[name]
+        return None if four is None else (four, None), None if six is None else (six, None)
+    first, *numbers = name.split("/")
+    if first == "destination-unreachable" and len(numbers) == 1 and numbers[0] in UNREACHABLE_CODES:
+        four, six = UNREACHABLE_CODES[numbers[0]]
+        return (3, four), None if six is None else (1, six)
+    valid = all(number.isascii() and number.isdigit() and int(number) < 256 for number in numbers)
+    if first in ("icmp", "icmpv6") and valid and len(numbers) in (1, 2):
+        found = (int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None)
+        return (found, None) if first == "icmp" else (None, found)
     raise PingKillerError(
-        f"icmp_types: {name!r} is no ICMP type: use all, icmp/NUMBER or icmpv6/NUMBER (0 to 255), or one of "
-        f"{', '.join(sorted(ICMP_TYPES))}"
+        f"icmp_types: {name!r} is no ICMP type: use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 to 255), "
+        f"destination-unreachable/CODE ({', '.join(UNREACHABLE_CODES)}), or one of {', '.join(sorted(ICMP_TYPES))}"
     )
 
 
 class FilterOptions(NamedTuple):
-    """What the user chose for one filter. ``mode`` is how to attach it, the rest is compiled in."""
+    """What the user chose for one filter. ``hook`` and ``mode`` are where and how it is attached, the rest is compiled in."""
 
+    hook: str = "xdp"
     mode: str = "auto"
     policy: str = "pass"
     icmp_types: tuple[str, ...] = ("echo-request",)
     protect: bool = True
     monitor: bool = False
+    ratelimit_pps: int = 0  #: 0: no limit
+    ratelimit_block_time: int = 60  #: seconds
+    ratelimit_sources: int = 65536
+    ratelimit_ipv6_prefix: int = 64
+    timing_sample: int = 0  #: one frame in so many; 0: none
+    events: str = "none"
+    events_per_second: int = 1000  #: per CPU
+    trace_exclude: tuple[str, ...] = ()
 
     @classmethod
     def checked(cls, **values) -> FilterOptions:
-        """Raises PingKillerError for a value that does not exist. The types' order and doubles do not matter."""
+        """Raises PingKillerError for a value that does not exist. The order of types, and doubles, do not matter."""
         options = cls(**values)
+        options = options._replace(
+            ratelimit_block_time=durations.checked("ratelimit_block_time", options.ratelimit_block_time)
+        )
+        for name, (least, most) in _RANGES.items():
+            value = getattr(options, name)
+            if not least <= value <= most:
+                raise PingKillerError(f"{name}={value} is out of range: give {least} to {most}")
+        if options.trace_exclude and options.events != "trace":
+            raise PingKillerError("trace_exclude is for events=trace: set that too, or leave trace_exclude out")
         parse_types(list(options.icmp_types))
         types = (ALL_TYPES,) if ALL_TYPES in options.icmp_types else tuple(sorted(set(options.icmp_types)))
-        return options._replace(icmp_types=types)
+        return options._replace(icmp_types=types, trace_exclude=_canonical(options.trace_exclude))
+
+    @classmethod
+    def from_dict(cls, stored: dict) -> FilterOptions:
+        """The inverse of ``as_dict``; options that did not exist when it was stored have their defaults."""
+        known = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in cls._fields}
+        return cls(**known)
 
     def as_dict(self) -> dict:
-        return {**self._asdict(), "icmp_types": list(self.icmp_types)}
+        return {**self._asdict(), "icmp_types": list(self.icmp_types), "trace_exclude": list(self.trace_exclude)}
 
 
-def _type_test(types: tuple[int, ...] | None) -> str:
+_RANGES = {
+    "ratelimit_pps": (0, 10_000_000),
+    "ratelimit_sources": (1, 16_000_000),
+    "ratelimit_ipv6_prefix": (1, 128),
+    "timing_sample": (0, 1_000_000_000),
+    "events_per_second": (1, 10_000_000),
+}
+
+
+def _canonical(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """What a trace leaves out, in canonical form. Raises PingKillerError."""
+    if len(texts) > MAX_EXCLUDED:
+        raise PingKillerError(
+            f"trace_exclude has {len(texts)} entries and may have {MAX_EXCLUDED}: name networks instead"
+        )
+    keys = set()
+    for text in texts:
+        try:
+            keys.add(addresses.parse(str(text).strip()))
+        except ValueError as error:
+            raise PingKillerError(f"trace_exclude: {text!r} {error}") from None
+    return tuple(addresses.display(key) for key in sorted(keys, key=addresses.sort_key))
+
+
+def _type_test(types: tuple[TypeAndCode, ...] | None) -> str:
     if types is None:
         return "1"
-    return "(" + ("||".join(f"(t)=={number}" for number in types) or "0") + ")"
+    tests = [f"(t)=={number}" if code is None else f"((t)=={number}&&(c)=={code})" for number, code in types]
+    return "(" + ("||".join(tests) or "0") + ")"
+
+
+def _exclusion_tests(texts: tuple[str, ...]) -> dict[int, str]:
+    """C expressions over the words of an address, by the address's length in bytes."""
+    tests: dict[int, list[str]] = {4: [], 16: []}
+    for text in texts:
+        network = ipaddress.ip_network(text)
+        size = len(network.network_address.packed)
+        pairs = zip(_words(network.netmask.packed), _words(network.network_address.packed))
+        tests[size].append("&&".join(f"((w)[{i}]&{mask}u)=={word}u" for i, (mask, word) in enumerate(pairs)))
+    return {size: "(" + ("||".join(f"({test})" for test in each) or "0") + ")" for size, each in tests.items()}
+
+
+def _words(packed: bytes) -> tuple[int, ...]:
+    """An address as the words that the program loads: bytes in network order, read in the host's."""
+    return struct.unpack(f"={len(packed) // 4}I", packed)
+
+
+_CLOCK_MONOTONIC_COARSE = 6  #: linux/time.h; Python does not name it
+
+
+def ticks_per_second() -> int:
+    """The kernel's HZ: the coarse clocks advance once a tick (clock_getres(2))."""
+    return round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 
 
 def definitions(options: FilterOptions) -> dict[str, str]:
     """What bpf/pingkiller.c asks for, but for the pin directories."""
     types = parse_types(list(options.icmp_types))
+    excluded = _exclusion_tests(options.trace_exclude)
     return {
+        "HOOK_TC": str(int(options.hook != "xdp")),
         "POLICY": "POLICY_" + options.policy.upper(),
         "FILTERS_ICMP4(t,c)": _type_test(types.icmp4),
         "FILTERS_ICMP6(t,c)": _type_test(types.icmp6),
         "PROTECT": str(int(options.protect)),
         "MONITOR": str(int(options.monitor)),
+        "RATELIMIT_PPS": str(options.ratelimit_pps),
+        "RATELIMIT_BLOCK_NS": f"{options.ratelimit_block_time * 1_000_000_000}ULL",
+        "RATELIMIT_IPV6_PREFIX": str(options.ratelimit_ipv6_prefix),
+        "TIMING_SAMPLE": str(options.timing_sample),
+        "EVENTS": {"none": "0"}.get(options.events, "EVENTS_" + options.events.upper()),
+        "EVENTS_PER_SECOND": str(options.events_per_second),
+        "TICKS_PER_SECOND": str(ticks_per_second()),
+        "TRACE_EXCLUDES4(w)": excluded[4],
+        "TRACE_EXCLUDES6(w)": excluded[16],
     }
 
 

@@ -29,9 +29,9 @@ CURRENT, NEXT, OLD = GENERATIONS = "lists", "lists_next", "lists_old"
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 
 
-def _component(interface: str) -> str:
-    """An interface's name as a directory's: the BPF file system reserves the dot, which VLAN names contain."""
-    return quote(interface, safe="").replace(".", "%2E")
+def _component(filter_name: str) -> str:
+    """A filter's name as a directory's: the BPF file system reserves the dot, which VLAN names contain."""
+    return quote(filter_name, safe="").replace(".", "%2E")
 
 
 def _bpffs_mounts() -> list[str]:
@@ -58,11 +58,11 @@ class Pins:
     def list(self, list_name: str, name: str = "", generation: str = CURRENT) -> str:
         return os.path.join(self.base, generation, list_name, name).rstrip("/")
 
-    def filter(self, interface: str, name: str = "") -> str:
-        return os.path.join(self.base, "filters", _component(interface), name).rstrip("/")
+    def filter(self, filter_name: str, name: str = "") -> str:
+        return os.path.join(self.base, "filters", _component(filter_name), name).rstrip("/")
 
     def filters(self) -> list[str]:
-        """The interfaces that have pins, whether or not a program is attached, sorted."""
+        """The names of the filters that have pins, whether or not a program is attached, sorted."""
         try:
             return sorted(unquote(name) for name in os.listdir(os.path.join(self.base, "filters")))
         except FileNotFoundError:
@@ -129,10 +129,10 @@ class Pins:
             )
         return found
 
-    def remove_filter(self, interface: str) -> None:
-        for name in schema.FILTER_MAPS:
-            _unlink(self.filter(interface, name))
-        _rmdir(self.filter(interface))
+    def remove_filter(self, filter_name: str) -> None:
+        for name in schema.FILTER_PINS:
+            _unlink(self.filter(filter_name, name))
+        _rmdir(self.filter(filter_name))
 
     def remove_lists(self, generation: str) -> None:
         for list_name in schema.LISTS:
@@ -155,11 +155,11 @@ class Pins:
 
     def remove_all(self) -> None:
         """Every pin and directory of ours; anything else found below the base is left, and said."""
-        for interface in self.filters():
-            self.remove_filter(interface)
+        for filter_name in self.filters():
+            self.remove_filter(filter_name)
         for generation in GENERATIONS:
             self.remove_lists(generation)
-        for name in schema.HOST_MAPS:
+        for name in schema.HOST_PINS:
             _unlink(self.host(name))
         _rmdir(self.host("filters"))
         _rmdir(self.base)

@@ -56,9 +56,9 @@ RECORD_PREFIX_LENGTH = 57
 RECORD_OWNER = 58
 SLOT = struct.Struct("=I")
 
-#: schema version, dirty; then for each list and kind: entries, matching the source, matching the destination
-CONTROL_HEAD = struct.Struct("=II")
-POPULATION = struct.Struct("=III4x")
+#: schema version, dirty, listening; then for each list and kind: entries, matching source, matching destination, timed
+CONTROL_HEAD = struct.Struct("=III4x")
+POPULATION = struct.Struct("=IIII")
 CONTROL_SIZE = CONTROL_HEAD.size + POPULATION.size * len(LISTS) * len(KINDS)
 
 #: list, kind, prefix length, owner, address
@@ -66,6 +66,22 @@ CLAIM_KEY = struct.Struct("=BBBB16s")
 CLAIM = struct.Struct("=QBxxxxxxx")  #: until, sides as a bit set (1 << SOURCE, 1 << DESTINATION)
 
 CARRIED = struct.Struct("=IIQQQ")  #: list, slot, packets, bytes, last_seen: what bpf/carry.h takes
+
+TIMING_BUCKETS = 32
+#: count, sum in ns, buckets: of one verdict
+TIMING = struct.Struct(f"=QQ{TIMING_BUCKETS}Q")
+TIMING_HEAD = struct.Struct("=Q")
+VERDICTS = ("passed", "dropped")
+
+SOURCE_KEY = struct.Struct("=I16s")  #: family, address
+SOURCE_STATE = struct.Struct("=QQQ")  #: window, blocked until (CLOCK_BOOTTIME ns), packets
+
+#: time (CLOCK_MONOTONIC ns), interface, bytes, processing, vlan, family, protocol, type, code, has type, reason, monitored,
+#: source, destination
+EVENT = struct.Struct("=QIIIHBBBBBBB3x16s16s")
+NO_VLAN = 0xFFFF
+EVENT_BUDGET = struct.Struct("=QQQII")  #: sent, suppressed, lost, window, used
+EVENT_BUFFER_SIZE = 1 << 20  #: bytes; a power of two and of whole pages
 
 OWNER_SIZE = 64  #: longest name of an owner, with its final NUL
 MAX_OWNERS = 256  #: number 0 means "several, see claims"
@@ -94,8 +110,23 @@ HOST_MAPS = {
     "claims": bpf.MapInfo(bpf.HASH, CLAIM_KEY.size, CLAIM.size, MAX_CLAIMS, bpf.NO_PREALLOC),
 }
 
-#: The maps of one filter.
+#: The ring buffer, made with the first filter that reports events.
+EVENTS_MAP = bpf.MapInfo(bpf.RINGBUF, 0, 0, EVENT_BUFFER_SIZE, 0)
+
+#: The maps of every filter.
 FILTER_MAPS = {
     "counters": bpf.MapInfo(bpf.PERCPU_ARRAY, 4, COUNTERS_SIZE, 1, 0),
     "meta": bpf.MapInfo(bpf.ARRAY, 4, META_SIZE, 1, 0),
 }
+TIMING_MAP = bpf.MapInfo(bpf.PERCPU_ARRAY, 4, TIMING_HEAD.size + TIMING.size * len(VERDICTS), 1, 0)
+EVENT_BUDGET_MAP = bpf.MapInfo(bpf.PERCPU_ARRAY, 4, EVENT_BUDGET.size, 1, 0)
+
+
+def sources_map(size: int) -> bpf.MapInfo:
+    """The sources that the rate limit keeps count of."""
+    return bpf.MapInfo(bpf.LRU_HASH, SOURCE_KEY.size, SOURCE_STATE.size, size, 0)
+
+
+#: Every name that a filter's pin can have.
+FILTER_PINS = (*FILTER_MAPS, "timing", "event_budget", "sources")
+HOST_PINS = (*HOST_MAPS, "events")

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from . import bpf, netlink, pins, schema
+from . import bpf, hooks, netlink, pins, schema
 from .errors import PingKillerError
 from .lists import Control, EntryList
 from .pins import Pins
@@ -98,23 +99,27 @@ def opened_list(pins_: Pins, name: str) -> Iterator[EntryList | None]:
             yield entries
 
 
-def attached(pins_: Pins, interface: str) -> tuple[netlink.Link, str, bpf.ProgramInfo] | None:
-    """Our program on an interface: the link, the mode and the program. None if there is none of ours.
+class Running(NamedTuple):
+    """Our program, attached."""
 
-    Ours is the program that counts in the counters pinned for this interface.
-    """
+    link: netlink.Link
+    attached: hooks.Attached
+    info: bpf.ProgramInfo
+
+
+def running(pins_: Pins, name: str) -> Running | None:
+    """The program of a filter, if it is attached. Ours is the one that counts in the counters pinned for this filter."""
+    interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
-    if link is None:
-        return None
-    counters = pins_.open(pins_.filter(interface, "counters"))
+    counters = pins_.open(pins_.filter(name, "counters")) if link else None
     if counters is None:
         return None
     with counters:
         counters_id = counters.id
-    for mode, identity in link.programs.items():
-        info = program_info(identity)
+    for attached in hooks.programs(link, hook):
+        info = program_info(attached.program_id)
         if info and counters_id in info.map_ids:
-            return link, mode, info
+            return Running(link, attached, info)
     return None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from . import addresses, lists, schema, state
+from . import addresses, durations, lists, schema, state
 from .addresses import Wanted
 from .errors import PingKillerError
 from .lock import host_lock
@@ -27,6 +27,7 @@ class ListRequest(NamedTuple):
     exclusive: bool = False
     owner: str = "adhoc"
     direction: str = "src"
+    ttl: str | None = None
 
 
 def read_wanted(request: ListRequest) -> dict:
@@ -36,7 +37,8 @@ def read_wanted(request: ListRequest) -> dict:
             "exclusive=true and state=absent contradict each other: use exclusive with state=present only"
         )
     _check_owner(request.owner)
-    wanted = Wanted(schema.DIRECTIONS[request.direction])
+    until = schema.FOREVER if request.ttl is None else durations.until(durations.checked("ttl", request.ttl))
+    wanted = Wanted(schema.DIRECTIONS[request.direction], until)
     if request.src is not None:
         return _read_file(request.src, wanted)
     if request.content is not None:
@@ -78,6 +80,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
         with state.opened_list(pins, request.name) as entries:
             if entries is None:
                 return _result(request, _plan(None, request, wanted), 0, [])
+            entries.settle()
             plan = _plan(entries, request, wanted)
             if plan:
                 entries.apply(plan)
@@ -117,13 +120,13 @@ def _check_fits(request: ListRequest, wanted: dict) -> None:
 
 def _warnings(pins: Pins) -> list[str]:
     """What a user would want to know who believes that this is now blocked."""
-    filters = [found for found in (state.attached(pins, name) for name in pins.filters()) if found]
+    filters = {name: found for name, found in ((name, state.running(pins, name)) for name in pins.filters()) if found}
     if not filters:
         return ["no filter is attached on this host, so nothing is dropped yet: attach one with xdp_filter"]
     return [
-        f"the filter on {link.name} reads the lists of an interrupted change of max_entries: run xdp_filter again"
-        for link, _mode, info in filters
-        if not state.reads_current_lists(pins, info)
+        f"the filter on {name} reads the lists of an interrupted change of max_entries: run xdp_filter again"
+        for name, found in filters.items()
+        if not state.reads_current_lists(pins, found.info)
     ]
 
 

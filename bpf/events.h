@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Tell user space of packets, through a ring buffer that all filters of the host share, while somebody listens. At most
+ * EVENTS_PER_SECOND per CPU: what is above is counted as suppressed, what finds the buffer full as lost.
+ */
+#ifndef PINGKILLER_EVENTS_H
+#define PINGKILLER_EVENTS_H
+
+#if EVENTS
+
+/* The listener looks by itself; waking it for every packet would cost more than the packet. */
+#define RINGBUF_NO_WAKEUP 1
+
+struct events_table_t {
+	int key;
+	u32 leaf;
+	int (*ringbuf_output)(void *, u64, u64);
+	u32 max_entries;
+};
+__attribute__((section("maps/ringbuf:" HOST_PINS "/events"))) struct events_table_t events = {.max_entries = 1};
+
+BPF_TABLE_PINNED("percpu_array", u32, struct event_budget, event_budget, 1, FILTER_PINS "/event_budget");
+
+static __always_inline bool is_reported(enum content content, enum reason reason, const struct packet *packet)
+{
+	if (TRACE)
+		return packet->family != OTHER &&
+		       !(packet->family == IPV4 ? TRACE_EXCLUDES4(packet->endpoint[SOURCE].address.word) ||
+							  TRACE_EXCLUDES4(packet->endpoint[DESTINATION].address.word)
+						: TRACE_EXCLUDES6(packet->endpoint[SOURCE].address.word) ||
+							  TRACE_EXCLUDES6(packet->endpoint[DESTINATION].address.word));
+	return content != CONTENT_OTHER && (EVENTS == EVENTS_ALL_ICMP || reason >= FIRST_DROP);
+}
+
+static __always_inline bool within_budget(struct event_budget *mine)
+{
+	u32 now = tick();
+
+	if (now - mine->window >= TICKS_PER_SECOND) {
+		mine->window = now;
+		mine->used = 0;
+	}
+	if (mine->used >= EVENTS_PER_SECOND) {
+		mine->suppressed++;
+		return false;
+	}
+	mine->used++;
+	return true;
+}
+
+static __always_inline void copy_address(u8 *to, const struct packet *packet, enum side side)
+{
+	struct in6_address address = {};
+
+	address.word[0] = packet->endpoint[side].address.word[0];
+	if (packet->family == IPV6)
+		address = packet->endpoint[side].address;
+	*(struct in6_address *)to = address;
+}
+
+static __always_inline void report(enum content content, enum reason reason, const struct packet *packet, u32 processing,
+				   u32 interface)
+{
+	struct event event = {};
+	struct event_budget *mine;
+	struct control *state;
+	u32 zero = 0;
+
+	state = control.lookup(&zero);
+	if (!state || !state->listening || !is_reported(content, reason, packet))
+		return;
+	mine = event_budget.lookup(&zero);
+	if (!mine || !within_budget(mine))
+		return;
+	event.time = monotonic_clock();
+	event.interface = interface;
+	event.bytes = packet->bytes;
+	event.processing = processing;
+	event.vlan = packet->vlan;
+	event.family = packet->family;
+	event.protocol = packet->protocol;
+	event.has_type = content == CONTENT_ICMP;
+	if (content == CONTENT_ICMP) {
+		event.type = packet->type;
+		event.code = packet->code;
+	}
+	event.reason = reason;
+	event.monitored = MONITOR && reason >= FIRST_DROP;
+	copy_address(event.source, packet, SOURCE);
+	copy_address(event.destination, packet, DESTINATION);
+	if (events.ringbuf_output(&event, sizeof(event), RINGBUF_NO_WAKEUP))
+		mine->lost++;
+	else
+		mine->sent++;
+}
+
+#else
+
+static __always_inline void report(enum content content, enum reason reason, const struct packet *packet, u32 processing,
+				   u32 interface)
+{
+}
+
+#endif
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
+ * The sources are in an LRU hash, so an attacker with many addresses costs memory that was set aside for it.
+ */
+#ifndef PINGKILLER_RATELIMIT_H
+#define PINGKILLER_RATELIMIT_H
+
+#if RATELIMIT_PPS
+
+#define NS_PER_SECOND 1000000000ULL
+
+BPF_TABLE_PINNED("lru_hash", struct source_key, struct source, sources, 1, FILTER_PINS "/sources");
+
+/* The bits of one word of an IPv6 address, 32 each, that belong to a prefix; as they lie in memory. */
+#define PREFIX_MASK(length, word) \
+	((length) >= 32 * (word) + 32 ? ~0U : (length) <= 32 * (word) ? 0 : NET32(~0U << (32 * (word) + 32 - (length))))
+
+static __always_inline void source_key(const struct packet *packet, struct source_key *key)
+{
+	const u32 *word = packet->endpoint[SOURCE].address.word;
+
+	key->family = packet->family;
+	key->address[0] = word[0];
+	if (packet->family == IPV4) {
+		key->address[1] = key->address[2] = key->address[3] = 0;
+		return;
+	}
+	key->address[0] &= PREFIX_MASK(RATELIMIT_IPV6_PREFIX, 0);
+	key->address[1] = word[1] & PREFIX_MASK(RATELIMIT_IPV6_PREFIX, 1);
+	key->address[2] = word[2] & PREFIX_MASK(RATELIMIT_IPV6_PREFIX, 2);
+	key->address[3] = word[3] & PREFIX_MASK(RATELIMIT_IPV6_PREFIX, 3);
+}
+
+static __always_inline bool over_limit(const struct packet *packet)
+{
+	struct source first = {};
+	struct source *source;
+	struct source_key key;
+	u64 now = boot_clock();
+
+	source_key(packet, &key);
+	source = sources.lookup(&key);
+	if (!source) {
+		first.window = now;
+		first.packets = 1;
+		sources.update(&key, &first);
+		return false;
+	}
+	if (source->blocked_until > now)
+		return true;
+	if (now - source->window >= NS_PER_SECOND) {
+		source->window = now;
+		source->packets = 1;
+		return false;
+	}
+	/* Other CPUs may count the same source. */
+	__sync_fetch_and_add(&source->packets, 1);
+	if (source->packets <= RATELIMIT_PPS)
+		return false;
+	source->blocked_until = now + RATELIMIT_BLOCK_NS;
+	return true;
+}
+
+#else
+
+static __always_inline bool over_limit(const struct packet *packet)
+{
+	return false;
+}
+
+#endif
+#endif

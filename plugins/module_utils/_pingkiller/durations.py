@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Durations as users write them."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from .errors import PingKillerError
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_NS = 1_000_000_000
+_LONGEST = 100 * 365 * 86400  #: in nanoseconds still far from 64 bits
+
+
+def parse(text: object) -> int:
+    """Seconds from ``90``, ``90s``, ``10m``, ``1h`` or ``2d``. Raises ValueError with a reason that follows the value."""
+    found = re.fullmatch(r"([0-9]{1,12})([smhd]?)", str(text).strip())
+    seconds = int(found.group(1)) * _SECONDS[found.group(2)] if found else 0
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError("is not a duration: write a number of seconds above 0, or one like 90s, 10m, 1h or 2d")
+    return seconds
+
+
+def checked(name: str, text: object) -> int:
+    """The same for an option. Raises PingKillerError."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise PingKillerError(f"{name}={str(text)!r} {error}") from None
+
+
+def boot_time() -> int:
+    """The clock that expiry goes by, CLOCK_BOOTTIME in ns: it goes on while the host is suspended."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def until(seconds: int) -> int:
+    """The end of a duration that begins now, in whole seconds, so that asking twice within one is asking once."""
+    return -(-boot_time() // _NS) * _NS + seconds * _NS

@@ -1,0 +1,168 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listen to the events that the filters of a host report."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+from . import addresses, bpf, schema, state
+from .errors import PingKillerError
+from .lists import Control
+from .pins import Pins
+
+_LISTENER_LOCK = "/run/pingkiller-listener.lock"
+_POLL_SECONDS = 0.05
+
+_HEADER = struct.Struct("=II")  #: length with two flags, offset of the page
+_BUSY, _DISCARDED = 1 << 31, 1 << 30
+
+
+class RingBuffer:
+    """The consumer's side of a BPF ring buffer (Documentation/bpf/ringbuf.rst of the kernel).
+
+    The consumer's position is in the first page, the producer's in the second, and then the data, mapped twice in a row
+    so that a record at the end goes on behind it.
+    """
+
+    def __init__(self, ring: bpf.Map) -> None:
+        self._size = ring.info.max_entries
+        self._page = mmap.PAGESIZE
+        self._mine = mmap.mmap(ring.fd, self._page)
+        self._theirs = mmap.mmap(ring.fd, self._page + 2 * self._size, prot=mmap.PROT_READ, offset=self._page)
+        self._position = memoryview(self._mine).cast("Q")
+        self._produced = memoryview(self._theirs)[:8].cast("Q")
+
+    def close(self) -> None:
+        self._position.release()
+        self._produced.release()
+        self._mine.close()
+        self._theirs.close()
+
+    def skip(self) -> None:
+        """Forget what is in the buffer."""
+        self._position[0] = self._produced[0]
+
+    def read(self) -> Iterator[bytes]:
+        """The records that are complete, oldest first; each is given back to the producer once it has been taken."""
+        while self._position[0] < self._produced[0]:
+            start = self._page + self._position[0] % self._size
+            length = _HEADER.unpack_from(self._theirs, start)[0]
+            if length & _BUSY:
+                return
+            size = length & ~_DISCARDED
+            record = self._theirs[start + _HEADER.size : start + _HEADER.size + size]
+            self._position[0] += (_HEADER.size + size + 7) & ~7
+            if not length & _DISCARDED:
+                yield record
+
+
+def listen(base: str, duration: float, limit: int) -> dict:
+    """What happens in ``duration`` seconds, or until ``limit`` events have come. Raises PingKillerError."""
+    state.require_bpf()
+    if duration <= 0 or limit < 1:
+        raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
+    pins = Pins(base)
+    ring_map = pins.open(pins.host("events"), schema.EVENTS_MAP)
+    if ring_map is None:
+        raise PingKillerError(
+            "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
+        )
+    with ring_map, _only_listener(), state.opened(pins) as host:
+        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host["control"])) as control:
+            events = _collect(ring, control, time.monotonic() + duration, limit)
+    return {"changed": False, "events": [_decode(event) for event in events], "count": len(events)}
+
+
+@contextlib.contextmanager
+def _only_listener() -> Iterator[None]:
+    """Two listeners would each get a part of the events."""
+    fd = os.open(_LISTENER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise PingKillerError("somebody else is listening to the events of this host: wait for them to end") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_LISTENER_LOCK)
+        os.close(fd)
+
+
+def _collect(ring: RingBuffer, control: Control, deadline: float, limit: int) -> list[bytes]:
+    events: list[bytes] = []
+    ring.skip()
+    control.listening = True
+    try:
+        while len(events) < limit:
+            for record in ring.read():
+                events.append(record)
+                if len(events) == limit:
+                    break
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(_POLL_SECONDS, left))
+    finally:
+        control.listening = False
+    return sorted(events, key=lambda record: schema.EVENT.unpack_from(record)[0])
+
+
+def _decode(record: bytes) -> dict:
+    (
+        moment,
+        interface,
+        size,
+        processing,
+        vlan,
+        family,
+        protocol,
+        icmp_type,
+        code,
+        has_type,
+        reason,
+        monitored,
+        source,
+        destination,
+    ) = schema.EVENT.unpack(record)
+    length = 4 if schema.FAMILIES[family] == "ipv4" else 16
+    drops = schema.REASONS[reason] in schema.DROP_REASONS
+    return {
+        "time": _wall_clock(moment),
+        "interface": _interface_name(interface),
+        "family": schema.FAMILIES[family],
+        "protocol": protocol,
+        "type": icmp_type if has_type else None,
+        "code": code if has_type else None,
+        "verdict": "drop" if drops else "pass",
+        "reason": schema.REASONS[reason],
+        "monitored": bool(monitored),
+        "src": addresses.display(source[:length]),
+        "dst": addresses.display(destination[:length]),
+        "length": size,
+        "vlan": None if vlan == schema.NO_VLAN else vlan,
+        "processing_ns": processing or None,
+    }
+
+
+def _wall_clock(monotonic: int) -> str:
+    """UTC to the microsecond."""
+    seconds, nanoseconds = divmod(time.time_ns() - time.monotonic_ns() + monotonic, 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06d}Z"
+
+
+def _interface_name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:  # gone since
+        return str(index)

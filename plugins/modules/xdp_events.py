@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: xdp_events
+short_description: Listen to what the filters of a host do, packet by packet
+version_added: 0.1.0
+description:
+  - Listens for a while to the filters whose O(pingkiller.fleet.xdp_filter#module:events) is not V(none), and returns what they report, oldest first.
+  - Filters report only while somebody listens, and one can listen at a time.
+options:
+  duration:
+    description:
+      - How many seconds to listen.
+    type: float
+    default: 5
+  limit:
+    description:
+      - Stop when so many events have come.
+    type: int
+    default: 1000
+extends_documentation_fragment:
+  - pingkiller.fleet.pingkiller
+  - pingkiller.fleet.attributes.events
+seealso:
+  - module: pingkiller.fleet.xdp_filter
+  - module: pingkiller.fleet.xdp_facts
+"""
+
+EXAMPLES = r"""
+- name: Who pings this host?
+  pingkiller.fleet.xdp_events:
+    duration: 10
+  register: heard
+
+- name: Say it
+  ansible.builtin.debug:
+    msg: "{{ heard.events | map(attribute='src') | unique }}"
+"""
+
+RETURN = r"""
+events:
+  description:
+    - The events. Each has C(time) (UTC), C(interface), C(family), C(protocol), C(type) and C(code) (none for a later fragment), C(verdict), C(reason),
+      C(monitored) (passed although the verdict is drop), C(src), C(dst), C(length), C(vlan) and C(processing_ns) (if measured).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - time: "2026-01-31T12:00:00.123456Z"
+      interface: eth0
+      family: ipv4
+      protocol: 1
+      type: 8
+      code: 0
+      verdict: drop
+      reason: blocklist
+      monitored: false
+      src: 192.0.2.1
+      dst: 198.51.100.1
+      length: 98
+      vlan: null
+      processing_ns: null
+count:
+  description: How many events came.
+  returned: success
+  type: int
+  sample: 1
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, finish
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "duration": {"type": "float", "default": 5},
+            "limit": {"type": "int", "default": 1000},
+            **BASE_OPTION,
+        },
+        supports_check_mode=True,
+    )
+    finish(module, events.listen, module.params["base"], module.params["duration"], module.params["limit"])
+
+
+if __name__ == "__main__":
+    main()
