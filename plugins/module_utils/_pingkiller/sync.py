@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import NamedTuple
 
 from . import addresses, lists, schema, state
@@ -40,7 +41,7 @@ def read_wanted(request: ListRequest) -> dict:
     if request.src is not None:
         return _read_file(request.src, wanted)
     if request.content is not None:
-        return addresses.parse_lines(request.content.splitlines(), "content", wanted)
+        return addresses.parse_lines(io.StringIO(request.content, newline=None), "content", wanted)
     texts = [text.strip() for text in request.ip or []]
     return addresses.parse_all(texts, wanted)
 
