@@ -46,7 +46,8 @@ def removed(deployed, programs, playbook):
 
 def test_check_mode_succeeds_on_a_fresh_host(predicted):
     assert predicted.returncode == 0
-    assert all(predicted.changed())
+    assert set(predicted.changed) == set(HOSTS)
+    assert all(predicted.changed.values())
 
 
 def test_check_mode_touches_nothing_on_a_fresh_host(before, after_prediction):
@@ -56,7 +57,7 @@ def test_check_mode_touches_nothing_on_a_fresh_host(before, after_prediction):
 def test_deployment_changes_exactly_what_check_mode_predicted(predicted, deployed):
     assert deployed.returncode == 0
     assert deployed.changes == predicted.changes
-    assert deployed.changed() == predicted.changed()
+    assert deployed.changed == predicted.changed
 
 
 def test_deployment_shows_exactly_the_differences_that_check_mode_predicted(predicted, deployed):
