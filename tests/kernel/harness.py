@@ -97,11 +97,15 @@ class Filter:
         self._program.close()
         self._counters.close()
 
-    def _test_run(self, frame: bytes):
+    def repeat(self, frame: bytes, times: int):
+        """Run the program on a frame many times, in one call and on the CPU that this thread is on."""
+        self._test_run(frame, times)
+
+    def _test_run(self, frame: bytes, repeat: int = 1):
         given, taken = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(MOST_BYTES)
         pointers = ctypes.addressof(given), ctypes.addressof(taken)
         layout = "=IIIIQQIIIIQQ"  # fd, result, sizes and addresses of both frames, repetitions, and what is not used
-        answer = bpf._bpf(10, layout, self._program.fd, 0, len(frame), MOST_BYTES, *pointers, 1, *[0] * 5)
+        answer = bpf._bpf(10, layout, self._program.fd, 0, len(frame), MOST_BYTES, *pointers, repeat, *[0] * 5)
         _fd, action, _size, size, *_rest = struct.unpack(layout, answer)
         return action, taken.raw[:size]
 

@@ -9,6 +9,7 @@ and one of another protocol that must never be touched (the guard).
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 
 from model import ECHO_REQUEST, EVERY_TYPE, Entry, Options
@@ -116,6 +117,11 @@ def blocked(name, packet, expect, entry, by=None):
     return Row(name, packet, expect, DEFAULT, (entry,), by=by)
 
 
+def around(address, prefix):
+    """The network of this prefix length that an address is in."""
+    return str(ipaddress.ip_network((address, prefix), strict=False))
+
+
 def not_icmp():
     echo = bytes(ICMP() / b"looks like a ping")
     yield hostile("arp request", LINK / ARP(psrc=SOURCE, pdst=DESTINATION), "pass not_icmp other")
@@ -139,6 +145,12 @@ def not_icmp():
     yield hostile("no next header", ip6(nh=59) / Raw(ICMP6_ECHO), "pass not_icmp ipv6")
     yield hostile("no next header after an extension", chain([0], last=59), "pass not_icmp ipv6")
     yield hostile("encrypted payload", ip6() / ESP(spi=1, seq=1, data=ICMP6_ECHO), "pass not_icmp ipv6")
+    # Read as extension headers, these bytes would lead to a ping; only the eight kinds of them may be walked.
+    hidden = extension(58, 58) + ICMP6_ECHO
+    for number in sorted(set(range(256)) - {58, *EXTENSIONS.values()}):
+        yield hostile(f"next header {number}", ip6(nh=number) / Raw(hidden), "pass not_icmp ipv6")
+    for number in sorted(set(range(256)) - {1}):
+        yield hostile(f"protocol {number}", ip(proto=number) / Raw(echo), "pass not_icmp ipv4")
     yield hostile("tcp behind an authentication header in ipv4", ip(proto=51) / AH(nh=6) / TCP(), "pass not_icmp ipv4")
     yield hostile("icmp behind an authentication header in ipv4", ip(proto=51) / AH(nh=1) / ICMP(),
                   "pass not_icmp ipv4")
@@ -201,6 +213,9 @@ def ipv4_fragments():
     yield blocked("later fragment from a listed address", later / middle, "drop blocklist ipv4", listed, SOURCE)
     yield blocked("last fragment from a listed address", last / middle, "drop blocklist ipv4", listed, SOURCE)
     yield blocked("later fragment from an unlisted address", later / middle, "pass policy_pass ipv4", Entry(STRANGER))
+    for bit in range(13):
+        yield Row(f"bit {bit} of the offset makes a later fragment", ip(frag=1 << bit, proto=1) / ICMP(type=0),
+                  "drop policy_drop ipv4", DROP_PING)
     yield blocked("later fragment without a byte of data", later, "drop blocklist ipv4", listed, SOURCE)
     yield blocked("first fragment of one word", first / Raw(bytes(4)), "pass malformed ipv4", listed)
     yield Row("first fragment under policy drop", first / echo, "drop policy_drop ipv4")
@@ -319,6 +334,9 @@ def ipv6_fragments():
     yield blocked("later fragment from a listed address", piece(offset=1), "drop blocklist ipv6", listed, SOURCE6)
     yield blocked("last fragment from a listed address", piece(offset=8191, more=False), "drop blocklist ipv6",
                   listed, SOURCE6)
+    for bit in range(13):
+        yield Row(f"bit {bit} of the offset makes a later fragment", piece(offset=1 << bit, data=b"\x81" * 16),
+                  "drop policy_drop ipv6", DROP_PING)
     yield blocked("later fragment without a byte of data", piece(offset=1, data=b""), "drop blocklist ipv6",
                   listed, SOURCE6)
     yield blocked("later fragment from an unlisted address", piece(offset=1), "pass policy_pass ipv6", Entry(STRANGER6))
@@ -559,6 +577,11 @@ def credit():
     yield credited("the shorter network of the right direction hides nothing longer", narrow,
                    (narrow, "both"), (wide, "src"))
     yield credited("everybody comes last", wide, ("0.0.0.0/0", "both"), (wide, "src"))
+    yield credited("the shortest behind 31 longer networks of the other direction", "0.0.0.0/0", ("0.0.0.0/0", "src"),
+                   *((around(SOURCE, prefix), "dst") for prefix in range(1, 32)))
+    nested = tuple(Entry(around(SOURCE6, prefix), "dst") for prefix in range(97, 128))
+    yield Row("the shortest behind 31 longer networks of the other direction, ipv6", ping6(), "drop blocklist ipv6",
+              DEFAULT, (*nested, Entry("::/0")), by="::/0")
     yield Row("a longer network of the other direction hides no shorter one, ipv6", ping6(), "drop blocklist ipv6",
               DEFAULT, (Entry("2001:db8:1::/64", "dst"), Entry("2001:db8::/32", "src")), by="2001:db8::/32")
     yield Row("the address before its networks, ipv6", ping6(), "drop blocklist ipv6", DEFAULT,
