@@ -82,7 +82,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
             plan = _plan(entries, request, wanted)
             if plan:
                 entries.apply(plan)
-            return _result(request, plan, entries.count, _warnings(pins))
+            return _result(request, plan, entries.count, [] if request.absent else _warnings(pins))
 
 
 def _predict(pins: Pins, request: ListRequest, wanted: dict) -> tuple:
