@@ -5,11 +5,19 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import ExitStack
 
 import pytest
 from harness import Host
 from network import Cable, run, unique_name
+
+
+def pytest_configure(config):
+    # Whoever ends the tests, with Ctrl-C or with kill, ends them the way that cleans up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # BCC warns of text where it would rather have bytes.
+    config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,19 @@ def frame(gene: bytes) -> bytes:
     return build(answers)
 
 
-frames = st.binary(min_size=GENE_SIZE, max_size=GENE_SIZE).map(frame)
+class Batch(list):
+    """Many frames for one program. A failing test shows the one that matters, so this does not show all of them."""
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(f"<{len(self)} frames>")
+
+
+genes = st.binary(min_size=GENE_SIZE, max_size=GENE_SIZE)
+
+
+@st.composite
+def batches(draw, fewest: int, most: int):
+    return Batch(frame(gene) for gene in draw(st.lists(genes, min_size=fewest, max_size=most)))
 
 
 def _entry_texts():

@@ -7,10 +7,9 @@ from __future__ import annotations
 import pytest
 from harness import type_names
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from model import Lists, decide
 from packets import describe
-from strategies import frames, lists, option_sets
+from strategies import batches, lists, option_sets
 
 pytestmark = pytest.mark.kernel
 
@@ -26,12 +25,7 @@ SEARCH = settings(
 
 
 @SEARCH
-@given(
-    options=option_sets,
-    blocklist=lists,
-    allowlist=lists,
-    batch=st.lists(frames, min_size=FEWEST, max_size=MOST),
-)
+@given(options=option_sets, blocklist=lists, allowlist=lists, batch=batches(FEWEST, MOST))
 def test_every_frame_gets_what_the_model_says(host, options, blocklist, allowlist, batch):
     filter_, model_lists = host.filter(options), Lists(blocklist, allowlist)
     host.set_lists(blocklist, allowlist)
