@@ -16,6 +16,7 @@ demo: setup ## Show everything on three real hosts, and clean up
 
 fleet-up: setup ## Boot three hosts to play with: the README's commands work on them
 	@tools/fleet up
+	@echo "Now, for example:  . .venv/bin/activate && ansible-playbook deploy-pingkiller.yml"
 
 fleet-down: ## Remove them
 	@tools/fleet down
@@ -42,4 +43,6 @@ build: setup ## Build the artifact for Galaxy in build/
 	@ansible-galaxy collection build --force --output-path build
 
 clean: fleet-down ## Remove everything that was made here
+	@tools/fleet --name demo down
+	@tools/fleet --name molecule down
 	@rm -rf .ansible .cache .hypothesis .pytest_cache .ruff_cache .venv build tests/output

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -138,8 +139,10 @@ class Run:
         }
         return {task: lines for task, lines in found.items() if lines}
 
-    def changed(self, hosts=HOSTS):
-        return [self.recap[host]["changed"] for host in hosts]
+    @property
+    def changed(self):
+        """Host -> how many tasks changed something."""
+        return {host: counts["changed"] for host, counts in self.recap.items()}
 
 
 def ansible(*command):
@@ -188,6 +191,11 @@ def deploy(playbook):
 
 
 @pytest.fixture(scope="session")
+def ssh_config():
+    return str(CHECKOUT / f".fleet/{FLEET}/ssh/config")
+
+
+@pytest.fixture(scope="session")
 def disk():
     """All that a host has changed on its disk since it was made: path -> kind, mode and content."""
 
@@ -215,7 +223,8 @@ def module(host):
     """Run a module on a host as an ad hoc command does, and return its result."""
 
     def run(name, check=False, **options):
-        return host.ansible(f"pingkiller.fleet.{name}", json.dumps(options), check=check)
+        arguments = shlex.join(f"{key}={value}" for key, value in options.items())
+        return host.ansible(f"pingkiller.fleet.{name}", arguments or None, check=check)
 
     return run
 

@@ -93,8 +93,10 @@ class Pins:
 
     def make_directory(self, path: str) -> None:
         """Root's own directory, or a refusal: a link or somebody else's directory could lead the pins elsewhere."""
+        if not os.path.isdir(os.path.dirname(path)):
+            self.make_directory(os.path.dirname(path))
         with contextlib.suppress(FileExistsError):
-            os.makedirs(path, mode=0o700)
+            os.mkdir(path, mode=0o700)
         status = os.lstat(path)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0:
             raise PingKillerError(f"{path} is not a directory that belongs to root: remove it and run again")

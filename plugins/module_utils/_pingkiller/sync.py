@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import NamedTuple
 
 from . import addresses, durations, lists, schema, state
@@ -42,7 +43,7 @@ def read_wanted(request: ListRequest) -> dict:
     if request.src is not None:
         return _read_file(request.src, wanted)
     if request.content is not None:
-        return addresses.parse_lines(request.content.splitlines(), "content", wanted)
+        return addresses.parse_lines(io.StringIO(request.content, newline=None), "content", wanted)
     texts = [text.strip() for text in request.ip or []]
     return addresses.parse_all(texts, wanted)
 
@@ -84,7 +85,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
             plan = _plan(entries, request, wanted)
             if plan:
                 entries.apply(plan)
-            return _result(request, plan, entries.count, _warnings(pins))
+            return _result(request, plan, entries.count, [] if request.absent else _warnings(pins))
 
 
 def _predict(pins: Pins, request: ListRequest, wanted: dict) -> tuple:

@@ -43,8 +43,8 @@ def test_allowed_source_inside_a_blocked_network_is_answered(ping, host):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_tcp_from_a_blocked_source_passes(guest, host):
-    done = guest("ssh", "-F", ".fleet/molecule/ssh/config", "-b", "203.0.113.66", host, "hostname")
+def test_tcp_from_a_blocked_source_passes(guest, ssh_config, host):
+    done = guest("ssh", "-F", ssh_config, "-b", "203.0.113.66", host, "hostname")
     assert done.stdout.strip() == host, done.stderr
 
 

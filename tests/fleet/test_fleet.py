@@ -1,0 +1,233 @@
+"""tools/fleet: what tests and demo stand on. Needs root, boots containers."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+NAME = "test"
+
+
+def fleet(*arguments, name=NAME):
+    return subprocess.run(
+        [CHECKOUT / "tools/fleet", "--name", name, *arguments],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def traces(name=NAME):
+    """Everything on this machine that carries the fleet's name."""
+    tag = f"pk-{name}"
+    found = [path for path in (f"/run/pingkiller-fleet/{name}", CHECKOUT / ".fleet" / name) if os.path.exists(path)]
+    found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if tag in line]
+    found += [link for link in os.listdir("/sys/class/net") if link == tag]
+    found += [line for line in run("ip", "netns").splitlines() if line.startswith(tag)]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{tag}-*")]
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"={tag}-".encode() in path.read_bytes() + path.with_name("environ").read_bytes():
+                found.append(path)
+        except OSError:
+            continue
+    return found
+
+
+def run(*command):
+    return subprocess.run(command, text=True, check=True, capture_output=True).stdout
+
+
+@pytest.fixture
+def clean():
+    """No fleet of this name before the test, none after it."""
+    fleet("down")
+    yield
+    fleet("down")
+
+
+@pytest.fixture(scope="module")
+def host():
+    """A fleet of one host; a function that runs a shell command on it."""
+    booted = fleet("up", "--hosts", "alpha")
+    assert booted.returncode == 0, booted.stderr
+    yield lambda command: fleet("exec", "alpha", "sh", "-c", command).stdout.strip()
+    fleet("down")
+
+
+def test_host_has_a_key_and_an_id_of_its_own(host):
+    assert host("cat /etc/machine-id") != Path("/etc/machine-id").read_text().strip()
+    assert host("ls /etc/ssh/*_key") == "/etc/ssh/ssh_host_ed25519_key"
+    assert host("hostname") == "alpha"
+
+
+def test_host_sees_nothing_of_the_machines_users(host):
+    assert host("ls -A /home /srv /mnt | grep -v :") == ""
+    assert host("ls -A /root | grep -v -x -e .ssh -e .cache -e .ansible") == ""
+    assert host(f"test -e {CHECKOUT} && echo visible") == ""
+    assert host("cut -d: -f2 /etc/shadow | sort -u") == "*"
+
+
+def test_host_has_a_bpf_file_system_of_its_own(host):
+    assert host("findmnt -n -o FSTYPE /sys/fs/bpf") == "bpf"
+    assert host("ls /sys/fs/bpf | grep -v debug") == ""
+
+
+def test_host_cannot_change_settings_of_the_machine(host):
+    before = Path("/proc/sys/kernel/pid_max").read_text()
+    assert "Read-only" in host("(echo 12345 > /proc/sys/kernel/pid_max) 2>&1")
+    assert Path("/proc/sys/kernel/pid_max").read_text() == before
+    assert "not permitted" in host("date -s 2000-01-01 2>&1")
+
+
+def test_host_has_default_routes_of_both_families(host):
+    assert host("ip route show default").startswith("default via 198.18.")
+    assert host("ip -6 route show default").startswith("default via fd70:6b:")
+
+
+@pytest.mark.parametrize("source", ["192.0.2.1", "198.51.100.255", "203.0.113.0", "2001:db8:ffff::1"])
+@pytest.mark.usefixtures("host")
+def test_guest_pings_from_any_documentation_address(source):
+    assert fleet("ping", source, "alpha", "-W", "5").returncode == 0
+
+
+@pytest.mark.usefixtures("host")
+def test_up_of_a_fleet_that_is_up_leaves_it_running():
+    before = fleet("exec", "alpha", "cat", "/proc/sys/kernel/random/boot_id").stdout
+    assert fleet("up", "--hosts", "alpha").returncode == 0
+    assert fleet("exec", "alpha", "cat", "/proc/sys/kernel/random/boot_id").stdout == before
+
+
+def test_host_that_reboots_keeps_its_disk_and_loses_its_memory(host):
+    host("echo kept > /root/kept; mkdir /sys/fs/bpf/lost; sync")
+    before = host("cat /proc/sys/kernel/random/boot_id")
+    fleet("exec", "alpha", "reboot")
+    deadline = time.monotonic() + 60
+    while host("cat /proc/sys/kernel/random/boot_id") in ("", before):
+        assert time.monotonic() < deadline
+    assert host("systemctl is-system-running --wait") == "running"
+    assert host("cat /root/kept; ls /sys/fs/bpf | grep lost") == "kept"
+
+
+@pytest.mark.usefixtures("clean")
+def test_down_leaves_nothing_behind():
+    assert fleet("up", "--hosts", "alpha,bravo").returncode == 0
+    assert fleet("status").returncode == 0
+    assert fleet("down").returncode == 0
+    assert traces() == []
+    assert fleet("status").returncode == 1
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.5, 0.8, 1.5])
+@pytest.mark.usefixtures("clean")
+def test_down_cleans_up_after_an_up_that_was_killed(seconds):
+    kill_up_after(seconds, signal.SIGKILL)
+    assert fleet("down").returncode == 0
+    assert traces() == []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.usefixtures("clean")
+def test_up_that_is_interrupted_cleans_up_itself(name):
+    kill_up_after(0.8, getattr(signal, name))
+    assert traces() == []
+
+
+def kill_up_after(seconds, number):
+    """End an `up` wherever it is by then."""
+    process = subprocess.Popen(
+        [CHECKOUT / "tools/fleet", "--name", NAME, "up", "--hosts", "alpha"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(seconds)
+    process.send_signal(number)
+    process.wait(60)
+
+
+@pytest.mark.usefixtures("clean")
+def test_up_starts_anew_where_a_host_has_shut_down():
+    assert fleet("up", "--hosts", "alpha,bravo").returncode == 0
+    fleet("exec", "bravo", "poweroff")
+    deadline = time.monotonic() + 30
+    while fleet("status").returncode == 0:
+        assert time.monotonic() < deadline
+    assert fleet("up", "--hosts", "alpha,bravo").returncode == 0
+    assert fleet("ping", "203.0.113.5", "bravo", "-W", "5").returncode == 0
+
+
+@pytest.mark.usefixtures("clean")
+def test_down_finds_a_host_that_outlived_what_started_it():
+    assert fleet("up", "--hosts", "alpha").returncode == 0
+    starters = [path for path in Path("/proc").glob("[0-9]*/cmdline") if starts_machine(path)]
+    assert len(starters) == 2
+    for path in starters:
+        os.kill(int(path.parent.name), signal.SIGKILL)
+    assert fleet("down").returncode == 0
+    assert traces() == []
+
+
+def starts_machine(path):
+    try:
+        return f"--machine=pk-{NAME}-alpha".encode() in path.read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+@pytest.mark.usefixtures("clean")
+def test_two_fleets_are_up_at_once():
+    try:
+        assert fleet("up", "--hosts", "alpha").returncode == 0
+        assert fleet("up", "--hosts", "alpha", name="test2").returncode == 0
+        assert fleet("ping", "203.0.113.5", "alpha", "-W", "5").returncode == 0
+        assert fleet("down", name="test2").returncode == 0
+        assert traces("test2") == []
+        assert fleet("ping", "203.0.113.5", "alpha", "-W", "5").returncode == 0
+    finally:
+        fleet("down", name="test2")
+
+
+@pytest.mark.usefixtures("clean")
+def test_network_that_the_machine_uses_is_refused_by_name():
+    assert fleet("up", "--hosts", "alpha").returncode == 0
+    (address,) = json.loads(run("ip", "-j", "-4", "address", "show", "dev", f"pk-{NAME}"))[0]["addr_info"]
+    fleet("down")
+    network = address["local"].rpartition(".")[0] + ".128/25"
+    run("ip", "link", "add", "pktaken", "type", "bridge")
+    try:
+        run("ip", "link", "set", "pktaken", "up")
+        run("ip", "route", "add", network, "dev", "pktaken")
+        done = fleet("up", "--hosts", "alpha")
+    finally:
+        run("ip", "link", "delete", "pktaken")
+    assert done.returncode == 1
+    assert network in done.stderr
+    assert "pktaken" in done.stderr
+    assert traces() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--name", "Test", "up"), "'Test'"),
+        (("--name", "a-b", "up"), "'a-b'"),
+        (("--name", NAME, "up", "--hosts", "alpha,guest"), "'guest'"),
+        (("--name", NAME, "up", "--hosts", "alpha,alpha"), "'alpha'"),
+        (("--name", NAME, "up", "--root", "/proc"), "/proc"),
+        (("--name", NAME, "up", "--root", "delta=/"), "'delta'"),
+        (("--name", NAME, "exec", "alpha", "true"), f"'{NAME}' is down"),
+    ],
+)
+@pytest.mark.usefixtures("clean")
+def test_what_cannot_work_is_refused_by_name(arguments, named):
+    done = subprocess.run([CHECKOUT / "tools/fleet", *arguments], text=True, capture_output=True)
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert traces() == []

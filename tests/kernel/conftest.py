@@ -1,0 +1,52 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the kernel tests. Only the tests of the model itself run without root."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import ExitStack
+
+import pytest
+from harness import Host
+from network import Cable, run, unique_name
+
+
+def pytest_configure(config):
+    # Whoever ends the tests, with Ctrl-C or with kill, ends them the way that cleans up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # BCC warns of text where it would rather have bytes.
+    config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
+
+
+@pytest.fixture(scope="session")
+def _bpf_file_system():
+    """The library mounts it where it is missing; a machine that had none has none afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("loading programs into the kernel needs root")
+    had_one = os.path.ismount("/sys/fs/bpf")
+    yield
+    if not had_one and not os.listdir("/sys/fs/bpf"):
+        run("umount", "/sys/fs/bpf", check=False)
+
+
+@pytest.fixture(scope="session")
+def host(_bpf_file_system):
+    """One host for all test runs: programs are compiled once for each set of options."""
+    with Host() as made:
+        yield made
+
+
+@pytest.fixture
+def cable(_bpf_file_system):
+    """A veth pair into a namespace, for real traffic."""
+    with ExitStack() as stack:
+        yield Cable(stack, unique_name())
+
+
+@pytest.fixture
+def live_host(cable):
+    """A host for one test with real traffic. It goes before the cable does."""
+    with Host() as made:
+        yield made

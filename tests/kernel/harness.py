@@ -1,0 +1,204 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real program in the real kernel, put there by the project's own library, below pins of its own.
+
+Frames are handed to it with BPF_PROG_TEST_RUN; what they did is read from the counters in the kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ipaddress
+import shutil
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from model import ECHO_REQUEST, EVERY_TYPE, Options
+from network import run, unique_name
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    addresses,
+    bpf,
+    facts,
+    filters,
+    netlink,
+    schema,
+    state,
+    sync,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
+
+SOURCES = Path(__file__).resolve().parents[2] / "bpf"
+ACTIONS = {1: "drop", 2: "pass"}
+CAPACITY = 64
+MOST_BYTES = 4096  # that a test run takes and gives back
+
+
+def read_sources():
+    return {str(path.relative_to(SOURCES)): path.read_text() for path in SOURCES.rglob("*.[ch]")}
+
+
+class Seen(NamedTuple):
+    """What a frame did."""
+
+    action: str
+    changes: dict  # as in the model's Outcome
+
+
+class Filter:
+    """A loaded program and its counters."""
+
+    def __init__(self, host: Host, interface: str, options: Options):
+        self.host, self.interface, self.options = host, interface, options
+        (identity,) = netlink.link(interface).programs.values()
+        self._program = bpf.Program.from_id(identity)
+        self._counters = bpf.Map.open(host.pins.filter(interface, "counters"))
+
+    def send(self, frame: bytes) -> Seen:
+        """Run the program on a frame. That it leaves the frame alone is checked on the way, for each of them."""
+        before = self.counters()
+        action, after_frame = self._test_run(frame)
+        assert after_frame == frame, "the filter changed the frame"
+        after = self.counters()
+        moved = {key: tuple(new - old for new, old in zip(after[key], before[key])) for key in after}
+        return Seen(ACTIONS.get(action, str(action)), {key: by for key, by in moved.items() if any(by)})
+
+    def counters(self) -> dict:
+        """All counters of the filter and of the lists' entries, by the names that the model gives them."""
+        return {**self.reasons(), **self.host.entries()}
+
+    def reasons(self) -> dict:
+        """The filter's own counters."""
+        size = schema.COUNTERS_SIZE
+        values = self._counters.lookup(schema.ZERO, size * self.host.cpus)
+        numbers = struct.unpack(f"={len(values) // 8}Q", values)
+        cells = [sum(numbers[start :: size // 8]) for start in range(size // 8)]
+        names = (("reason", reason, family) for reason in schema.REASONS for family in schema.FAMILIES)
+        return dict(zip(names, zip(cells[::2], cells[1::2])))
+
+    def facts(self) -> dict:
+        """The same, as xdp_facts tells it."""
+        told = facts.collect(self.host.base)
+        reasons = told["filters"][self.interface]["counters"]["reasons"]
+        found = {
+            ("reason", reason, family): (cell["packets"], cell["bytes"])
+            for reason, by_family in reasons.items()
+            for family, cell in by_family.items()
+        }
+        for name, content in told["lists"].items():
+            for entry in content["entries"]:
+                found["entry", name, _spelled(entry["ip"])] = (entry["packets"], entry["bytes"])
+        return found
+
+    def close(self):
+        self._program.close()
+        self._counters.close()
+
+    def repeat(self, frame: bytes, times: int):
+        """Run the program on a frame many times, in one call and on the CPU that this thread is on."""
+        self._test_run(frame, times)
+
+    def _test_run(self, frame: bytes, repeat: int = 1):
+        given, taken = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(MOST_BYTES)
+        pointers = ctypes.addressof(given), ctypes.addressof(taken)
+        layout = "=IIIIQQIIIIQQ"  # fd, result, sizes and addresses of both frames, repetitions, and what is not used
+        answer = bpf._bpf(10, layout, self._program.fd, 0, len(frame), MOST_BYTES, *pointers, repeat, *[0] * 5)
+        _fd, action, _size, size, *_rest = struct.unpack(layout, answer)
+        return action, taken.raw[:size]
+
+
+class Host:
+    """A base directory with filters and lists, as on one host. Use as a context manager: nothing is left."""
+
+    def __init__(self):
+        self.name = unique_name()
+        self.base = f"/sys/fs/bpf/{self.name}"
+        self.pins = Pins(self.base)
+        self.cpus = bpf.possible_cpus()
+        self._filters: dict = {}
+        self._lists: dict = {}  # what the lists hold, to change them only when they differ
+        self._records: dict = {}  # the opened list and the names of its slots
+
+    def __enter__(self) -> Host:
+        self._stack = contextlib.ExitStack()
+        self._opened = contextlib.ExitStack()
+        self._stack.callback(self.remove)
+        return self
+
+    def __exit__(self, *_exception):
+        self._opened.close()
+        self._stack.close()
+
+    def attach(self, interface: str, options: Options, mode: str = "native") -> Filter:
+        """Attach through the library, as xdp_filter does."""
+        chosen = FilterOptions.checked(
+            mode=mode,
+            policy=options.policy,
+            icmp_types=type_names(options.icmp_types),
+            protect=options.protect,
+            monitor=options.monitor,
+        )
+        filters.present(self.base, filters.FilterRequest((interface,), chosen, read_sources(), CAPACITY))
+        attached = Filter(self, interface, options)
+        self._stack.callback(attached.close)
+        return attached
+
+    def filter(self, options: Options) -> Filter:
+        """A filter for test runs with these options: compiled once, on a cable that nothing is ever sent through."""
+        if options not in self._filters:
+            interface = f"{self.name}{len(self._filters):02}"
+            self._stack.callback(run, "ip", "link", "del", interface, check=False)
+            run("ip", "link", "add", interface, "type", "veth", "peer", "name", interface + "p")
+            self._filters[options] = self.attach(interface, options)
+        return self._filters[options]
+
+    def set_lists(self, blocklist=(), allowlist=()):
+        """Make the lists hold exactly these entries, by the exact sync that a role does."""
+        for name, entries in (("blocklist", blocklist), ("allowlist", allowlist)):
+            if self._lists.get(name) != entries:
+                content = "".join(f"{entry.ip} direction={entry.direction}\n" for entry in entries)
+                request = sync.ListRequest(name, content=content, exclusive=True, owner="test")
+                sync.change(self.base, request)
+                self._lists[name] = entries
+        self._open_lists()
+
+    def remove(self):
+        """Take all filters, lists and pins away, as xdp_filter with state absent does."""
+        try:
+            filters.absent(self.base, ())
+        finally:
+            shutil.rmtree(self.base, ignore_errors=True)  # should the removal itself be what is broken
+
+    def entries(self) -> dict:
+        """Packets and bytes of every entry, by list and address."""
+        return {key: record[:2] for key, record in self.records().items()}
+
+    def records(self) -> dict:
+        """(packets, bytes, last seen in nanoseconds) of every entry."""
+        return {key: records.read(slot)[:3] for key, (records, slot) in self._records.items()}
+
+    def _open_lists(self):
+        self._opened.close()
+        self._records = {}
+        for name in schema.LISTS:
+            opened = self._opened.enter_context(state.opened_list(self.pins, name))
+            for slot in opened.slots():
+                ip = _spelled(addresses.display(opened.records.key(slot)))
+                self._records["entry", name, ip] = (opened.records, slot)
+
+
+def _spelled(text: str) -> str:
+    """In the spelling of the model: there is more than one right way to write an IPv6 address."""
+    return str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))
+
+
+def type_names(icmp_types) -> tuple:
+    """The value of icmp_types that means this set."""
+    if icmp_types == EVERY_TYPE:
+        return ("all",)
+    if icmp_types == ECHO_REQUEST:
+        return ("echo-request",)
+    return tuple(f"{'icmp' if family == 'ipv4' else 'icmpv6'}/{number}" for family, number in sorted(icmp_types))

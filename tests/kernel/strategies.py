@@ -1,0 +1,183 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generated frames, options and lists: well formed ones, nearly well formed ones, and noise.
+
+A frame is grown from a gene, a few random bytes that answer every question asked while it is built:
+one draw per frame instead of dozens makes tens of thousands of frames affordable, and a gene that
+hypothesis shrinks towards zeros gives an ever more ordinary frame, since the first answer to every
+question is the usual one. Answers are few and close together, so that frames and lists meet.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import struct
+
+from hypothesis import strategies as st
+from model import ECHO_REQUEST, EVERY_TYPE, EXTENSION_HEADERS, PROTECTED_ICMPV6, Entry, Options
+
+GENE_SIZE = 56
+MACS = bytes.fromhex("020000000001020000000007")
+
+# Neighbours that differ in their last bits, their first bit, and a few that mean something to other software.
+IPV4_POOL = [bytes([10, 0, 0, last]) for last in range(8)] + [
+    bytes(four) for four in ((138, 0, 0, 1), (10, 0, 1, 1), (0, 0, 0, 0), (255, 255, 255, 255), (224, 0, 0, 1))
+]
+IPV6_POOL = [ipaddress.ip_address("2001:db8::").packed[:15] + bytes([last]) for last in range(8)] + [
+    ipaddress.ip_address(text).packed
+    for text in ("a001:db8::1", "2001:db8:0:1::1", "::", "::ffff:10.0.0.1", "ff02::1", "fe80::1", "::10.0.0.1")
+]
+
+# Types that mean something in one family or the other, or lie next to one that does.
+TYPES = [8, 128, 3, *sorted({0, 1, 3, 4, 5, 11, 13, 31, 32, 63, 64, 127, 129, 138, 139, 255} | PROTECTED_ICMPV6)]
+EXTENSIONS = list(EXTENSION_HEADERS)
+
+
+class Gene:
+    """Answers to questions, taken from the front of a byte string; once that is used up every answer is the first."""
+
+    def __init__(self, gene: bytes):
+        self.bytes = iter(gene)
+
+    def byte(self) -> int:
+        return next(self.bytes, 0)
+
+    def word(self) -> int:
+        return self.byte() << 8 | self.byte()
+
+    def pick(self, *answers):
+        return answers[self.byte() % len(answers)]
+
+    def odds(self, one_in: int) -> bool:
+        return self.byte() % one_in == one_in - 1
+
+    def mostly(self, usual, *unusual):
+        """`usual` nine times out of ten: otherwise hardly any frame would get past its first header."""
+        return self.pick(*unusual) if self.odds(10) else usual
+
+
+def icmp_message(gene: Gene) -> bytes:
+    number, code = gene.pick(*TYPES, gene.byte()), gene.pick(0, 4, 3, 255)
+    # Nothing behind the first two bytes is looked at, so it need not be a checksum. Less than six is too short.
+    return bytes([number, code]) + gene.mostly(bytes(6), bytes(5), b"", b"\xff" * 70)
+
+
+def ipv4_packet(gene: Gene) -> bytes:
+    options = b"\x01" * 4 * gene.pick(0, 0, 0, 0, 1, 2, 9, 10)
+    version_and_length = gene.mostly(0x45 + len(options) // 4, 0x44, 0x46, 0x4F, 0x65, gene.byte())
+    flags_and_offset = gene.pick(0, 0, 0, 0x4000, 0x2000, 0x8000, 1, 0x3FFF, gene.word())
+    protocol = gene.mostly(1, 6, 17, 58, 51, gene.byte())
+    total_length = gene.pick(28, 0, 60, 65535)
+    source, destination = gene.pick(*IPV4_POOL), gene.pick(*IPV4_POOL)
+    header = struct.pack(
+        "!BBHHHBBH4s4s", version_and_length, 0, total_length, 7, flags_and_offset, 64, protocol, 0, source, destination
+    )
+    return header + options + icmp_message(gene)
+
+
+def ipv6_packet(gene: Gene) -> bytes:
+    following = gene.mostly(58, 6, 17, 59, 50, 1, gene.byte())
+    chain = b""
+    for _ in range(gene.pick(0, 0, 0, 1, 1, 2, 3, 4, 7, 8, 9)):
+        # Built from the back, because each header names the one behind it.
+        kind = gene.pick(*EXTENSIONS)
+        chain = extension_header(gene, kind, following) + chain
+        following = kind
+    version, payload_length = gene.mostly(0x60, 0x40, gene.byte()), gene.pick(8, 0, 65535)
+    source, destination = gene.pick(*IPV6_POOL), gene.pick(*IPV6_POOL)
+    header = struct.pack("!BBHHBB16s16s", version, 0, 0, payload_length, following, 64, source, destination)
+    return header + chain + icmp_message(gene)
+
+
+def extension_header(gene: Gene, kind: int, following: int) -> bytes:
+    """One header of the chain, which says that `following` comes next."""
+    if kind == 44:
+        offset = gene.mostly(gene.pick(0, 1, 6), 8, 0xFFF9, gene.word())
+        return struct.pack("!BBHI", following, gene.byte(), offset, 7)
+    words = gene.pick(0, 0, 0, 1, 3)
+    said = gene.pick(*[words] * 29, words + 1, gene.byte())
+    return bytes([following, said]) + bytes(6 + (4 if kind == 51 else 8) * words)
+
+
+def whole_frame(gene: Gene) -> bytes:
+    kind, packet = gene.pick((0x0800, ipv4_packet), (0x86DD, ipv6_packet))
+    ethertype = gene.pick(*[kind] * 29, 0x0800, 0x86DD, gene.pick(0x0806, 0x9100, gene.word()))
+    types = struct.pack("!H", ethertype)
+    for _ in range(gene.pick(0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3)):
+        types = struct.pack("!HH", gene.pick(0x8100, 0x88A8), gene.word()) + types
+    return MACS + types + packet(gene)
+
+
+def mangled_frame(gene: Gene) -> bytes:
+    """A whole frame with some of its bits or bytes turned, cut short anywhere, or with something behind it."""
+    frame = bytearray(whole_frame(gene))
+    way = gene.pick("turn", "cut", "pad", "turn and cut")
+    if "turn" in way:
+        for _ in range(gene.pick(1, 2, 3)):
+            frame[12 + gene.word() % (len(frame) - 12)] ^= gene.pick(1, 2, 4, 8, 16, 32, 64, 128, gene.byte())
+    if "cut" in way:
+        del frame[14 + gene.word() % (len(frame) - 13) :]
+    if way == "pad":
+        frame += bytes(gene.byte())
+    return bytes(frame)
+
+
+def noise(gene: Gene) -> bytes:
+    """Any bytes, most of them behind the beginning of something that would be looked at."""
+    starts = ("08004500", "86dd60000000", "8100000108004600", "88a8000086dd6f", "")
+    return (MACS + bytes.fromhex(gene.pick(*starts)) + bytes(gene.bytes)).ljust(14, b"\0")
+
+
+def frame(gene: bytes) -> bytes:
+    answers = Gene(gene)
+    build = answers.pick(*[whole_frame] * 11, *[mangled_frame] * 8, noise)
+    return build(answers)
+
+
+class Batch(list):
+    """Many frames for one program. A failing test shows the one that matters, so this does not show all of them."""
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(f"<{len(self)} frames>")
+
+
+genes = st.binary(min_size=GENE_SIZE, max_size=GENE_SIZE)
+
+
+@st.composite
+def batches(draw, fewest: int, most: int):
+    return Batch(frame(gene) for gene in draw(st.lists(genes, min_size=fewest, max_size=most)))
+
+
+def _entry_texts():
+    """Every address of the pools and networks around it: the same few prefixes again and again, so that they nest."""
+    for pool, prefixes in ((IPV4_POOL, (0, 1, 8, 24, 29, 30, 31)), (IPV6_POOL, (0, 1, 32, 64, 96, 125, 126, 127))):
+        for packed in pool:
+            address = ipaddress.ip_address(packed)
+            yield str(address)
+            for prefix in prefixes:
+                yield str(ipaddress.ip_network((address, prefix), strict=False))
+
+
+# What lists call ::ffff:10.0.0.1 is the IPv4 address, and a network around it would be another question.
+ENTRY_TEXTS = sorted({text for text in _entry_texts() if "::ffff:" not in text})
+
+lists = st.dictionaries(st.sampled_from(ENTRY_TEXTS), st.sampled_from(("src", "dst", "both")), max_size=12).map(
+    lambda entries: tuple(Entry(ip, direction) for ip, direction in entries.items())
+)
+
+
+def _option_sets():
+    """Each compiles to a program of its own, so there are some and not any: all switches, and types drawn by a die."""
+    die = random.Random(4)
+    every = sorted(EVERY_TYPE)
+    for policy in ("pass", "drop"):
+        for protect in (True, False):
+            for monitor in (True, False):
+                for types in (ECHO_REQUEST, EVERY_TYPE, frozenset(die.sample(every, 200))):
+                    yield Options(policy, types, protect, monitor)
+
+
+OPTION_SETS = tuple(_option_sets())
+option_sets = st.sampled_from(OPTION_SETS)

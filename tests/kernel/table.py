@@ -1,0 +1,613 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision table as rows: a packet, how the filter is set up, and what must come out.
+
+The expectations are written by hand. The rows judge the loaded program and the model alike.
+Rows come in threes where that means something: a packet that matches, one that just does not,
+and one of another protocol that must never be touched (the guard).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+
+from model import ECHO_REQUEST, EVERY_TYPE, Entry, Options
+from packets import (
+    DESTINATION,
+    DESTINATION6,
+    ICMP6_ECHO,
+    LINK,
+    SOURCE,
+    SOURCE6,
+    STRANGER,
+    STRANGER6,
+    chain,
+    extension,
+    fragment,
+    icmp6,
+    ip,
+    ip6,
+    ping,
+    ping6,
+    typed,
+)
+from scapy.all import (
+    AH,
+    ARP,
+    ESP,
+    GRE,
+    ICMP,
+    IP,
+    LLC,
+    SCTP,
+    STP,
+    TCP,
+    UDP,
+    Dot1AD,
+    Dot1Q,
+    ICMPv6DestUnreach,
+    ICMPv6EchoReply,
+    ICMPv6EchoRequest,
+    ICMPv6MLDone,
+    ICMPv6MLQuery,
+    ICMPv6MLReport,
+    ICMPv6MLReport2,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6ND_Redirect,
+    ICMPv6ND_RS,
+    ICMPv6PacketTooBig,
+    ICMPv6ParamProblem,
+    ICMPv6TimeExceeded,
+    IPOption_RR,
+    IPOption_Timestamp,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+    PPPoE,
+    Raw,
+)
+
+# A table is read by its columns.
+# fmt: off
+
+# What an unconfigured host has, and the two hardest settings a frame can meet.
+DEFAULT = Options()
+DROP_ALL = Options(policy="drop", icmp_types=EVERY_TYPE)
+UNPROTECTED = DROP_ALL._replace(protect=False)
+DROP_PING = Options(policy="drop", icmp_types=ECHO_REQUEST)
+MONITOR = DROP_ALL._replace(monitor=True)
+
+EVERYBODY = (Entry("0.0.0.0/0", "both"), Entry("::/0", "both"), Entry(SOURCE), Entry(SOURCE6))
+
+EXTENSIONS = {
+    "hop-by-hop": 0, "routing": 43, "fragment": 44, "authentication": 51,
+    "destination options": 60, "mobility": 135, "host identity": 139, "shim6": 140,
+}
+
+
+class Row(NamedTuple):
+    """One packet and its fate. `expect` is "verdict reason family"; `by` is the entry that gets the credit."""
+
+    name: str
+    packet: object  # a scapy packet, or bytes
+    expect: str
+    options: Options = DROP_ALL
+    blocklist: tuple[Entry, ...] = ()
+    allowlist: tuple[Entry, ...] = ()
+    by: str | None = None
+    action: str | None = None  # where it is not the verdict itself
+
+    @property
+    def frame(self) -> bytes:
+        return bytes(self.packet)
+
+
+def hostile(name, packet, expect):
+    """A row under everything that could drop it: for what must pass whatever the settings are."""
+    return Row(name, packet, expect, UNPROTECTED, EVERYBODY)
+
+
+def blocked(name, packet, expect, entry, by=None):
+    """A row that only the blocklist could drop."""
+    return Row(name, packet, expect, DEFAULT, (entry,), by=by)
+
+
+def around(address, prefix):
+    """The network of this prefix length that an address is in."""
+    return str(ipaddress.ip_network((address, prefix), strict=False))
+
+
+def not_icmp():
+    echo = bytes(ICMP() / b"looks like a ping")
+    yield hostile("arp request", LINK / ARP(psrc=SOURCE, pdst=DESTINATION), "pass not_icmp other")
+    yield hostile("arp behind a vlan tag", LINK / Dot1Q(vlan=1) / ARP(psrc=SOURCE), "pass not_icmp other")
+    yield hostile("spanning tree (length instead of ethertype)", LINK / LLC() / STP(), "pass not_icmp other")
+    yield hostile("pppoe", LINK / PPPoE() / Raw(bytes(100)), "pass not_icmp other")
+    for number in (0x0000, 0x0101, 0x0806, 0x8035, 0x8847, 0x86DC, 0x86DE, 0x0801, 0x0008, 0xDD86, 0x9100, 0xFFFF):
+        packet = typed(number) / Raw(bytes(ping())[14:])
+        yield hostile(f"ethertype {number:#06x} over an ipv4 ping", packet, "pass not_icmp other")
+    yield hostile("tcp syn", ip() / TCP(), "pass not_icmp ipv4")
+    yield hostile("tcp over ipv6", ip6() / TCP(), "pass not_icmp ipv6")
+    yield hostile("udp with a payload like icmp", ip() / UDP() / echo, "pass not_icmp ipv4")
+    yield hostile("udp over ipv6 with a payload like icmp", ip6() / UDP() / ICMP6_ECHO, "pass not_icmp ipv6")
+    yield hostile("sctp", ip() / SCTP(), "pass not_icmp ipv4")
+    yield hostile("gre", ip() / GRE() / IP() / ICMP(), "pass not_icmp ipv4")
+    yield hostile("ipv4 in ipv4 around a ping", ip() / IP(src=SOURCE) / ICMP(), "pass not_icmp ipv4")
+    yield hostile("ipv6 in ipv4 around a ping", ip() / IPv6(src=SOURCE6) / ICMPv6EchoRequest(), "pass not_icmp ipv4")
+    yield hostile("ipv6 in ipv6 around a ping", ip6() / IPv6(src=SOURCE6) / ICMPv6EchoRequest(), "pass not_icmp ipv6")
+    yield hostile("icmpv6 number inside ipv4", ip(proto=58) / Raw(ICMP6_ECHO), "pass not_icmp ipv4")
+    yield hostile("icmp number inside ipv6", ip6(nh=1) / Raw(echo), "pass not_icmp ipv6")
+    yield hostile("no next header", ip6(nh=59) / Raw(ICMP6_ECHO), "pass not_icmp ipv6")
+    yield hostile("no next header after an extension", chain([0], last=59), "pass not_icmp ipv6")
+    yield hostile("encrypted payload", ip6() / ESP(spi=1, seq=1, data=ICMP6_ECHO), "pass not_icmp ipv6")
+    # Read as extension headers, these bytes would lead to a ping; only the eight kinds of them may be walked.
+    hidden = extension(58, 58) + ICMP6_ECHO
+    for number in sorted(set(range(256)) - {58, *EXTENSIONS.values()}):
+        yield hostile(f"next header {number}", ip6(nh=number) / Raw(hidden), "pass not_icmp ipv6")
+    for number in sorted(set(range(256)) - {1}):
+        yield hostile(f"protocol {number}", ip(proto=number) / Raw(echo), "pass not_icmp ipv4")
+    yield hostile("tcp behind an authentication header in ipv4", ip(proto=51) / AH(nh=6) / TCP(), "pass not_icmp ipv4")
+    yield hostile("icmp behind an authentication header in ipv4", ip(proto=51) / AH(nh=1) / ICMP(),
+                  "pass not_icmp ipv4")
+    yield hostile("later fragment of udp", ip(proto=17, frag=100) / Raw(bytes(64)), "pass not_icmp ipv4")
+    yield hostile("first fragment of udp", ip(proto=17, flags="MF") / UDP() / Raw(bytes(64)), "pass not_icmp ipv4")
+    yield hostile("ethertype ipv4 over version 6", typed(0x0800) / Raw(bytes(ping6())[14:]), "pass not_icmp other")
+    yield hostile("ipv4 header with version 6", ip(version=6) / ICMP(), "pass not_icmp other")
+    yield hostile("ipv4 header with version 0", ip(version=0) / ICMP(), "pass not_icmp other")
+    yield hostile("ipv6 header with version 4", ip6(version=4) / ICMPv6EchoRequest(), "pass not_icmp other")
+    yield hostile("ipv6 header with version 15", ip6(version=15) / ICMPv6EchoRequest(), "pass not_icmp other")
+    yield hostile("tcp whose ipv4 header is too short to be one", ip(ihl=4) / TCP(), "pass not_icmp ipv4")
+    yield hostile("tcp whose ipv4 options run off the frame", ip(ihl=15) / TCP(), "pass not_icmp ipv4")
+    for length in (14, 15, 17, 18, 20, 33):
+        yield hostile(f"ipv4 cut to {length} bytes", bytes(ip() / TCP())[:length], "pass not_icmp other")
+
+
+def ipv4():
+    listed = Entry(SOURCE)
+    yield blocked("ping from a listed address", ping(), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("ping from an address one off", ping(src="198.51.100.8"), "pass policy_pass ipv4", listed)
+    yield blocked("tcp from a listed address", ip() / TCP(), "pass not_icmp ipv4", listed)
+    yield blocked("echo reply from a listed address", ip() / ICMP(type=0), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("every icmp of a listed address", ip() / ICMP(type=200, code=9), "drop blocklist ipv4",
+                  listed, SOURCE)
+    yield blocked("port unreachable from a listed address", ip() / ICMP(type=3, code=3) / IP() / UDP(),
+                  "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("ping with a payload", ping() / Raw(bytes(1400)), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("total length says nothing", ip(len=1) / ICMP(), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("total length says more than there is", ip(len=60000) / ICMP(), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("checksums are not the filter's business", ip(chksum=1) / ICMP(chksum=1),
+                  "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("padding behind the packet", ping() / Raw(bytes(18)), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("don't fragment", ip(flags="DF") / ICMP(), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("reserved flag", ip(flags="evil") / ICMP(), "drop blocklist ipv4", listed, SOURCE)
+
+
+def ipv4_options():
+    record = IPOption_RR(length=39, pointer=4, routers=["0.0.0.0"] * 9)
+    listed = Entry(SOURCE)
+    for words in range(1, 11):
+        packet = ip(options=[Raw(b"\x01" * 4 * words)]) / ICMP()
+        yield blocked(f"{words} words of options", packet, "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("ping -R", ip(options=[record]) / ICMP(), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("ping -T", ip(options=[IPOption_Timestamp()]) / ICMP(), "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("tcp with options", ip(options=[record]) / TCP(), "pass not_icmp ipv4", listed)
+    # An echo reply that starts where an echo request would be, were the options not there.
+    hidden = ip(options=[Raw(b"\x08\x00\x00\x00")]) / ICMP(type=0)
+    yield Row("the type is behind the options", hidden, "pass type ipv4", DROP_PING)
+    for words in (0, 1, 4):
+        yield hostile(f"ping with a header of {words} words", ip(ihl=words) / ICMP(), "pass malformed ipv4")
+    yield hostile("ping with options beyond the end", ip(ihl=8) / ICMP(), "pass malformed ipv4")
+    yield hostile("ping with options up to the end", ip(ihl=7) / ICMP(), "pass malformed ipv4")
+
+
+def ipv4_fragments():
+    listed = Entry(SOURCE)
+    first, later, last = (ip(flags=flags, frag=offset, proto=1) for flags, offset in (("MF", 0), ("MF", 1), (0, 8191)))
+    echo, middle = Raw(bytes(ICMP() / bytes(64))), Raw(b"\x08" * 72)
+    yield blocked("first fragment from a listed address", first / echo, "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("later fragment from a listed address", later / middle, "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("last fragment from a listed address", last / middle, "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("later fragment from an unlisted address", later / middle, "pass policy_pass ipv4", Entry(STRANGER))
+    for bit in range(13):
+        yield Row(f"bit {bit} of the offset makes a later fragment", ip(frag=1 << bit, proto=1) / ICMP(type=0),
+                  "drop policy_drop ipv4", DROP_PING)
+    yield blocked("later fragment without a byte of data", later, "drop blocklist ipv4", listed, SOURCE)
+    yield blocked("first fragment of one word", first / Raw(bytes(4)), "pass malformed ipv4", listed)
+    yield Row("first fragment under policy drop", first / echo, "drop policy_drop ipv4")
+    yield Row("first fragment of an unfiltered type", first / ICMP(type=0), "pass type ipv4", DROP_PING)
+    yield Row("later fragment under policy drop", later / middle, "drop policy_drop ipv4", DROP_PING)
+    yield Row("later fragment has no type, whatever its bytes say", later / ICMP(type=0), "drop policy_drop ipv4",
+              DROP_PING)
+    yield Row("later fragment is never protected", later / ICMP(type=3, code=4), "drop policy_drop ipv4")
+    yield Row("later fragment from an allowed address", later / middle, "pass allowlist ipv4",
+              allowlist=(listed,), by=SOURCE)
+    yield Row("later fragment with options", ip(proto=1, frag=2, options=[Raw(b"\x01" * 8)]) / middle,
+              "drop policy_drop ipv4")
+    yield hostile("later fragment with options beyond the end", ip(proto=1, frag=2, ihl=15) / Raw(bytes(39)),
+                  "pass malformed ipv4")
+
+
+def ipv6():
+    listed = Entry(SOURCE6)
+    yield blocked("ping from a listed address", ping6(), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("ping from an address one off", ping6(src="2001:db8:1::8"), "pass policy_pass ipv6", listed)
+    yield blocked("ping from an address off in its first bit", ping6(src="a001:db8:1::7"), "pass policy_pass ipv6",
+                  listed)
+    yield blocked("tcp from a listed address", ip6() / TCP(), "pass not_icmp ipv6", listed)
+    yield blocked("echo reply from a listed address", ip6() / ICMPv6EchoReply(), "drop blocklist ipv6", listed, SOURCE6)
+    for layer in (ICMPv6DestUnreach, ICMPv6TimeExceeded, ICMPv6ParamProblem):
+        yield blocked(f"{layer.__name__} from a listed address", ip6() / layer() / IPv6(), "drop blocklist ipv6",
+                      listed, SOURCE6)
+    yield blocked("traffic class and flow label", ping6(tc=255, fl=0xFFFFF), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("payload length says nothing", ping6(plen=0), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("payload length says more than there is", ping6(plen=65535), "drop blocklist ipv6", listed, SOURCE6)
+    # The families never meet: a mapped address on the wire is IPv6, in a list it is the IPv4 address it means.
+    mapped = "::ffff:" + SOURCE
+    yield blocked("listed as mapped, sent as ipv4", ping(), "drop blocklist ipv4", Entry(mapped), SOURCE)
+    yield blocked("listed as ipv4, sent as mapped", ping6(src=mapped), "pass policy_pass ipv6", Entry(SOURCE))
+    yield blocked("address of all zeros", ping6(src="::"), "drop blocklist ipv6", Entry("::"), "::")
+    yield blocked("address of all zeros in ipv4", ping(src="0.0.0.0"), "drop blocklist ipv4",
+                  Entry("0.0.0.0"), "0.0.0.0")
+
+
+def vlan():
+    for name, tags in TAGS.items():
+        yield blocked(f"{name}: ping from a listed address", LINK / tags / ping()[IP], "drop blocklist ipv4",
+                      Entry(SOURCE), SOURCE)
+        yield blocked(f"{name}: ping6 from a listed address", LINK / tags / ping6()[IPv6], "drop blocklist ipv6",
+                      Entry(SOURCE6), SOURCE6)
+        yield blocked(f"{name}: ping from an unlisted address", LINK / tags / ping(src=STRANGER)[IP],
+                      "pass policy_pass ipv4", Entry(SOURCE))
+        yield hostile(f"{name}: tcp", LINK / tags / (ip() / TCP())[IP], "pass not_icmp ipv4")
+        yield hostile(f"{name}: tcp6", LINK / tags / (ip6() / TCP())[IPv6], "pass not_icmp ipv6")
+    three = Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3)
+    yield hostile("three tags are not looked through", LINK / three / ping()[IP], "pass not_icmp other")
+    yield hostile("three tags over ipv6", LINK / three / ping6()[IPv6], "pass not_icmp other")
+    yield hostile("three service tags", LINK / Dot1AD() / Dot1AD() / Dot1AD(type=0x0800) / ping()[IP],
+                  "pass not_icmp other")
+    yield hostile("a tag and nothing behind it", LINK / Dot1Q(vlan=1, type=0x0800), "pass not_icmp other")
+    yield hostile("old QinQ ethertype", typed(0x9100) / Dot1Q(vlan=2) / ping()[IP],
+                  "pass not_icmp other")
+    yield hostile("ipv4 over the ethertype of ipv6", LINK / Dot1Q(vlan=1, type=0x86DD) / Raw(bytes(ping())[14:]),
+                  "pass not_icmp other")
+
+
+TAGS = {
+    "802.1Q": Dot1Q(vlan=100),
+    "priority tag": Dot1Q(vlan=0, prio=7, id=1),
+    "highest vlan": Dot1Q(vlan=4095),
+    "802.1ad": Dot1AD(vlan=100),
+    "802.1ad over 802.1Q": Dot1AD(vlan=7) / Dot1Q(vlan=8),
+    "802.1Q twice": Dot1Q(vlan=7) / Dot1Q(vlan=8),
+    "802.1ad twice": Dot1AD(vlan=7) / Dot1AD(vlan=8),
+}
+
+
+def extension_headers():
+    listed = Entry(SOURCE6)
+    for name, kind in EXTENSIONS.items():
+        for count in range(1, 9):
+            yield blocked(f"{count} {name}", chain([kind] * count), "drop blocklist ipv6", listed, SOURCE6)
+        yield hostile(f"9 {name}", chain([kind] * 9), "pass malformed ipv6")
+        yield hostile(f"9 {name} and tcp", chain([kind] * 9, last=6, payload=bytes(TCP())), "pass malformed ipv6")
+        yield hostile(f"8 {name} and tcp", chain([kind] * 8, last=6, payload=bytes(TCP())), "pass not_icmp ipv6")
+        yield hostile(f"{name} and tcp", chain([kind], last=6, payload=bytes(TCP())), "pass not_icmp ipv6")
+        yield hostile(f"{name} and an echo in the data of udp", chain([kind], last=17), "pass not_icmp ipv6")
+        yield hostile(f"{name} and nothing", chain([kind], payload=b""), "pass malformed ipv6")
+    for name, kind in EXTENSIONS.items():
+        if kind != 44:  # the only one without a length
+            for words in (1, 2, 31, 127):
+                yield blocked(f"{name}, longer by {words}", chain([kind], words=words), "drop blocklist ipv6",
+                              listed, SOURCE6)
+            yield hostile(f"{name} one byte beyond the end", bytes(chain([kind], words=3, payload=b""))[:-1],
+                          "pass malformed ipv6")
+            yield hostile(f"{name} claiming 255", ip6(nh=kind) / Raw(bytes([58, 255]) + bytes(100)),
+                          "pass malformed ipv6")
+    yield blocked("the longest header there is", chain([60], words=255), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("eight long headers", chain([0, 60, 43, 44, 51, 60, 135, 139], words=20), "drop blocklist ipv6",
+                  listed, SOURCE6)
+    yield blocked("one of each", chain(list(EXTENSIONS.values())), "drop blocklist ipv6", listed, SOURCE6)
+    several = IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / IPv6ExtHdrRouting(addresses=[STRANGER6])
+    yield blocked("as scapy builds them", ip6() / several / IPv6ExtHdrFragment() / ICMPv6EchoRequest(),
+                  "drop blocklist ipv6", listed, SOURCE6)
+    yield Row("router alert before a listener report", ip6() / IPv6ExtHdrHopByHop() / ICMPv6MLReport(),
+              "pass protected ipv6")
+    yield Row("the type is behind the headers", chain([0, 60], payload=bytes(ip6() / ICMPv6EchoReply())[54:]),
+              "pass type ipv6", DROP_PING)
+    # The length of an authentication header counts other units than the rest: this would be TCP if it were not so.
+    yield blocked("authentication header of five words", chain([51], words=3), "drop blocklist ipv6", listed, SOURCE6)
+
+
+def ipv6_fragments():
+    listed = Entry(SOURCE6)
+
+    def piece(following=58, offset=0, more=True, data=ICMP6_ECHO):
+        return ip6(nh=44) / Raw(fragment(following, offset, more) + data)
+
+    yield blocked("first fragment from a listed address", piece(), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("atomic fragment from a listed address", piece(more=False), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("later fragment from a listed address", piece(offset=1), "drop blocklist ipv6", listed, SOURCE6)
+    yield blocked("last fragment from a listed address", piece(offset=8191, more=False), "drop blocklist ipv6",
+                  listed, SOURCE6)
+    for bit in range(13):
+        yield Row(f"bit {bit} of the offset makes a later fragment", piece(offset=1 << bit, data=b"\x81" * 16),
+                  "drop policy_drop ipv6", DROP_PING)
+    yield blocked("later fragment without a byte of data", piece(offset=1, data=b""), "drop blocklist ipv6",
+                  listed, SOURCE6)
+    yield blocked("later fragment from an unlisted address", piece(offset=1), "pass policy_pass ipv6", Entry(STRANGER6))
+    yield blocked("first fragment of one word", piece(data=bytes(4)), "pass malformed ipv6", listed)
+    yield Row("later fragment under policy drop", piece(offset=1), "drop policy_drop ipv6", DROP_PING)
+    yield Row("later fragment has no type, whatever its bytes say", piece(offset=1, data=b"\x81" * 16),
+              "drop policy_drop ipv6", DROP_PING)
+    yield Row("later fragment is never protected", piece(offset=1, data=b"\x87" + bytes(23)), "drop policy_drop ipv6")
+    yield Row("later fragment behind another header",
+              ip6(nh=60) / Raw(extension(60, 44) + fragment(58, 5) + ICMP6_ECHO), "drop policy_drop ipv6")
+    yield Row("later fragment from an allowed address", piece(offset=1), "pass allowlist ipv6",
+              allowlist=(listed,), by=SOURCE6)
+    yield hostile("later fragment of tcp", piece(following=6, offset=1), "pass not_icmp ipv6")
+    yield hostile("later fragment of udp", piece(following=17, offset=100), "pass not_icmp ipv6")
+    for name, kind in EXTENSIONS.items():
+        yield hostile(f"later fragment of a datagram that goes on with {name}", piece(following=kind, offset=1),
+                      "pass not_icmp ipv6")
+    yield hostile("first fragment of tcp", piece(following=6, data=bytes(TCP())), "pass not_icmp ipv6")
+    yield Row("reserved bits of the offset are not the offset",
+              ip6(nh=44) / Raw(bytes([58, 255, 0, 6]) + bytes(4) + bytes(ICMPv6EchoReply()) + bytes(8)),
+              "pass type ipv6", DROP_PING)
+
+
+def truncated():
+    """Every frame length from the shortest frame there is to the whole packet, with the borders written by hand."""
+    whole = {
+        "ipv4": (ping(), ((34, "pass not_icmp other"), (42, "pass malformed ipv4"))),
+        "ipv4 with 8 bytes of options": (
+            ip(options=[Raw(b"\x01" * 8)]) / ICMP(), ((34, "pass not_icmp other"), (50, "pass malformed ipv4"))),
+        "ipv4 with all options": (
+            ip(options=[Raw(b"\x01" * 40)]) / ICMP(), ((34, "pass not_icmp other"), (82, "pass malformed ipv4"))),
+        "ipv4 behind two tags": (
+            LINK / Dot1AD() / Dot1Q() / ping()[IP], ((42, "pass not_icmp other"), (50, "pass malformed ipv4"))),
+        "later fragment of ipv4 with options": (
+            ip(proto=1, frag=3, options=[Raw(b"\x01" * 8)]) / Raw(bytes(9)),
+            ((34, "pass not_icmp other"), (42, "pass malformed ipv4"))),
+        "ipv6": (ping6(), ((54, "pass not_icmp other"), (62, "pass malformed ipv6"))),
+        "ipv6 behind a tag": (
+            LINK / Dot1Q() / ping6()[IPv6], ((58, "pass not_icmp other"), (66, "pass malformed ipv6"))),
+        "ipv6 with three extension headers": (
+            chain([0, 51, 44]), ((54, "pass not_icmp other"), (86, "pass malformed ipv6"))),
+        "ipv6 with a long extension header": (
+            chain([60], words=2), ((54, "pass not_icmp other"), (86, "pass malformed ipv6"))),
+        "later fragment of ipv6": (
+            ip6(nh=44) / Raw(fragment(58, 9) + bytes(9)), ((54, "pass not_icmp other"), (62, "pass malformed ipv6"))),
+        "tcp over ipv4": (ip() / TCP(), ((34, "pass not_icmp other"), (54, "pass not_icmp ipv4"))),
+        "tcp over ipv6 with an extension header": (
+            chain([60], last=6, payload=bytes(TCP())),
+            ((54, "pass not_icmp other"), (62, "pass malformed ipv6"), (82, "pass not_icmp ipv6"))),
+    }
+    for name, (packet, borders) in whole.items():
+        for length in range(14, len(packet) + 1):
+            fate = next((fate for border, fate in borders if length < border), None)
+            if fate is None:
+                family = "ipv6" if "ipv6" in name else "ipv4"
+                fate = f"pass not_icmp {family}" if "tcp" in name else f"drop policy_drop {family}"
+            yield Row(f"{name}, cut to {length} of {len(packet)} bytes", bytes(packet)[:length], fate, UNPROTECTED)
+
+
+PROTECTED = {
+    "fragmentation needed": ip() / ICMP(type=3, code=4, nexthopmtu=1280) / IP() / UDP(),
+    "packet too big": ip6() / ICMPv6PacketTooBig(mtu=1280) / IPv6(),
+    "router solicitation": ip6() / ICMPv6ND_RS(),
+    "router advertisement": ip6() / ICMPv6ND_RA(),
+    "neighbour solicitation": ip6() / ICMPv6ND_NS(tgt=DESTINATION6),
+    "neighbour advertisement": ip6() / ICMPv6ND_NA(tgt=SOURCE6),
+    "redirect": ip6() / ICMPv6ND_Redirect(tgt=STRANGER6, dst=DESTINATION6),
+    "multicast listener query": ip6() / ICMPv6MLQuery(),
+    "multicast listener report": ip6() / ICMPv6MLReport(),
+    "multicast listener done": ip6() / ICMPv6MLDone(),
+    "multicast listener report, version 2": ip6() / ICMPv6MLReport2(),
+}
+
+
+def protected_types():
+    for name, packet in PROTECTED.items():
+        family = "ipv4" if IP in packet and IPv6 not in packet else "ipv6"
+        source = SOURCE if family == "ipv4" else SOURCE6
+        everybody = "0.0.0.0/0" if family == "ipv4" else "::/0"
+        yield Row(f"{name} under policy drop", packet, f"pass protected {family}")
+        yield Row(f"{name} where policy is pass", packet, f"pass protected {family}", DEFAULT)
+        yield Row(f"{name} from a listed address", packet, f"pass protected {family}", DROP_ALL, EVERYBODY)
+        yield Row(f"{name} from an allowed address", packet, f"pass protected {family}", DROP_ALL, (), EVERYBODY)
+        yield Row(f"{name} unprotected under policy drop", packet, f"drop policy_drop {family}", UNPROTECTED)
+        yield Row(f"{name} unprotected from a listed address", packet, f"drop blocklist {family}",
+                  DEFAULT._replace(protect=False), (Entry(source), Entry(everybody)), by=source)
+        yield Row(f"{name} unprotected but not filtered", packet, f"pass type {family}",
+                  DROP_PING._replace(protect=False))
+        yield Row(f"{name} in monitor mode", packet, f"pass protected {family}", MONITOR)
+
+
+def unprotected_neighbours():
+    """Types next to the protected ones, which are nothing special."""
+    for code in (0, 1, 3, 5, 13):
+        yield Row(f"unreachable, code {code}", ip() / ICMP(type=3, code=code), "drop policy_drop ipv4")
+    yield Row("source quench, code 4", ip() / ICMP(type=4, code=4), "drop policy_drop ipv4")
+    yield Row("ipv4 redirect", ip() / ICMP(type=5), "drop policy_drop ipv4")
+    for number in (1, 3, 4, 127, 128, 129, 138, 139, 142, 144, 0, 255):
+        yield Row(f"icmpv6 type {number}", icmp6(number), "drop policy_drop ipv6")
+    for number in (2, 130, 133, 135, 143):
+        yield Row(f"ipv4 icmp type {number}, protected in ipv6 only", ip() / ICMP(type=number), "drop policy_drop ipv4")
+    yield Row("icmpv6 3/4, protected in ipv4 only", ip6() / ICMPv6TimeExceeded(code=4), "drop policy_drop ipv6")
+    yield Row("any code of packet too big", ip6() / ICMPv6PacketTooBig(code=9), "pass protected ipv6")
+
+
+def types():
+    few = Options(policy="drop", icmp_types=frozenset({("ipv4", 13), ("ipv4", 255), ("ipv6", 139), ("ipv6", 0)}))
+    none = Options(policy="drop", icmp_types=frozenset({("ipv6", 128)}))
+    yield Row("default: ping meets the policy", ping(), "pass policy_pass ipv4", DEFAULT)
+    yield Row("default: ping6 meets the policy", ping6(), "pass policy_pass ipv6", DEFAULT)
+    yield Row("echo-request: dropped", ping(), "drop policy_drop ipv4", DROP_PING)
+    yield Row("echo-request: dropped in ipv6", ping6(), "drop policy_drop ipv6", DROP_PING)
+    yield Row("echo-request: the reply passes", ip() / ICMP(type=0), "pass type ipv4", DROP_PING)
+    yield Row("echo-request: the reply passes in ipv6", ip6() / ICMPv6EchoReply(), "pass type ipv6", DROP_PING)
+    yield Row("echo-request: ipv4 type 128 is something else", ip() / ICMP(type=128), "pass type ipv4", DROP_PING)
+    yield Row("echo-request: icmpv6 type 8 is something else", icmp6(8), "pass type ipv6", DROP_PING)
+    yield Row("echo-request: any code", ip() / ICMP(type=8, code=77), "drop policy_drop ipv4", DROP_PING)
+    yield Row("echo-request: time exceeded passes", ip() / ICMP(type=11) / IP(), "pass type ipv4", DROP_PING)
+    yield Row("echo-request: tcp passes", ip() / TCP(), "pass not_icmp ipv4", DROP_PING)
+    for number in (0, 8, 12, 13, 14, 254, 255):
+        fate = "drop policy_drop ipv4" if number in (13, 255) else "pass type ipv4"
+        yield Row(f"icmp/13, icmp/255: type {number}", ip() / ICMP(type=number), fate, few)
+    for number in (0, 1, 8, 13, 128, 138, 139, 140, 255):
+        fate = "drop policy_drop ipv6" if number in (0, 139) else "pass type ipv6"
+        yield Row(f"icmpv6/0, icmpv6/139: type {number}", icmp6(number), fate, few)
+    yield Row("a filtered type of one family only, the other family", ping(), "pass type ipv4", none)
+    yield Row("a filtered type of one family only, this family", ping6(), "drop policy_drop ipv6", none)
+    for number in (0, 1, 31, 32, 63, 64, 127, 128, 191, 192, 255):
+        yield Row(f"all: type {number}", ip() / ICMP(type=number), "drop policy_drop ipv4")
+    listed = (Entry(SOURCE), Entry(SOURCE6))
+    yield Row("a listed source loses types that are not filtered", ip() / ICMP(type=0), "drop blocklist ipv4",
+              DROP_PING, listed, by=SOURCE)
+    yield Row("a listed source loses types that are not filtered, ipv6", ip6() / ICMPv6EchoReply(),
+              "drop blocklist ipv6", DROP_PING, listed, by=SOURCE6)
+
+
+def order_of_lists():
+    for packet, family, me, net in ((ping(), "ipv4", SOURCE, "198.51.100.0/24"),
+                                    (ping6(), "ipv6", SOURCE6, "2001:db8:1::/48")):
+        for name, block, allow, by in (
+            ("allowed and blocked as address", me, me, me),
+            ("blocked as address, allowed as network", me, net, net),
+            ("blocked as network, allowed as address", net, me, me),
+            ("blocked and allowed as network", net, net, net),
+        ):
+            yield Row(f"{family}: {name}", packet, f"pass allowlist {family}", DROP_ALL,
+                      (Entry(block),), (Entry(allow),), by)
+        yield Row(f"{family}: allowed from the policy", packet, f"pass allowlist {family}", DROP_ALL,
+                  (), (Entry(me),), me)
+        yield Row(f"{family}: somebody else is allowed", packet, f"drop policy_drop {family}", DROP_ALL, (),
+                  (Entry(STRANGER), Entry(STRANGER6)))
+        yield Row(f"{family}: blocked before the policy says drop", packet, f"drop blocklist {family}", DROP_ALL,
+                  (Entry(me),), (), me)
+    yield Row("source blocked, destination allowed", ping(), "pass allowlist ipv4", DROP_ALL,
+              (Entry(SOURCE),), (Entry(DESTINATION, "dst"),), DESTINATION)
+    yield Row("malformed from an allowed address", bytes(ping())[:40], "pass malformed ipv4", DROP_ALL, (), EVERYBODY)
+    yield Row("tcp from an allowed address", ip() / TCP(), "pass not_icmp ipv4", DROP_ALL, (), EVERYBODY)
+
+
+def directions():
+    """Each direction against a packet from, to, and past the entry; as address and as network, in both families."""
+    families = (
+        ("ipv4", ping, SOURCE, DESTINATION, STRANGER, "198.51.100.0/24"),
+        ("ipv6", ping6, SOURCE6, DESTINATION6, STRANGER6, "2001:db8:1::/48"),
+    )
+    for family, packet, me, other, stranger, network in families:
+        kept, lost = f"pass policy_pass {family}", f"drop blocklist {family}"
+        for listed in (me, network):
+            for direction, from_me, to_me in (("src", lost, kept), ("dst", kept, lost), ("both", lost, lost)):
+                entry, title = Entry(listed, direction), f"{listed} direction {direction}"
+                for name, frame, fate in (
+                    ("from it", packet(src=me, dst=other), from_me),
+                    ("to it", packet(src=other, dst=me), to_me),
+                    ("past it", packet(src=stranger, dst=other), kept),
+                ):
+                    yield blocked(f"{title}: {name}", frame, fate, entry, listed if fate == lost else None)
+                allow = kept.replace("policy_pass", "allowlist")
+                for name, frame, matched in (
+                    ("from it", packet(src=me, dst=other), direction != "dst"),
+                    ("to it", packet(src=other, dst=me), direction != "src"),
+                ):
+                    yield Row(f"{title}: allowed {name}", frame, allow if matched else f"drop policy_drop {family}",
+                              DROP_ALL, (), (entry,), listed if matched else None)
+
+
+def networks():
+    for prefix, inside, outside in (
+        ("198.51.100.0/24", "198.51.100.255", "198.51.101.0"),
+        ("198.51.100.0/25", "198.51.100.127", "198.51.100.128"),
+        ("198.51.100.6/31", "198.51.100.7", "198.51.100.8"),
+        ("128.0.0.0/1", "255.255.255.255", "127.255.255.255"),
+        ("198.0.0.0/7", "199.255.255.255", "200.0.0.0"),
+        ("198.48.0.0/13", "198.55.255.255", "198.56.0.0"),
+    ):
+        yield blocked(f"{prefix}: inside", ping(src=inside), "drop blocklist ipv4", Entry(prefix), prefix)
+        yield blocked(f"{prefix}: outside", ping(src=outside), "pass policy_pass ipv4", Entry(prefix))
+        yield blocked(f"{prefix}: tcp from inside", ip(src=inside) / TCP(), "pass not_icmp ipv4", Entry(prefix))
+    for prefix, inside, outside in (
+        ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+        ("2001:db8::/33", "2001:db8:7fff:ffff::", "2001:db8:8000::"),
+        ("2001:db8::/64", "2001:db8::ffff:ffff:ffff:ffff", "2001:db8:0:1::"),
+        ("2001:db8::/65", "2001:db8::7fff:ffff:ffff:ffff", "2001:db8::8000:0:0:0"),
+        ("2001:db8::6/127", "2001:db8::7", "2001:db8::8"),
+        ("8000::/1", "ffff::1", "7fff::1"),
+        ("fe80::/10", "febf::1", "fec0::"),
+    ):
+        yield blocked(f"{prefix}: inside", ping6(src=inside), "drop blocklist ipv6", Entry(prefix), prefix)
+        yield blocked(f"{prefix}: outside", ping6(src=outside), "pass policy_pass ipv6", Entry(prefix))
+        yield blocked(f"{prefix}: tcp from inside", ip6(src=inside) / TCP(), "pass not_icmp ipv6", Entry(prefix))
+    yield blocked("0.0.0.0/0 is every ipv4 address", ping(), "drop blocklist ipv4", Entry("0.0.0.0/0"), "0.0.0.0/0")
+    yield blocked("0.0.0.0/0 is no ipv6 address", ping6(), "pass policy_pass ipv6", Entry("0.0.0.0/0"))
+    yield blocked("::/0 is every ipv6 address", ping6(), "drop blocklist ipv6", Entry("::/0"), "::/0")
+    yield blocked("::/0 is no ipv4 address", ping(), "pass policy_pass ipv4", Entry("::/0"))
+    yield blocked("a /32 is an address", ping(), "drop blocklist ipv4", Entry(SOURCE + "/32"), SOURCE)
+    yield blocked("a /128 is an address", ping6(), "drop blocklist ipv6", Entry(SOURCE6 + "/128"), SOURCE6)
+
+
+def credit():
+    """Which entry counts a packet that several of them match."""
+    wide, middle, narrow = "198.0.0.0/8", "198.51.0.0/16", "198.51.100.0/24"
+    goes_to = "192.0.2.0/24"
+
+    def credited(name, by, *entries):
+        return Row(name, ping(), "drop blocklist ipv4", DEFAULT, tuple(Entry(*entry) for entry in entries), by=by)
+
+    yield credited("the address before its networks", SOURCE, (SOURCE,), (narrow,), (wide,))
+    yield credited("the longest network", narrow, (wide,), (narrow,), (middle,))
+    yield credited("source before destination", SOURCE, (SOURCE, "src"), (DESTINATION, "dst"))
+    yield credited("a network of the source before the destination's address", wide, (wide,), (DESTINATION, "dst"))
+    yield credited("a shorter network of the source before a longer one of the destination", wide,
+                   (wide, "src"), (goes_to, "dst"))
+    yield credited("the destination when no source entry applies", DESTINATION, (SOURCE, "dst"), (DESTINATION, "dst"))
+    yield credited("the destination's network", goes_to, (goes_to, "both"), (SOURCE, "dst"))
+    yield credited("an address of the other direction hides no network", narrow, (SOURCE, "dst"), (narrow, "src"))
+    yield credited("a longer network of the other direction hides no shorter one", wide, (narrow, "dst"), (wide, "src"))
+    yield credited("two longer networks of the other direction hide no shorter one", wide,
+                   (narrow, "dst"), (middle, "dst"), (wide, "both"))
+    yield credited("the shorter network of the right direction hides nothing longer", narrow,
+                   (narrow, "both"), (wide, "src"))
+    yield credited("everybody comes last", wide, ("0.0.0.0/0", "both"), (wide, "src"))
+    yield credited("the shortest behind 31 longer networks of the other direction", "0.0.0.0/0", ("0.0.0.0/0", "src"),
+                   *((around(SOURCE, prefix), "dst") for prefix in range(1, 32)))
+    nested = tuple(Entry(around(SOURCE6, prefix), "dst") for prefix in range(97, 128))
+    yield Row("the shortest behind 31 longer networks of the other direction, ipv6", ping6(), "drop blocklist ipv6",
+              DEFAULT, (*nested, Entry("::/0")), by="::/0")
+    yield Row("a longer network of the other direction hides no shorter one, ipv6", ping6(), "drop blocklist ipv6",
+              DEFAULT, (Entry("2001:db8:1::/64", "dst"), Entry("2001:db8::/32", "src")), by="2001:db8::/32")
+    yield Row("the address before its networks, ipv6", ping6(), "drop blocklist ipv6", DEFAULT,
+              (Entry("::/0", "both"), Entry(SOURCE6), Entry("2001:db8:1::/64")), by=SOURCE6)
+
+
+def monitor():
+    """Everything is counted as if, nothing is dropped."""
+    listed = (Entry(SOURCE), Entry("2001:db8::/32"))
+    yield Row("monitor: listed", ping(), "drop blocklist ipv4", MONITOR, listed, by=SOURCE, action="pass")
+    yield Row("monitor: listed network", ping6(), "drop blocklist ipv6", MONITOR, listed,
+              by="2001:db8::/32", action="pass")
+    yield Row("monitor: policy", ping(), "drop policy_drop ipv4", MONITOR, action="pass")
+    yield Row("monitor: later fragment", ip(proto=1, frag=9), "drop policy_drop ipv4", MONITOR, action="pass")
+    yield Row("monitor: allowed", ping(), "pass allowlist ipv4", MONITOR, listed, listed, by=SOURCE)
+    yield Row("monitor: tcp", ip() / TCP(), "pass not_icmp ipv4", MONITOR, listed)
+    yield Row("monitor: malformed", bytes(ping())[:41], "pass malformed ipv4", MONITOR, listed)
+
+
+def regressions():
+    """Packets that once came out wrong: what a property test prints is kept here, by name."""
+    yield from ()
+
+
+SECTIONS = (
+    not_icmp, ipv4, ipv4_options, ipv4_fragments, ipv6, vlan, extension_headers, ipv6_fragments, truncated,
+    protected_types, unprotected_neighbours, types, order_of_lists, directions, networks, credit, monitor, regressions,
+)
+ROWS = [row._replace(name=f"{section.__name__}: {row.name}") for section in SECTIONS for row in section()]

@@ -1,0 +1,121 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is counted, by whom it is seen, and what a change leaves of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from model import Entry, Options
+from network import wait_until
+from packets import DESTINATION, SOURCE, SOURCE6, ip, ping, ping6
+from scapy.all import ICMP, TCP
+
+pytestmark = pytest.mark.kernel
+
+DROP_PING = Options(policy="drop")
+PING, SIZE = bytes(ping()), len(ping())
+
+
+def entry(host, ip, name="blocklist"):
+    """(packets, bytes, last seen) of an entry."""
+    return host.records()["entry", name, ip]
+
+
+def test_last_seen_is_the_time_of_the_packet(host):
+    filter_ = host.filter(DROP_PING)
+    host.set_lists(blocklist=(Entry(SOURCE),), allowlist=(Entry(SOURCE6),))
+    for frame, ip_, name in ((PING, SOURCE, "blocklist"), (bytes(ping6()), SOURCE6, "allowlist")):
+        start = time.monotonic_ns()
+        filter_.send(frame)
+        assert start <= entry(host, ip_, name)[2] <= time.monotonic_ns()
+
+
+def test_last_seen_moves_on(host):
+    filter_ = host.filter(DROP_PING)
+    host.set_lists(blocklist=(Entry(SOURCE),))
+    filter_.send(PING)
+    first = entry(host, SOURCE)[2]
+    wait_until(lambda: filter_.send(PING) and entry(host, SOURCE)[2] > first, "last seen stands still")
+
+
+def test_an_entry_that_decides_nothing_is_never_seen(host):
+    filter_ = host.filter(DROP_PING)
+    host.set_lists()
+    around = (Entry("198.51.100.0/24"), Entry(DESTINATION, "dst"), Entry("203.0.113.0/24", "both"))
+    host.set_lists(blocklist=(Entry(SOURCE), *around))
+    for packet in (ping(), ip() / TCP(), ip() / ICMP(type=3, code=4), ip(src="10.0.0.1", dst="10.0.0.2") / ICMP()):
+        filter_.send(bytes(packet))
+    assert entry(host, SOURCE)[0] == 1
+    assert all(entry(host, other.ip) == (0, 0, 0) for other in around)
+
+
+def test_an_entry_that_stays_keeps_its_counts_and_one_that_comes_back_starts_anew(host):
+    filter_ = host.filter(DROP_PING)
+    host.set_lists()
+    for blocklist, counted in (
+        ((Entry(SOURCE), Entry("10.0.0.1")), 1),
+        ((Entry("10.0.0.2"), Entry(SOURCE), Entry("10.0.0.0/8")), 2),
+        ((Entry(SOURCE, "both"),), 3),
+        ((), None),
+        ((Entry(SOURCE),), 1),
+    ):
+        host.set_lists(blocklist=blocklist)
+        filter_.send(PING)
+        if counted:
+            assert entry(host, SOURCE)[:2] == (counted, counted * SIZE)
+
+
+def test_a_change_of_direction_takes_effect(host):
+    filter_ = host.filter(Options())
+    for direction, action in (("src", "drop"), ("dst", "pass"), ("both", "drop"), ("dst", "pass"), ("src", "drop")):
+        for ip_ in (SOURCE, "198.51.100.0/24"):
+            host.set_lists(blocklist=(Entry(ip_, direction),))
+            assert filter_.send(PING).action == action
+
+
+def test_an_empty_list_matches_nothing_after_it_held_everything(host):
+    filter_ = host.filter(Options())
+    host.set_lists(blocklist=(Entry("0.0.0.0/0", "both"), Entry(SOURCE)))
+    assert filter_.send(PING).action == "drop"
+    host.set_lists()
+    assert filter_.send(PING).action == "pass"
+
+
+def test_every_packet_on_every_cpu_is_counted_once(host):
+    """All CPUs at the same time, and all on the same entry."""
+    filter_, times = host.filter(DROP_PING), 200_000
+    host.set_lists()
+    host.set_lists(blocklist=(Entry(SOURCE),))
+    before = filter_.counters()
+    cpus = sorted(os.sched_getaffinity(0))
+    together = threading.Barrier(len(cpus))
+
+    def flood(cpu):
+        os.sched_setaffinity(0, {cpu})  # of this thread only
+        together.wait()
+        filter_.repeat(PING, times)
+
+    threads = [threading.Thread(target=flood, args=[cpu]) for cpu in cpus]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after, packets = filter_.counters(), times * len(cpus)
+    for key in (("reason", "blocklist", "ipv4"), ("entry", "blocklist", SOURCE)):
+        assert tuple(new - old for new, old in zip(after[key], before[key])) == (packets, packets * SIZE)
+
+
+def test_facts_say_what_the_kernel_counted(host):
+    filter_ = host.filter(DROP_PING)
+    host.set_lists(blocklist=(Entry(SOURCE), Entry("2001:db8::/32", "both")), allowlist=(Entry("10.0.0.0/8"),))
+    for packet in (ping(), ping6(), ping(src="10.0.0.1"), ping(src="11.0.0.1"), ip() / TCP()):
+        filter_.send(bytes(packet))
+    told, counted = filter_.facts(), filter_.counters()
+    # What has never happened is left out of the facts where it cannot happen either.
+    assert {key: value for key, value in told.items() if any(value)} == {
+        key: value for key, value in counted.items() if any(value)
+    }

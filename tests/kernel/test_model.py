@@ -1,0 +1,23 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model against the hand-written table: whoever is wrong, the two cannot be wrong alike. Needs no root."""
+
+from __future__ import annotations
+
+import pytest
+from model import Lists, decide
+from packets import describe
+from table import ROWS
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_model_agrees_with_the_row(row):
+    outcome = decide(row.frame, row.options, Lists(row.blocklist, row.allowlist))
+    entry = outcome.credited and outcome.credited[1].ip
+    seen = (f"{outcome.verdict} {outcome.reason} {outcome.family}", outcome.action, entry)
+    assert seen == (row.expect, row.action or row.expect.split()[0], row.by), describe(row.frame)
+
+
+def test_no_two_rows_have_the_same_name():
+    names = [row.name for row in ROWS]
+    assert sorted(names) == sorted(set(names))

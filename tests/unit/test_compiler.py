@@ -1,0 +1,87 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is handed to BCC, and where BCC is found. Nothing is compiled here."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+
+BPF = Path(__file__).resolve().parents[2] / "bpf"
+SOURCES = {path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")}
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """A Python that finds packages in one directory only."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "bcc", raising=False)
+    return tmp_path
+
+
+def put_package(packages, **files):
+    (packages / "bcc").mkdir()
+    for name, text in {"__init__": "raise ImportError('nobody imports this')", **files}.items():
+        (packages / "bcc" / f"{name}.py").write_text(text)
+
+
+def test_everything_that_is_included_is_carried_to_the_host():
+    for name, text in SOURCES.items():
+        for included in re.findall(r'#include "(.*)"', text):
+            assert included in SOURCES, name
+        for included in re.findall(r"#include <(.*)>", text):
+            assert f"include/{included}" in SOURCES or included == "bcc/bpf.h", name
+    everything = {path.relative_to(BPF).as_posix() for path in BPF.rglob("*") if path.is_file()}
+    assert everything == set(SOURCES)
+
+
+def test_the_c_is_one_text_whose_lines_say_where_they_are_from():
+    text = compiler.amalgamate(SOURCES)
+    assert '#include "' not in text
+    for name in SOURCES:
+        assert text.count(f'#line 1 "{name}"') == (not name.startswith("include/"))
+
+
+def test_what_is_included_stands_where_it_was_included():
+    sources = {"pingkiller.c": 'a\n#include "b.h"\nc', "b.h": "b"}
+    assert re.sub(r'#line 1 ".*"', "", compiler.amalgamate(sources)).split() == ["a", "b", "c"]
+
+
+def test_without_bcc_the_package_to_install_is_named(packages):
+    assert compiler.bcc_directory() is None
+    with pytest.raises(PingKillerError) as refusal:
+        compiler.bcc_version()
+    assert str(refusal.value) == (
+        "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
+    )
+
+
+def test_another_package_of_the_name_is_not_bcc(packages):
+    put_package(packages)
+    assert compiler.bcc_directory() is None
+
+
+def test_what_is_left_of_a_removed_package_is_not_bcc(packages):
+    (packages / "bcc" / "__pycache__").mkdir(parents=True)
+    assert compiler.bcc_directory() is None
+
+
+def test_the_version_of_bcc_is_read_without_importing_it(packages):
+    put_package(packages, libbcc="", version="__version__ = '0.26.0'\n")
+    assert compiler.bcc_directory() == str(packages / "bcc")
+    assert compiler.bcc_version() == "0.26.0"
+
+
+def test_what_a_c_library_prints_is_kept_and_not_shown(capfd):
+    with compiler.captured_stderr() as said:
+        os.write(2, b"a word of clang's\n")
+    os.write(2, b"after\n")
+    assert said() == "a word of clang's\n"
+    assert capfd.readouterr().err == "after\n"

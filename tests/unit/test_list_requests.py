@@ -1,0 +1,113 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be asked of a list, and what is told of the change."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, lists, schema, sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+
+SOURCE, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "both"))
+REQUEST = sync.ListRequest("blocklist", ip=["192.0.2.1"])
+
+
+def keys(number):
+    return [addresses.parse(f"10.0.{count >> 8}.{count & 255}") for count in range(number)]
+
+
+def result(current, wanted, request=REQUEST, **options):
+    plan = lists.make_plan(current, wanted, request.owner, **options)
+    return sync._result(request, plan, 7, [])
+
+
+def test_exclusive_and_absent_contradict_each_other():
+    with pytest.raises(PingKillerError) as raised:
+        sync.read_wanted(REQUEST._replace(exclusive=True, absent=True))
+    assert str(raised.value) == (
+        "exclusive=true and state=absent contradict each other: use exclusive with state=present only"
+    )
+
+
+@pytest.mark.parametrize("owner", ["adhoc", "abuse-feed", "a_b.c-d", "7", "o" * 63])
+def test_an_owner_has_a_plain_name(owner):
+    assert sync.read_wanted(REQUEST._replace(owner=owner))
+
+
+@pytest.mark.parametrize("owner", ["", "two words", "sch\u00f6n", "a/b", "...", "line\n", "nul\0", "o" * 64])
+def test_any_other_name_of_an_owner_is_refused(owner):
+    with pytest.raises(PingKillerError) as raised:
+        sync.read_wanted(REQUEST._replace(owner=owner))
+    assert str(raised.value).startswith(f"owner={owner!r} is no name for an owner: use up to 63 letters, digits, ")
+
+
+def test_white_space_around_an_address_is_no_fault():
+    assert list(sync.read_wanted(REQUEST._replace(ip=[" 192.0.2.1", "192.0.2.1\t"]))) == [addresses.parse("192.0.2.1")]
+
+
+def test_the_direction_is_that_of_every_address_of_the_task():
+    assert list(sync.read_wanted(REQUEST._replace(direction="both")).values()) == [BOTH]
+
+
+def test_a_change_is_told_by_entry_in_order():
+    key, other, third = keys(3)
+    told = result({other: {"adhoc": SOURCE}, third: {"adhoc": SOURCE}}, {key: SOURCE, other: BOTH}, exclusive=True)
+    assert told == {
+        "changed": True,
+        "count": 7,
+        "added": ["10.0.0.0"],
+        "added_count": 1,
+        "updated": ["10.0.0.1"],
+        "updated_count": 1,
+        "removed": ["10.0.0.2"],
+        "removed_count": 1,
+        "warnings": [],
+        "diff": {
+            "before_header": "blocklist",
+            "after_header": "blocklist",
+            "before": "10.0.0.1 direction=src owner=adhoc\n10.0.0.2 direction=src owner=adhoc\n",
+            "after": "10.0.0.0 direction=src owner=adhoc\n10.0.0.1 direction=both owner=adhoc\n",
+        },
+    }
+
+
+def test_no_change_is_no_difference():
+    (key,) = keys(1)
+    told = result({key: {"adhoc": SOURCE}}, {key: SOURCE})
+    assert told["changed"] is False
+    assert told["diff"]["before"] == told["diff"]["after"] == ""
+
+
+def test_a_long_change_is_told_in_part_and_counted_in_full():
+    told = result({}, dict.fromkeys(keys(1003), SOURCE))
+    assert told["added_count"] == 1003
+    assert len(told["added"]) == 1000
+    assert told["diff"]["after"].splitlines()[1000:] == ["... and 3 more changed entries"]
+
+
+def test_an_entry_that_others_keep_is_told_with_the_way_out():
+    (key,) = keys(1)
+    told = result({key: {"inventory": SOURCE, "feed": SOURCE}}, {key: SOURCE}, absent=True)
+    assert told["changed"] is False
+    assert told["warnings"] == [
+        "10.0.0.0 stays on the blocklist: it belongs to feed, inventory, not to adhoc; name that owner to remove it"
+    ]
+
+
+def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
+    lists.check_capacity("blocklist", 10, 10)
+    with pytest.raises(PingKillerError) as raised:
+        lists.check_capacity("blocklist", 11, 10)
+    assert str(raised.value) == (
+        "the blocklist would have 11 entries and holds 10: nothing was changed; raise max_entries of xdp_filter "
+        "(pingkiller_max_entries of the role) to 11 or more"
+    )
+
+
+def test_more_prefix_lengths_than_the_filter_follows_are_refused():
+    lists.check_prefix_lengths("allowlist", set(range(32)))
+    with pytest.raises(PingKillerError) as raised:
+        lists.check_prefix_lengths("allowlist", set(range(33)))
+    assert "the allowlist would have IPv6 networks of 33 different prefix lengths and may have 32" in str(raised.value)

@@ -1,0 +1,170 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where pins are: the base, directories of interfaces, and lists that change places."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import pins as pins_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import CURRENT, NEXT, OLD, Pins
+
+settings.register_profile("unit", deadline=None)  # a busy machine is no failure
+settings.load_profile("unit")
+
+
+@pytest.fixture
+def pins():
+    """Pins in an ordinary directory, whose name has no dot in it."""
+    with tempfile.TemporaryDirectory(prefix="pk") as directory:
+        yield Pins(directory)
+
+
+def mounted(monkeypatch, *places):
+    monkeypatch.setattr(pins_module, "_bpffs_mounts", lambda: list(places))
+
+
+@pytest.mark.parametrize("base", ["", "pingkiller", "sys/fs/bpf/x", "/", "/sys/fs/bpf/a.b", "/sys/fs/bpf/../../.."])
+def test_a_base_that_cannot_hold_pins_is_refused(base):
+    with pytest.raises(PingKillerError) as refusal:
+        Pins(base)
+    assert str(refusal.value).startswith(
+        f"base={base!r} cannot hold pins: give an absolute path below a BPF file system"
+    )
+
+
+@pytest.mark.parametrize(
+    "base", ["/sys/fs/bpf/one/", "/sys//fs/bpf/one", "/sys/fs/bpf/./one", "/sys/fs/bpf/two/../one"]
+)
+def test_a_base_is_one_place_however_it_is_written(base):
+    assert Pins(base).base == "/sys/fs/bpf/one"
+
+
+def test_a_base_on_a_mounted_bpf_file_system_will_do(monkeypatch):
+    mounted(monkeypatch, "/mnt", "/sys/fs/bpf")
+    assert Pins("/sys/fs/bpf/pingkiller").check_mount()
+    assert Pins("/mnt/deep/below").check_mount()
+
+
+def test_the_usual_base_will_do_before_anything_is_mounted(monkeypatch):
+    mounted(monkeypatch)
+    assert not Pins("/sys/fs/bpf/pingkiller").check_mount()
+
+
+@pytest.mark.parametrize("base", ["/run/pingkiller", "/sys/fs/bpfx/pingkiller", "/sys/fs/bpf"])
+def test_a_base_elsewhere_is_refused_with_how_to_mount(monkeypatch, base):
+    mounted(monkeypatch)
+    with pytest.raises(PingKillerError) as refusal:
+        Pins(base).check_mount()
+    assert str(refusal.value) == (
+        f"base={base!r} is not on a BPF file system: mount one there first (mount -t bpf bpf DIRECTORY) or leave base at "
+        f"/sys/fs/bpf/pingkiller"
+    )
+
+
+def test_a_mount_point_is_no_base(monkeypatch):
+    mounted(monkeypatch, "/sys/fs/bpf")
+    with pytest.raises(PingKillerError, match="^base='/sys/fs/bpf' is a mount point: give a directory below it$"):
+        Pins("/sys/fs/bpf").check_mount()
+
+
+# The kernel takes any name of up to 15 bytes without a slash, a colon or white space, but for "." and "..".
+interfaces = st.text(st.characters(exclude_characters="/:\0", exclude_categories=["Z", "C"]), min_size=1, max_size=15)
+
+
+@given(interfaces.filter(lambda name: name.strip(".")))
+@example("eth0.100")
+@example("wan%2E5")
+@example("br-..x")
+def test_every_interface_has_a_directory_that_the_bpf_file_system_allows(name):
+    directory = os.path.relpath(Pins("/base").filter(name), "/base/filters")
+    assert "." not in directory
+    assert "/" not in directory
+
+
+@given(st.sets(interfaces.filter(lambda name: name.strip(".") and len(name.encode()) < 16), max_size=4))
+def test_the_filters_are_found_by_the_names_of_their_interfaces(names):
+    with tempfile.TemporaryDirectory(prefix="pk") as directory:
+        pins = Pins(directory)
+        for name in names:
+            os.makedirs(pins.filter(name))
+        assert pins.filters() == sorted(names)
+
+
+def test_looking_makes_nothing(pins):
+    os.rmdir(pins.base)
+    assert not pins.exists()
+    assert pins.filters() == []
+    assert not pins.exists()
+    os.mkdir(pins.base)
+
+
+def put_lists(pins, generation):
+    """Directories as of lists; a file takes the place of a map and says which generation it was of."""
+    for name in schema.LISTS:
+        os.makedirs(pins.list(name, generation=generation))
+        for each in schema.list_maps(1):
+            Path(pins.list(name, each, generation)).write_text(generation)
+
+
+def generations(pins):
+    """Which generation the files in each directory of lists were of."""
+    found = {}
+    for directory in sorted(os.listdir(pins.base)):
+        found[directory] = {path.read_text() for path in Path(pins.base, directory).glob("*/*")}
+    return found
+
+
+def test_new_lists_take_the_place_of_the_old_ones(pins):
+    put_lists(pins, CURRENT)
+    put_lists(pins, NEXT)
+    pins.swap_lists()
+    assert generations(pins) == {CURRENT: {NEXT}, OLD: {CURRENT}}
+    pins.settle_lists()
+    assert generations(pins) == {CURRENT: {NEXT}}
+
+
+def test_lists_that_were_not_yet_in_use_go(pins):
+    put_lists(pins, CURRENT)
+    put_lists(pins, NEXT)
+    pins.settle_lists()
+    assert generations(pins) == {CURRENT: {CURRENT}}
+
+
+def test_a_swap_interrupted_half_way_is_taken_back(pins):
+    put_lists(pins, CURRENT)
+    put_lists(pins, NEXT)
+    os.rename(pins.host(CURRENT), pins.host(OLD))
+    pins.settle_lists()
+    assert generations(pins) == {CURRENT: {CURRENT}}
+
+
+def test_what_is_not_ours_is_left_and_named(pins):
+    put_lists(pins, CURRENT)
+    Path(pins.base, "notes").touch()
+    with pytest.raises(PingKillerError) as refusal:
+        pins.remove_all()
+    assert str(refusal.value) == f"{pins.base} holds something that is not PingKiller's (notes): remove it by hand"
+    assert os.listdir(pins.base) == ["notes"]
+
+
+def test_everything_of_ours_goes(pins):
+    for generation in (CURRENT, NEXT, OLD):
+        put_lists(pins, generation)
+    for name in schema.HOST_MAPS:
+        Path(pins.host(name)).touch()
+    for interface in ("eth0", "eth0.100"):
+        os.makedirs(pins.filter(interface))
+        for name in schema.FILTER_MAPS:
+            Path(pins.filter(interface, name)).touch()
+    pins.remove_all()
+    assert not pins.exists()
+    os.mkdir(pins.base)

@@ -1,0 +1,143 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who wants which entry: what a change does to a list whose entries belong to several owners."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, lists, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
+
+settings.register_profile("unit", deadline=None)  # a busy machine is no failure
+settings.load_profile("unit")
+
+FOREVER = schema.FOREVER
+SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
+KEYS = [addresses.parse(text) for text in ("192.0.2.1", "192.0.2.0/24", "2001:db8::1", "2001:db8::/32", "::/0")]
+KEY, OTHER, *_ = KEYS
+OWNERS = ["adhoc", "inventory", "feed"]
+
+requests = st.builds(Wanted, st.sampled_from(list(schema.DIRECTIONS.values())), st.sampled_from([5, 9, FOREVER]))
+claims = st.dictionaries(st.sampled_from(OWNERS), requests, min_size=1)
+contents = st.dictionaries(st.sampled_from(KEYS), claims)
+wishes = st.dictionaries(st.sampled_from(KEYS), requests)
+#: The three things that can be asked for.
+kinds = st.sampled_from([{}, {"absent": True}, {"exclusive": True}])
+
+
+def applied(plan, current):
+    """A list as it is after a change: what the kernel's maps are brought to."""
+    after = dict(current)
+    for change in [*plan.added, *plan.updated, *plan.removed]:
+        assert current.get(change.key, {}) == change.before
+        after[change.key] = change.after
+    return {key: claims for key, claims in after.items() if claims}
+
+
+@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+def test_a_change_leaves_the_owner_with_what_was_asked_for(current, wanted, owner, kind):
+    after = applied(lists.make_plan(current, wanted, owner, **kind), current)
+    mine = {key: claims[owner] for key, claims in after.items() if owner in claims}
+    before = {key: claims[owner] for key, claims in current.items() if owner in claims}
+    if "absent" in kind:
+        expected = {key: request for key, request in before.items() if key not in wanted}
+    else:
+        expected = wanted if "exclusive" in kind else {**before, **wanted}
+    assert mine == expected
+
+
+@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+def test_a_change_never_touches_what_others_want(current, wanted, owner, kind):
+    def theirs(content):
+        claims = ((key, name, claim) for key, claims in content.items() for name, claim in claims.items())
+        return {claim for claim in claims if claim[1] != owner}
+
+    after = applied(lists.make_plan(current, wanted, owner, **kind), current)
+    assert theirs(after) == theirs(current)
+
+
+@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+def test_the_same_change_again_is_none(current, wanted, owner, kind):
+    after = applied(lists.make_plan(current, wanted, owner, **kind), current)
+    assert not lists.make_plan(after, wanted, owner, **kind)
+
+
+@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+def test_a_change_is_told_as_what_it_is(current, wanted, owner, kind):
+    plan = lists.make_plan(current, wanted, owner, **kind)
+    after = applied(plan, current)
+    assert {change.key for change in plan.added} == after.keys() - current.keys()
+    assert {change.key for change in plan.removed} == current.keys() - after.keys()
+    both = after.keys() & current.keys()
+    assert {change.key for change in plan.updated} == {key for key in both if after[key] != current[key]}
+
+
+@given(contents, wishes, st.sampled_from(OWNERS))
+def test_what_was_to_go_and_is_only_wanted_by_others_is_told(current, wanted, owner):
+    plan = lists.make_plan(current, wanted, owner, absent=True)
+    assert {change.key for change in plan.kept} == {
+        key for key in wanted if key in current and owner not in current[key]
+    }
+    assert not lists.make_plan(current, wanted, owner).kept
+
+
+@given(contents, wishes, st.sampled_from(OWNERS), st.sampled_from([{}, {"absent": True}]))
+def test_only_an_exact_sync_looks_at_entries_that_nobody_asked_about(current, wanted, owner, kind):
+    concerned = {key: claims for key, claims in current.items() if key in wanted}
+    assert lists.make_plan(current, wanted, owner, **kind) == lists.make_plan(concerned, wanted, owner, **kind)
+
+
+def test_an_exact_sync_with_nothing_takes_back_all_that_the_owner_has():
+    current = {KEY: {"inventory": SOURCE}, OTHER: {"adhoc": SOURCE, "inventory": BOTH}}
+    plan = lists.make_plan(current, {}, "inventory", exclusive=True)
+    assert applied(plan, current) == {OTHER: {"adhoc": SOURCE}}
+    assert [change.key for change in plan.removed] == [KEY]
+    assert [change.key for change in plan.updated] == [OTHER]
+
+
+def test_a_new_direction_is_an_update():
+    current = {KEY: {"adhoc": SOURCE}}
+    plan = lists.make_plan(current, {KEY: DESTINATION}, "adhoc")
+    assert (plan.added, plan.removed) == ([], [])
+    assert applied(plan, current) == {KEY: {"adhoc": DESTINATION}}
+
+
+def test_a_second_owner_joins_and_the_last_one_to_leave_takes_the_entry_along():
+    joined = applied(lists.make_plan({KEY: {"adhoc": SOURCE}}, {KEY: SOURCE}, "feed"), {KEY: {"adhoc": SOURCE}})
+    assert joined == {KEY: {"adhoc": SOURCE, "feed": SOURCE}}
+    left = applied(lists.make_plan(joined, {KEY: SOURCE}, "adhoc", absent=True), joined)
+    assert left == {KEY: {"feed": SOURCE}}
+    assert applied(lists.make_plan(left, {KEY: SOURCE}, "feed", absent=True), left) == {}
+
+
+@pytest.mark.parametrize(
+    ("claims", "untils"),
+    [
+        ([SOURCE], (FOREVER, 0)),
+        ([DESTINATION], (0, FOREVER)),
+        ([BOTH], (FOREVER, FOREVER)),
+        ([SOURCE, DESTINATION], (FOREVER, FOREVER)),
+        ([SOURCE._replace(until=5), SOURCE._replace(until=9)], (9, 0)),
+        ([SOURCE._replace(until=9), BOTH._replace(until=5)], (9, 5)),
+        ([SOURCE._replace(until=9), SOURCE], (FOREVER, 0)),
+        ([], (0, 0)),
+    ],
+)
+def test_an_entry_matches_each_side_for_as_long_as_any_owner_wants(claims, untils):
+    assert lists.effective(dict(zip(OWNERS, claims))) == untils
+
+
+def test_a_plan_is_true_if_it_changes_something():
+    assert lists.make_plan({}, {KEY: SOURCE}, "adhoc")
+    assert not lists.make_plan({}, {KEY: SOURCE}, "adhoc", absent=True)
+    assert not lists.make_plan({KEY: {"feed": SOURCE}}, {KEY: SOURCE}, "adhoc", absent=True)
+
+
+def test_an_entry_is_described_by_one_line_for_each_owner():
+    assert lists.describe(OTHER, {"feed": BOTH, "adhoc": SOURCE}) == [
+        "192.0.2.0/24 direction=src owner=adhoc",
+        "192.0.2.0/24 direction=both owner=feed",
+    ]

@@ -1,0 +1,198 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel side and the library mean the same by the same bytes: bpf/ against its Python twin.
+
+The declarations are read from the C, laid out by ctypes as a C compiler would, and compared with what the library packs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
+
+BPF = Path(__file__).resolve().parents[2] / "bpf"
+SOURCES = ("schema.h", "protocols.h", "carry.h", "lists.h", "maps.h")
+C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCES), flags=re.DOTALL)
+
+NUMBERS = {"u8": ctypes.c_uint8, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
+
+
+def enums() -> dict:
+    """The constants of each enum, in their order, with their values."""
+    found = {}
+    for name, body in re.findall(r"enum (\w+) \{(.*?)\}", C, re.DOTALL):
+        following, constants = 0, {}
+        for constant, _equals, value in re.findall(r"(\w+)\s*(=\s*(\w+))?", body):
+            if value:
+                following = constants[value] if value in constants else int(value, 0)
+            constants[constant] = following
+            following += 1
+        found[name] = constants
+    return found
+
+
+ENUMS = enums()
+CONSTANTS = {name: value for constants in ENUMS.values() for name, value in constants.items()}
+
+
+def dimensioned(kind, dimensions: str):
+    for size in reversed(re.findall(r"\[(\w+)\]", dimensions)):
+        kind = kind * (CONSTANTS[size] if size in CONSTANTS else int(size))
+    return kind
+
+
+def structs() -> dict:
+    """Every struct that consists of our own types, as ctypes lays it out."""
+    found = dict(NUMBERS)
+    for name, body in re.findall(r"struct (\w+) \{(.*?)\};", C, re.DOTALL):
+        members = re.findall(r"(?:struct )?(\w+) (\w+)((?:\[\w+\])*);", body)
+        if all(kind in found for kind, _member, _dimensions in members):
+            fields = [(member, dimensioned(found[kind], dimensions)) for kind, member, dimensions in members]
+            found[name] = type(name, (ctypes.Structure,), {"_fields_": fields})
+    return found
+
+
+STRUCTS = structs()
+
+
+def offset(name: str, *path) -> int:
+    """Where a member is in a struct: names of members and indexes of arrays."""
+    kind, total = STRUCTS[name], 0
+    for part in path:
+        if isinstance(part, str):
+            total += getattr(kind, part).offset
+            kind = dict(kind._fields_)[part]
+        else:
+            kind = kind._type_
+            total += part * ctypes.sizeof(kind)
+    return total
+
+
+def tables() -> list:
+    """The maps that the C declares: type, key, value and the path below the base."""
+    found = re.findall(r'BPF_TABLE_PINNED\("(\w+)", ([\w ]+), ([\w ]+), \w+, 1, (\w+)_PINS "/([\w/]+)"\)', C)
+    assert len(found) == C.count("BPF_TABLE_PINNED")
+    return [(kind, *(STRUCTS[name.split()[-1]] for name in (key, value)), *where) for kind, key, value, *where in found]
+
+
+def test_the_reasons_are_in_the_same_order():
+    reasons = ENUMS["reason"]
+    names = [name for name in reasons if name not in ("FIRST_DROP", "REASONS")]
+    assert tuple(name.lower() for name in names) == schema.REASONS
+    assert [reasons[name] for name in names] == list(range(reasons["REASONS"]))
+    assert tuple(name.lower() for name in names[reasons["FIRST_DROP"] :]) == schema.DROP_REASONS
+
+
+@pytest.mark.parametrize(
+    ("enum", "names"),
+    [
+        ("family", (*schema.FAMILIES, "families")),
+        ("kind", (*schema.KINDS, "kinds")),
+        ("list", ("list_block", "list_allow", "lists")),
+    ],
+)
+def test_what_is_counted_has_the_same_numbers(enum, names):
+    assert {name.lower(): number for name, number in ENUMS[enum].items()} == {n: i for i, n in enumerate(names)}
+
+
+def test_the_lists_are_in_the_order_of_the_filter():
+    assert schema.LISTS == ("blocklist", "allowlist")
+
+
+def test_the_sides_have_the_same_numbers():
+    assert ENUMS["side"] == {"SOURCE": schema.SOURCE, "DESTINATION": schema.DESTINATION, "SIDES": 2}
+    assert sorted(schema.DIRECTIONS["both"]) == [schema.SOURCE, schema.DESTINATION]
+
+
+def test_the_filter_follows_as_many_networks_as_the_library_lets_in():
+    (nested,) = re.findall(r"#define MAX_NESTED_NETWORKS (\d+)", C)
+    assert int(nested) == schema.MAX_PREFIX_LENGTHS
+
+
+def test_forever_is_forever():
+    (forever,) = re.findall(r"#define FOREVER \((.*)\)", C)
+    assert forever == "~0ULL"
+    assert ctypes.c_uint64(~0).value == schema.FOREVER
+
+
+def test_a_record_is_read_as_it_was_written():
+    address = bytes(range(16))
+    packed = schema.RECORD.pack(1, 2, 3, 4, 5, address, 6, 7, 8)
+    record = STRUCTS["record"].from_buffer_copy(packed)
+    assert len(packed) == ctypes.sizeof(STRUCTS["record"]) == 64
+    assert (record.packets, record.bytes, record.last_seen, *record.until) == (1, 2, 3, 4, 5)
+    assert (bytes(record.address), record.used, record.prefix_length, record.owner) == (address, 6, 7, 8)
+
+
+def test_the_library_finds_the_single_bytes_of_a_record():
+    assert offset("record", "used") == schema.RECORD_USED
+    assert offset("record", "prefix_length") == schema.RECORD_PREFIX_LENGTH
+    assert offset("record", "owner") == schema.RECORD_OWNER
+
+
+def test_the_control_map_is_read_as_it_was_written():
+    assert ctypes.sizeof(STRUCTS["control"]) == schema.CONTROL_SIZE
+    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 9).ljust(schema.CONTROL_SIZE, b"\0"))
+    assert (head.schema_version, head.dirty) == (7, 9)
+    for block, kind in itertools.product(range(len(schema.LISTS)), range(len(schema.KINDS))):
+        row = schema.CONTROL_HEAD.size + (block * len(schema.KINDS) + kind) * schema.POPULATION.size
+        assert offset("control", "lists", block, kind) == row
+    population = STRUCTS["population"].from_buffer_copy(schema.POPULATION.pack(1, 2, 3))
+    assert (population.entries, *population.matching) == (1, 2, 3)
+
+
+def test_a_counter_is_where_the_library_looks_for_it():
+    assert ctypes.sizeof(STRUCTS["counters"]) == schema.COUNTERS_SIZE
+    for reason, family in itertools.product(range(len(schema.REASONS)), range(len(schema.FAMILIES))):
+        cell = (reason * len(schema.FAMILIES) + family) * schema.COUNTER.size
+        assert offset("counters", "cell", reason, family) == cell
+    assert (offset("counter", "packets"), offset("counter", "bytes")) == (0, 8)
+
+
+def test_counts_are_carried_as_the_filter_takes_them():
+    carried = STRUCTS["carried"].from_buffer_copy(schema.CARRIED.pack(1, 2, 3, 4, 5))
+    assert ctypes.sizeof(carried) == schema.CARRIED.size
+    assert [getattr(carried, name) for name, _kind in carried._fields_] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("text", "name"), [("192.0.2.0/24", "network4"), ("2001:db8::/32", "network6")])
+def test_the_key_of_a_network_is_the_one_of_the_filter(text, name):
+    key = STRUCTS[name].from_buffer_copy(addresses.parse(text))
+    assert f"{key.prefix_length}" == text.partition("/")[2]
+    assert bytes(key.address) == addresses.parse(text.partition("/")[0])
+
+
+def expected(where: str, path: str) -> bpf.MapInfo:
+    """The library's declaration of the map at a path."""
+    if where == "LIST":
+        list_name, name = path.split("/")
+        assert list_name in schema.LISTS
+        return schema.list_maps(1000)[name]
+    return {"HOST": schema.HOST_MAPS, "FILTER": schema.FILTER_MAPS}[where][path]
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda table: table[-1])
+def test_a_map_of_the_filter_is_the_one_that_the_library_makes(table):
+    kind, key, value, where, path = table
+    declared = expected(where, path)
+    assert bpf.TYPE_NAMES[declared.type] == kind
+    assert (declared.key_size, declared.value_size) == (ctypes.sizeof(key), ctypes.sizeof(value))
+
+
+def test_the_filter_has_every_map_of_both_lists():
+    paths = {path for _kind, _key, _value, where, path in tables() if where == "LIST"}
+    assert paths == {f"{name}/{each}" for name in schema.LISTS for each in schema.list_maps(1)}
+
+
+def test_the_structures_of_user_space_hold_what_is_put_into_them():
+    assert len(schema.ZERO) == 4
+    assert schema.CLAIM_KEY.size == 20
+    assert struct.calcsize("Q") == 8
+    assert schema.CLAIM.unpack(schema.CLAIM.pack(schema.FOREVER, 3)) == (schema.FOREVER, 3)
