@@ -80,10 +80,8 @@ static __always_inline void report(enum content content, enum reason reason, con
 	event.family = packet->family;
 	event.protocol = packet->protocol;
 	event.has_type = content == CONTENT_ICMP;
-	if (content == CONTENT_ICMP) {
-		event.type = packet->type;
-		event.code = packet->code;
-	}
+	event.type = packet->type;
+	event.code = packet->code;
 	event.reason = reason;
 	event.monitored = MONITOR && reason >= FIRST_DROP;
 	copy_address(event.source, packet, SOURCE);

@@ -88,13 +88,16 @@ struct control {
 /* Processing time, of each verdict; one per CPU and filter. */
 #define TIMING_BUCKETS 32
 
+struct verdict_timing {
+	u64 count;
+	u64 sum;                    /* ns */
+	u64 bucket[TIMING_BUCKETS]; /* bucket b: 2^b to 2^(b+1) - 1 ns, the first from 0, the last without end */
+};
+
 struct timing {
 	u64 unsampled; /* frames since the last sample */
-	struct {
-		u64 count;
-		u64 sum; /* ns */
-		u64 bucket[TIMING_BUCKETS]; /* bucket b: 2^b to 2^(b+1) - 1 ns, the first from 0, the last without end */
-	} verdict[2]; /* passed, dropped */
+	struct verdict_timing passed;
+	struct verdict_timing dropped;
 };
 
 /* A source in the rate limit's LRU hash. IPv4 in the first word of the address, IPv6 cut to its prefix. */

@@ -40,6 +40,7 @@ static __always_inline u32 logarithm(u32 number)
 /* The time since `start` in ns, noted; 0 if the frame is not in the sample. */
 static __always_inline u32 timing_stop(u64 start, bool dropped)
 {
+	struct verdict_timing *row;
 	struct timing *mine;
 	u64 elapsed;
 	u32 zero = 0;
@@ -52,9 +53,10 @@ static __always_inline u32 timing_stop(u64 start, bool dropped)
 	elapsed = monotonic_clock() - start;
 	if (elapsed > ~0U)
 		elapsed = ~0U;
-	mine->verdict[dropped].count++;
-	mine->verdict[dropped].sum += elapsed;
-	mine->verdict[dropped].bucket[logarithm(elapsed) % TIMING_BUCKETS]++;
+	row = dropped ? &mine->dropped : &mine->passed;
+	row->count++;
+	row->sum += elapsed;
+	row->bucket[logarithm(elapsed) % TIMING_BUCKETS]++;
 	return elapsed;
 }
 

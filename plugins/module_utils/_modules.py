@@ -24,6 +24,8 @@ def finish(module: AnsibleModule, call, *arguments, **options) -> None:
         result = call(*arguments, **options)
     except PingKillerError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"the host refused what PingKiller asked of it ({error}): mend that and run again")
     for warning in result.pop("warnings", []):
         module.warn(warning)
     module.exit_json(**result)

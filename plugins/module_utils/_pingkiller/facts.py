@@ -10,6 +10,7 @@ import time
 from itertools import islice
 
 from . import VERSION, addresses, bpf, durations, filters, hooks, lists, schema, state
+from .errors import PingKillerError
 from .lists import EntryList
 from .pins import Pins
 
@@ -18,6 +19,9 @@ _NOT_ICMP, _OTHER = schema.REASONS.index("not_icmp"), schema.FAMILIES.index("oth
 
 def collect(base: str, list_limit: int = 1000, top: int = 10) -> dict:
     """The facts. A host without state gives empty ones. Raises PingKillerError without root."""
+    for name, number in (("list_limit", list_limit), ("top", top)):
+        if number < 0:
+            raise PingKillerError(f"{name}={number} is less than nothing: give 0 or more")
     state.require_root()
     pins = Pins(base)
     pins.check_mount()

@@ -45,6 +45,7 @@ class Step(NamedTuple):
     link: netlink.Link
     options: FilterOptions
     defines: dict
+    bcc_version: str
     build_id: str
     before: dict | None  #: our filter as it runs, see ``running``
     old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
@@ -112,15 +113,15 @@ def _plan(pins: Pins, request: FilterRequest) -> tuple[list[Step], int | None]:
     return steps, capacity
 
 
-def _bcc_version_or_none() -> str:
+def _bcc_version_or_none() -> str | None:
     """Check mode works before BCC is installed; compiling is what complains."""
-    return compiler.bcc_version() if compiler.bcc_directory() else "none"
+    return compiler.bcc_version() if compiler.bcc_directory() else None
 
 
 def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     """The lists' capacity. Raises PingKillerError if they hold more than the request leaves room for."""
-    if request.capacity is not None and request.capacity < 1:
-        raise PingKillerError(f"max_entries={request.capacity} is no capacity: give 1 or more")
+    if request.capacity is not None and not 0 < request.capacity <= lists.MAX_CAPACITY:
+        raise PingKillerError(f"max_entries={request.capacity} is out of range: give 1 to {lists.MAX_CAPACITY}")
     capacity = None
     for name in schema.LISTS:
         with state.opened_list(pins, name) as entries:
@@ -135,7 +136,7 @@ def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     return capacity
 
 
-def _others(pins: Pins, request: FilterRequest, named: set, version: str) -> list[Step]:
+def _others(pins: Pins, request: FilterRequest, named: set, version: str | None) -> list[Step]:
     """The host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
@@ -146,16 +147,18 @@ def _others(pins: Pins, request: FilterRequest, named: set, version: str) -> lis
     return steps
 
 
-def _step(pins: Pins, request: FilterRequest, interface: str, options, version: str, rebuild: bool) -> Step:
+def _step(pins: Pins, request: FilterRequest, interface: str, options, version: str | None, rebuild: bool) -> Step:
     link = _usable_link(interface)
     name = hooks.filter_name(interface, options.hook)
     before = running(pins, name)
     defines = options_module.definitions(options)
+    # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
+    version = version or (before or {}).get("bcc_version", "none")
     build_id = options_module.build_id(request.sources, defines, version)
     old = before["attached"] if before else _foreign(link, options.hook, request.force)
     same = before is not None and before.get("build_id") == build_id and before["current_lists"]
     needed = rebuild or not same or not _mode_settled(before, options) or before.get("options") != options.as_dict()
-    return Step(name, link, options, defines, build_id, before, old, needed)
+    return Step(name, link, options, defines, version, build_id, before, old, needed)
 
 
 def _usable_link(name: str) -> netlink.Link:
@@ -179,10 +182,12 @@ def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | Non
         return None
     found = hooks.programs(link, hook)[0]
     info = state.program_info(found.program_id)
+    lost = "; it may be a filter whose pins are gone, or whose interface had another name"
+    hint = lost if info and info.name == compiler.FUNCTION else ""
     described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
     if not force:
         raise PingKillerError(
-            f"interface {link.name!r} already has an XDP program that is not PingKiller's ({described}, {found.mode} mode): "
+            f"interface {link.name!r} already has an XDP program that is not PingKiller's ({described}, {found.mode} mode{hint}): "
             f"it was left alone; remove it, set force: true to replace it, or use hook: tc_ingress beside it"
         )
     return found
@@ -304,6 +309,7 @@ def _write_meta(pins: Pins, step: Step, noted: dict) -> None:
         "schema": schema.SCHEMA_VERSION,
         "version": VERSION,
         "build_id": step.build_id,
+        "bcc_version": step.bcc_version,
         "options": step.options.as_dict(),
         "attached_at": int(time.time()),
         **noted,
@@ -318,6 +324,7 @@ def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
         state.create_list(pins, name, request.capacity, pins_module.NEXT)
         with state.opened(pins) as host:
             with lists.EntryList(pins, name, host) as old:
+                old.settle()
                 with lists.EntryList(pins, name, host, pins_module.NEXT) as new:
                     new.copy_from(old)
     programs = [_build(pins, request, step, pins_module.NEXT) for step in todo]

@@ -9,8 +9,10 @@ what follows from all of them (each side's latest ``until``) and the ``claims`` 
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from .errors import PingKillerError
 from .pins import CURRENT, Pins
 
 DEFAULT_CAPACITY = 65536
+MAX_CAPACITY = 4_000_000
 
 _SEVERAL = 0  #: a record's owner where the claims map has them
 _WORDS = schema.RECORD.size // 8
@@ -130,11 +133,11 @@ class Records:
         """For each slot 1 + the number of the entry's kind, 0 if it is free."""
         return self._bytes[schema.RECORD_USED :: schema.RECORD.size].tobytes()
 
-    def prefix_lengths(self, kind: str) -> set[int]:
-        """The prefix lengths that the networks of this kind have."""
+    def prefix_lengths(self, kind: str) -> Counter:
+        """How many networks of this kind have which prefix length."""
         lengths = self._bytes[schema.RECORD_PREFIX_LENGTH :: schema.RECORD.size].tobytes()
         number = 1 + schema.KINDS.index(kind)
-        return {length for used, length in zip(self.used(), lengths) if used == number}
+        return Counter(length for used, length in zip(self.used(), lengths) if used == number)
 
     def read(self, slot: int) -> tuple:
         """Fields in the order of ``schema.RECORD``."""
@@ -186,13 +189,17 @@ class Control:
     def stamp(self) -> None:
         self._words[0] = schema.SCHEMA_VERSION
 
-    @property
-    def dirty(self) -> bool:
-        return bool(self._words[1])
+    def is_dirty(self, list_name: str) -> bool:
+        """Whether a change of this list is under way, or was interrupted."""
+        return bool(self._words[1] >> schema.LISTS.index(list_name) & 1)
 
-    @dirty.setter
-    def dirty(self, value: bool) -> None:
-        self._words[1] = int(value)
+    @contextlib.contextmanager
+    def changing(self, list_name: str) -> Iterator[None]:
+        """The list is dirty meanwhile, and stays it if this does not end well."""
+        bit = 1 << schema.LISTS.index(list_name)
+        self._words[1] |= bit
+        yield
+        self._words[1] &= ~bit
 
     @property
     def listening(self) -> bool:
@@ -253,12 +260,19 @@ class Owners:
         self.names = names[: schema.MAX_OWNERS]
         self.numbers = {name: number for number, name in enumerate(self.names) if name}
 
+    def check(self, owners: set[str]) -> None:
+        """Raises PingKillerError if there are no numbers left for those that are new."""
+        new = sorted(owners - set(self.numbers))
+        most = schema.MAX_OWNERS - 1
+        if len(self.numbers) + len(new) > most:
+            raise PingKillerError(
+                f"owner={new[0]!r} would be one more than the {most} owners that a host can have: use one of those that exist"
+            )
+
     def number(self, name: str) -> int:
-        """The owner's number, given out if it has none. Raises PingKillerError when 255 owners are named."""
+        """The owner's number, given out if it has none; ``check`` comes first."""
         if name not in self.numbers:
-            free = next((n for n in range(1, schema.MAX_OWNERS) if not self.names[n]), None)
-            if free is None:
-                raise PingKillerError(f"owner={name!r} would be owner 256 of this host: use one of those that exist")
+            free = self.names.index("", 1)
             self._map.update(schema.SLOT.pack(free), name.encode().ljust(schema.OWNER_SIZE, b"\0"))
             self.names[free] = name
             self.numbers[name] = free
@@ -310,8 +324,12 @@ class EntryList:
         return slot if len(key) in (4, 16) or self.records.key(slot) == key else None
 
     def slots(self) -> Iterator[int]:
-        """The slots in use, of expired entries too."""
-        return (slot for slot, used in enumerate(self.records.used()) if used)
+        """The slots of all entries, also of those that have expired."""
+        used = (slot for slot, used in enumerate(self.records.used()) if used)
+        if not self._control.is_dirty(self.name):
+            return used
+        # A record that no index names is what an interrupted change left.
+        return (slot for slot in used if self.slot_of(self.records.key(slot)) == slot)
 
     def live_slots(self) -> Iterator[int]:
         """The slots of the entries that have not expired."""
@@ -375,21 +393,21 @@ class EntryList:
 
     def settle(self) -> None:
         """What comes before any change: put right what an interrupted one left, and let go of what has expired."""
-        if self._control.dirty:
-            self.repair()
-            self._control.dirty = False
+        if self._control.is_dirty(self.name):
+            with self._control.changing(self.name):
+                self.repair()
         expired = [Change(self.records.key(slot), {}, {}) for slot in self._expired()]
         if expired:
-            self._control.dirty = True
-            self._remove(expired)
-            self._control.dirty = False
+            with self._control.changing(self.name):
+                self._remove(expired)
 
     def repair(self) -> None:
         """Put right what an interrupted change left: records that no index names, and the counts."""
-        self._control.dirty = True
         self._forget_stray_claims()
         self._control.reset(self.name)
-        for slot in self.slots():
+        for slot, used in enumerate(self.records.used()):
+            if not used:
+                continue
             key = self.records.key(slot)
             if self.slot_of(key) != slot:
                 self.records.free(slot)
@@ -416,26 +434,49 @@ class EntryList:
         """Raises PingKillerError if the list would not hold what the plan leaves in it."""
         left = self.count + len(plan.added) - len(plan.removed)
         check_capacity(self.name, left, self.capacity)
-        lengths = {change.key[0] for change in plan.added if len(change.key) == schema.KEY_SIZES["network6"]}
-        if lengths:
-            check_prefix_lengths(self.name, lengths | self.records.prefix_lengths("network6"))
+        if _ipv6_lengths(plan.added):
+            check_prefix_lengths(self.name, self._ipv6_lengths_after(plan))
+        self._check_owners(plan)
+
+    def _ipv6_lengths_after(self, plan: Plan) -> set[int]:
+        left = self.records.prefix_lengths("network6") + _ipv6_lengths(plan.added)
+        return set(left - _ipv6_lengths(plan.removed))
+
+    def _check_owners(self, plan: Plan) -> None:
+        owners = {owner for change in plan.added + plan.updated for owner in change.after}
+        self._owners.check(owners)
+        shared = sum(len(change.after) for change in plan.updated if len(change.after) > 1)
+        if not shared:
+            return
+        shared += len(self._claims.read_all())
+        if shared > schema.MAX_CLAIMS:
+            raise PingKillerError(
+                f"the {self.name} would have {shared} claims of several owners on one entry and the host holds "
+                f"{schema.MAX_CLAIMS}: nothing was changed; let one owner have the entries that both want"
+            )
 
     def apply(self, plan: Plan) -> None:
         """Additions, then changes, then removals: what stays blocked is blocked throughout. Comes after ``settle``.
 
-        Only where the old and the new together exceed the capacity, as many removals as that takes come first,
-        addresses before networks. Raises PingKillerError, with nothing added, if the kernel has no memory for it.
+        Only where the old and the new together are more than the list can have do as many removals as that takes come
+        first, addresses before networks. Raises PingKillerError, with nothing added, if the kernel has no memory for it.
         """
         self.check(plan)
-        self._control.dirty = True
-        removals = sorted(plan.removed, key=lambda change: len(change.key) not in (4, 16))
-        early = max(0, self.count + len(plan.added) - self.capacity)
-        self._remove(removals[:early])
-        self._add(plan.added)
-        for change in plan.updated:
-            self._update(change)
-        self._remove(removals[early:])
-        self._control.dirty = False
+        with self._control.changing(self.name):
+            removals = sorted(plan.removed, key=lambda change: len(change.key) not in (4, 16))
+            early = self._early_removals(plan)
+            self._remove(removals[:early])
+            self._add(plan.added)
+            for change in plan.updated:
+                self._update(change)
+            self._remove(removals[early:])
+
+    def _early_removals(self, plan: Plan) -> int:
+        """How many removals have to come first, so that the additions fit."""
+        lengths = set(self.records.prefix_lengths("network6") + _ipv6_lengths(plan.added))
+        if _ipv6_lengths(plan.added) and len(lengths) > schema.MAX_PREFIX_LENGTHS:
+            return len(plan.removed)
+        return max(0, self.count + len(plan.added) - self.capacity)
 
     def _count(self, key: bytes, untils: tuple[int, int], by: int) -> None:
         self._control.add(self.name, schema.KIND_OF_SIZE[len(key)], untils, by)
@@ -464,7 +505,6 @@ class EntryList:
         except OSError as error:
             self._delete(keys)
             self.repair()
-            self._control.dirty = False
             raise PingKillerError(
                 f"the kernel refused {len(keys)} entries for the {self.name} ({error.strerror}): none of them was added"
             ) from error
@@ -528,6 +568,11 @@ class EntryList:
             slot = self.slot_of(other.records.key(old)) if packets else None
             if slot is not None:
                 carry.test_run(schema.CARRIED.pack(self._number, slot, packets, seen_bytes, last_seen))
+
+
+def _ipv6_lengths(changes: list[Change]) -> Counter:
+    """How many of the changes are IPv6 networks of which prefix length."""
+    return Counter(change.key[0] for change in changes if len(change.key) == schema.KEY_SIZES["network6"])
 
 
 def check_capacity(name: str, count: int, capacity: int) -> None:

@@ -59,6 +59,7 @@ HOOKS = ("xdp", "tc_ingress", "tc_egress")
 MODES = ("auto", "native", "generic")
 POLICIES = ("pass", "drop")
 EVENTS = ("none", "dropped", "all_icmp", "trace")
+MAX_TYPES = 64  #: ICMP types by name
 MAX_EXCLUDED = 64  #: addresses and networks that a trace may leave out
 
 TypeAndCode = tuple  # of the type and the code, None for every code
@@ -77,6 +78,8 @@ def parse_types(names: list[str]) -> TypeSet:
         raise PingKillerError("icmp_types is empty: name the types to filter, for example echo-request, or all")
     if ALL_TYPES in names:
         return TypeSet(None, None)
+    if len(names) > MAX_TYPES:
+        raise PingKillerError(f"icmp_types has {len(names)} entries and may have {MAX_TYPES}: use all")
     pairs = [_parse_type(str(name).strip()) for name in names]
     return TypeSet(_sorted_types(four for four, _six in pairs), _sorted_types(six for _four, six in pairs))
 

@@ -86,7 +86,7 @@ EVENT_BUFFER_SIZE = 1 << 20  #: bytes; a power of two and of whole pages
 OWNER_SIZE = 64  #: longest name of an owner, with its final NUL
 MAX_OWNERS = 256  #: number 0 means "several, see claims"
 MAX_CLAIMS = 65536
-META_SIZE = 4096
+META_SIZE = 16384
 
 ZERO = struct.pack("=I", 0)  #: the key of every map with one element
 
