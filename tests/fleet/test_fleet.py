@@ -31,6 +31,7 @@ def traces(name=NAME):
     found += [link for link in os.listdir("/sys/class/net") if link == tag]
     found += [line for line in run("ip", "netns").splitlines() if line.startswith(tag)]
     found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{tag}-*")]
+    found += [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{tag}-*")]
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if f"={tag}-".encode() in path.read_bytes() + path.with_name("environ").read_bytes():

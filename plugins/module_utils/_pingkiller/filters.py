@@ -210,6 +210,7 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
     todo = [step for step in steps if step.needed]
     if not todo:
         return _reminders(steps)
+    compiler.bcc_version()  # where BCC is missing, say so before anything is made
     existed = pins.exists()
     made = [step.name for step in todo if not os.path.isdir(pins.filter(step.name))]
     try:
