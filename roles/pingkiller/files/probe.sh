@@ -1,3 +1,5 @@
+#!/bin/sh
+# shellcheck shell=sh disable=SC2154  # directory and python are set in front of this text
 # Prints what the role has to know about a host, as pingkiller_NAME=VALUE lines. Needs $python (may be empty) and
 # $directory. It is plain sh, so that a host without a Python is told so in a sentence, and it looks at everything at
 # once, because a round trip to the host costs more than all of it.
@@ -7,6 +9,7 @@ say() { echo "pingkiller_$1=$2"; }
 say system "$(uname -s)"
 say kernel "$(uname -r)"
 say uid "$(id -u)"
+say interfaces "$(ls /sys/class/net | tr '\n' ' ')"
 
 # ID comes first, then what the distribution is derived from: "ubuntu debian", "rocky rhel centos fedora".
 say distribution "$(. /etc/os-release 2>/dev/null && echo "$ID $ID_LIKE")"
