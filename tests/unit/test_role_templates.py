@@ -78,7 +78,14 @@ HOSTS = {
     "nothing_in_variable": {"pingkiller_blocklist_web": None},
     # Fit
     "every_spelling": {
-        "pingkiller_blocklist": ["0.0.0.0/0", "255.255.255.255/32", "::", "::/0", "2001:DB8::1/128", "::ffff:192.0.2.1"],
+        "pingkiller_blocklist": [
+            "0.0.0.0/0",
+            "255.255.255.255/32",
+            "::",
+            "::/0",
+            "2001:DB8::1/128",
+            "::ffff:192.0.2.1",
+        ],
     },
     "old_enough": found(kernel="5.10.0", python="3.9"),
     "rocky_with_bcc": found(distribution="rocky rhel centos fedora"),
@@ -97,7 +104,16 @@ HOSTS = {
     # Refused for their lists
     "not_a_list": {"pingkiller_blocklist_web": "203.0.113.1", "pingkiller_allowlist_x": {"ip": "203.0.113.1"}},
     "not_addresses": {
-        "pingkiller_blocklist_web": ["300.1.1.1", "", "fe80::1%eth0", "host.example", "1.2.3.4/33", "10.0.0.1/8", ":::", " 1.2.3.4"],
+        "pingkiller_blocklist_web": [
+            "300.1.1.1",
+            "",
+            "fe80::1%eth0",
+            "host.example",
+            "1.2.3.4/33",
+            "10.0.0.1/8",
+            ":::",
+            " 1.2.3.4",
+        ],
     },
     "line_end": {"pingkiller_allowlist": ["192.0.2.1\n"]},
     "numbers": {"pingkiller_blocklist": [4830, True, None, ["192.0.2.1"]]},
@@ -155,9 +171,15 @@ def made(tmp_path_factory):
     hosts = {name: {**found(), **variables} for name, variables in HOSTS.items()}
     (directory / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}))
     (directory / "play.yml").write_text(PLAYBOOK)
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_HOME": str(directory / "home")}
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(directory / "home"),
+    }
     command = [sys.executable, "-m", "ansible", "playbook", "-i", directory / "inventory.json", directory / "play.yml"]
-    run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     return json.loads((directory / "made.json").read_text())
 
@@ -251,7 +273,11 @@ def test_fit_host_is_not_refused(made, host):
         ("with_old_python", "Python 3.8 was found on with_old_python", "3.9 or newer"),
         ("with_old_kernel", "with_old_kernel runs Linux 5.4.0-150-generic", "5.10 or newer"),
         ("unknown_family", "distribution plan9", "set pingkiller_package"),
-        ("not_to_install", "BCC is missing on not_to_install", "install python3-bpfcc, or set pingkiller_manage_packages"),
+        (
+            "not_to_install",
+            "BCC is missing on not_to_install",
+            "install python3-bpfcc, or set pingkiller_manage_packages",
+        ),
         ("shared_directory", "pingkiller_config_dir is /etc", "as in /etc/pingkiller"),
     ],
 )
@@ -284,7 +310,7 @@ def test_address_that_yaml_made_a_number_is_told_to_be_quoted(refusal):
 def test_mistakes_in_mappings_are_told_all_at_once(refusal):
     text = refusal("bad_mappings")
     assert "has the direction in: write src, dst or both" in text
-    assert "has the key dir: the only keys are ip, direction and comment" in text
+    assert "has the key dir: the only keys are ip, direction, ttl and comment" in text
     assert "has no ip" in text
     assert '"192.0.2.300"} is not an IPv4 or IPv6 address' in text
 
