@@ -91,6 +91,7 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
         steps, capacity = _plan(pins, request)
         return _result(steps, capacity, request, {}, _prediction_warnings(steps))
     with host_lock(lock_timeout):
+        pins.settle_lists()
         steps, capacity = _plan(pins, request)
         notes = _apply(pins, request, steps, capacity)
         return _result(steps, capacity, request, {s.name: running(pins, s.name) for s in steps}, notes)

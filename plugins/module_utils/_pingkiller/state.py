@@ -44,7 +44,6 @@ def create(pins_: Pins, capacity: int) -> None:
         _check_version(control)
         control.stamp()
         control.close()
-    pins_.settle_lists()
     for name in schema.LISTS:
         create_list(pins_, name, capacity)
     pins_.make_directory(pins_.host("filters"))

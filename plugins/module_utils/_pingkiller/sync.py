@@ -75,6 +75,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     if check or (request.absent and not (mounted and pins.exists())):
         return _result(request, *_predict(pins, request, wanted))
     with host_lock(lock_timeout):
+        pins.settle_lists()
         if not request.absent:
             _check_before_creating(pins, request, wanted)
             state.create(pins, lists.DEFAULT_CAPACITY)
