@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema, sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, durations, schema, sync
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
+NANOSECONDS = 1_000_000_000
 SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
 
 
@@ -52,6 +53,24 @@ def test_a_line_may_say_its_direction_and_the_others_have_the_default():
     }
 
 
+def test_a_line_may_say_how_long_its_entry_is_to_stay(monkeypatch):
+    monkeypatch.setattr(durations, "boot_time", lambda: 1000 * NANOSECONDS)
+    assert read("192.0.2.1 ttl=10m\n192.0.2.2 direction=both ttl=1h\n192.0.2.3 ttl=5 direction=dst\n192.0.2.4") == {
+        "192.0.2.1": SOURCE._replace(until=1600 * NANOSECONDS),
+        "192.0.2.2": BOTH._replace(until=4600 * NANOSECONDS),
+        "192.0.2.3": DESTINATION._replace(until=1005 * NANOSECONDS),
+        "192.0.2.4": SOURCE,
+    }
+
+
+@pytest.mark.parametrize("value", ["", "0", "1w", "-1", "soon"])
+def test_a_line_with_a_time_that_is_none_is_refused(value):
+    said = refusal(f"192.0.2.1 ttl={value}")
+    assert said.startswith(
+        f"list, line 1: '192.0.2.1' is followed by 'ttl={value}', and {value!r} is not a duration: write "
+    )
+
+
 def test_of_two_lines_for_one_entry_the_later_holds():
     assert read("192.0.2.1 direction=dst\n192.0.2.1/32 direction=both\n") == {"192.0.2.1": BOTH}
 
@@ -63,10 +82,10 @@ def test_a_bad_line_is_named_with_file_number_and_fault():
 
 
 @pytest.mark.parametrize(
-    "words", ["direction=in", "direction", "direction=", "direction=SRC", "ttl=5", "192.0.2.2", "="]
+    "words", ["direction=in", "direction", "direction=", "direction=SRC", "comment=x", "192.0.2.2", "="]
 )
 def test_what_may_not_follow_an_address_is_refused(words):
-    said = f"'192.0.2.1' is followed by {words!r}: only direction=src, direction=dst or direction=both may follow"
+    said = f"'192.0.2.1' is followed by {words!r}: only direction=src|dst|both and ttl=DURATION may follow"
     assert refusal(f"192.0.2.1 {words}") == f"list, line 1: {said}"
 
 

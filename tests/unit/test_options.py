@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
+import re
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -19,14 +23,26 @@ settings.load_profile("unit")
 
 SOURCES = {"pingkiller.c": "int pingkiller;", "schema.h": "enum reason;"}
 DEFINES = options.definitions(FilterOptions())
-types = st.lists(st.tuples(st.sampled_from(["icmp", "icmpv6"]), st.integers(0, 255)), min_size=1)
+types = st.lists(st.tuples(st.sampled_from(["icmp", "icmpv6"]), st.integers(0, 255)), min_size=1, max_size=64)
+CODES = range(16)
+
+
+def condition(c_expression):
+    """A condition in C, as Python."""
+    return compile(c_expression.replace("||", " or ").replace("&&", " and "), "macro", "eval")
+
+
+def filtered_codes(chosen, family):
+    """The types and codes that the C macro is true for."""
+    macro = condition(options.definitions(FilterOptions.checked(icmp_types=chosen))[f"FILTERS_ICMP{family}(t,c)"])
+    return {(kind, code) for kind in range(256) for code in CODES if eval(macro, {"t": kind, "c": code})}
 
 
 def filtered(chosen, family):
-    """The ICMP types that the C macro is true for."""
-    macro = options.definitions(FilterOptions.checked(icmp_types=chosen))[f"FILTERS_ICMP{family}(t,c)"]
-    condition = compile(macro.replace("||", " or "), "macro", "eval")
-    return {number for number in range(256) if eval(condition, {"t": number})}
+    """The types that the C macro is true for, whatever the code."""
+    found = filtered_codes(chosen, family)
+    assert found == {(kind, code) for kind, _code in found for code in CODES}
+    return {kind for kind, _code in found}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +86,25 @@ def test_exactly_the_types_asked_for_are_filtered(chosen):
     assert filtered(names, 6) == {number for family, number in chosen if family == "icmpv6"}
 
 
+@pytest.mark.parametrize(
+    ("name", "icmp4", "icmp6"),  # by RFC 792 and 1812, and 4443
+    [
+        ("destination-unreachable/network", {(3, 0)}, {(1, 0)}),
+        ("destination-unreachable/host", {(3, 1)}, {(1, 3)}),
+        ("destination-unreachable/protocol", {(3, 2)}, set()),
+        ("destination-unreachable/port", {(3, 3)}, {(1, 4)}),
+        ("destination-unreachable/prohibited", {(3, 13)}, {(1, 1)}),
+        ("icmp/3/4", {(3, 4)}, set()),
+        ("icmpv6/1/5", set(), {(1, 5)}),
+    ],
+)
+def test_a_code_narrows_a_type_down(name, icmp4, icmp6):
+    assert filtered_codes([name], 4) == icmp4
+    assert filtered_codes([name], 6) == icmp6
+    everything = {(3, code) for code in CODES}
+    assert filtered_codes([name, "icmp/3"], 4) == everything
+
+
 @pytest.mark.parametrize("chosen", [["all"], ["echo-request", "all"], ["all", "icmp/8"]])
 def test_all_means_every_type(chosen):
     assert filtered(chosen, 4) == filtered(chosen, 6) == set(range(256))
@@ -78,19 +113,31 @@ def test_all_means_every_type(chosen):
 
 @pytest.mark.parametrize(
     "name",
-    ["ping", "Echo-Request", "", "icmp/256", "icmp/-1", "icmp/", "icmp/\u0668", "icmp6/1", "8", "icmp/8/0", "/8"],
+    [
+        *("ping", "Echo-Request", "", "icmp/256", "icmp/-1", "icmp/", "icmp/\u0668", "icmp6/1", "8", "/8"),
+        *("icmp/8/256", "icmp/8/0/0", "icmp//0", "icmp/8/", "destination-unreachable/8", "echo-request/0"),
+    ],
 )
 def test_what_is_no_type_is_refused_with_those_that_exist(name):
     with pytest.raises(PingKillerError) as refusal:
         FilterOptions.checked(icmp_types=["echo-request", name])
     said = str(refusal.value)
-    assert said.startswith(f"icmp_types: {name!r} is no ICMP type: use all, icmp/NUMBER or icmpv6/NUMBER (0 to 255), ")
-    assert all(known in said for known in options.ICMP_TYPES)
+    assert said.startswith(
+        f"icmp_types: {name!r} is no ICMP type: use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 "
+    )
+    assert all(known in said for known in (*options.ICMP_TYPES, *options.UNREACHABLE_CODES))
 
 
 def test_no_type_at_all_is_refused():
     with pytest.raises(PingKillerError, match="^icmp_types is empty: name the types to filter"):
         FilterOptions.checked(icmp_types=[])
+
+
+def test_more_types_than_a_person_would_name_are_refused():
+    names = [f"icmp/{number}" for number in range(65)]
+    FilterOptions.checked(icmp_types=names[:64])
+    with pytest.raises(PingKillerError, match="^icmp_types has 65 entries and may have 64: use all$"):
+        FilterOptions.checked(icmp_types=names)
 
 
 def test_order_and_doubles_of_types_do_not_matter():
@@ -100,14 +147,27 @@ def test_order_and_doubles_of_types_do_not_matter():
 
 
 def test_the_defaults_touch_ping_and_nothing_else():
-    assert FilterOptions() == ("auto", "pass", ("echo-request",), True, False)
-    assert DEFINES == {
+    chosen = FilterOptions()
+    assert (chosen.hook, chosen.mode, chosen.policy, chosen.icmp_types) == ("xdp", "auto", "pass", ("echo-request",))
+    assert (chosen.protect, chosen.monitor) == (True, False)
+    assert (chosen.ratelimit_pps, chosen.timing_sample, chosen.events) == (0, 0, "none")
+    assert {
+        "HOOK_TC": "0",
         "POLICY": "POLICY_PASS",
         "FILTERS_ICMP4(t,c)": "((t)==8)",
         "FILTERS_ICMP6(t,c)": "((t)==128)",
         "PROTECT": "1",
         "MONITOR": "0",
-    }
+        "RATELIMIT_PPS": "0",
+        "RATELIMIT_BLOCK_NS": "60000000000ULL",
+        "RATELIMIT_IPV6_PREFIX": "64",
+        "TIMING_SAMPLE": "0",
+        "EVENTS": "0",
+        "EVENTS_PER_SECOND": "1000",
+        "TICKS_PER_SECOND": str(options.ticks_per_second()),
+        "TRACE_EXCLUDES4(w)": "(0)",
+        "TRACE_EXCLUDES6(w)": "(0)",
+    } == DEFINES
 
 
 @pytest.mark.parametrize(
@@ -117,11 +177,103 @@ def test_the_defaults_touch_ping_and_nothing_else():
         ({"protect": False}, {"PROTECT": "0"}),
         ({"monitor": True}, {"MONITOR": "1"}),
         ({"icmp_types": ("timestamp-request",)}, {"FILTERS_ICMP4(t,c)": "((t)==13)", "FILTERS_ICMP6(t,c)": "(0)"}),
+        ({"ratelimit_pps": 5}, {"RATELIMIT_PPS": "5"}),
+        ({"ratelimit_block_time": 90}, {"RATELIMIT_BLOCK_NS": "90000000000ULL"}),
+        ({"ratelimit_ipv6_prefix": 56}, {"RATELIMIT_IPV6_PREFIX": "56"}),
+        ({"timing_sample": 100}, {"TIMING_SAMPLE": "100"}),
+        ({"events": "dropped"}, {"EVENTS": "EVENTS_DROPPED"}),
+        ({"events": "all_icmp"}, {"EVENTS": "EVENTS_ALL_ICMP"}),
+        ({"events": "trace"}, {"EVENTS": "EVENTS_TRACE"}),
+        ({"events_per_second": 7}, {"EVENTS_PER_SECOND": "7"}),
+        ({"hook": "tc_ingress"}, {"HOOK_TC": "1"}),
+        ({"hook": "tc_egress"}, {"HOOK_TC": "1"}),
         ({"mode": "generic"}, {}),  # how to attach is not compiled in
+        ({"ratelimit_sources": 5}, {}),  # nor is the size of a map
     ],
 )
 def test_every_option_is_a_definition_of_its_own(option, changed):
     assert options.definitions(FilterOptions(**option)) == {**DEFINES, **changed}
+
+
+def test_options_survive_being_noted():
+    chosen = FilterOptions.checked(icmp_types=["redirect"], events="trace", trace_exclude=["192.0.2.1"], policy="drop")
+    noted = json.loads(json.dumps(chosen.as_dict()))
+    assert FilterOptions.from_dict(noted) == chosen
+    assert FilterOptions.from_dict({"policy": "drop", "of_another_version": 1}) == FilterOptions(policy="drop")
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("ratelimit_pps", 0, 10_000_000),
+        ("ratelimit_sources", 1, 16_000_000),
+        ("ratelimit_ipv6_prefix", 1, 128),
+        ("timing_sample", 0, 1_000_000_000),
+        ("events_per_second", 1, 10_000_000),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_the_range(name, least, most):
+    for number in (least, most):
+        assert getattr(FilterOptions.checked(**{name: number}), name) == number
+    for number in (least - 1, most + 1):
+        with pytest.raises(PingKillerError, match=f"^{name}={number} is out of range: give {least} to {most}$"):
+            FilterOptions.checked(**{name: number})
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("60s", 60), ("90", 90), (90, 90), ("10m", 600), ("1h", 3600)])
+def test_a_block_time_is_a_duration(written, seconds):
+    assert FilterOptions.checked(ratelimit_block_time=written).ratelimit_block_time == seconds
+
+
+@pytest.mark.parametrize("written", ["", "0", "soon", "-5"])
+def test_any_other_block_time_is_refused(written):
+    with pytest.raises(PingKillerError) as refusal:
+        FilterOptions.checked(ratelimit_block_time=written)
+    assert str(refusal.value).startswith(f"ratelimit_block_time={written!r} is not a duration: write ")
+
+
+def test_what_a_trace_leaves_out_is_for_a_trace():
+    with pytest.raises(PingKillerError, match="^trace_exclude is for events=trace: set that too, or leave"):
+        FilterOptions.checked(trace_exclude=["192.0.2.1"], events="dropped")
+
+
+def test_what_a_trace_leaves_out_has_a_canonical_form():
+    written = ["2001:DB8::1/128", "192.0.2.1/32", "10.0.0.0/8", "::ffff:192.0.2.1"]
+    chosen = FilterOptions.checked(events="trace", trace_exclude=written)
+    assert chosen.trace_exclude == ("10.0.0.0/8", "192.0.2.1", "2001:db8::1")
+
+
+@pytest.mark.parametrize("written", ["300.1.1.1", "10.0.0.1/8", ""])
+def test_a_trace_leaves_out_addresses_only(written):
+    with pytest.raises(PingKillerError) as refusal:
+        FilterOptions.checked(events="trace", trace_exclude=["192.0.2.1", written])
+    assert str(refusal.value).startswith(f"trace_exclude: {written!r} ")
+
+
+def test_a_trace_leaves_out_so_many_addresses_and_no_more():
+    written = [f"192.0.2.{host}" for host in range(65)]
+    FilterOptions.checked(events="trace", trace_exclude=written[:64])
+    with pytest.raises(PingKillerError, match="^trace_exclude has 65 entries and may have 64: name networks instead$"):
+        FilterOptions.checked(events="trace", trace_exclude=written)
+
+
+@st.composite
+def networks(draw):
+    address = draw(st.ip_addresses())
+    return ipaddress.ip_network(f"{address}/{draw(st.integers(0, address.max_prefixlen))}", strict=False)
+
+
+@given(st.lists(networks(), min_size=1, max_size=8), st.ip_addresses(), st.data())
+def test_a_trace_leaves_out_exactly_the_packets_of_the_networks_named(excluded, address, data):
+    # Half the time an address in one of them, which chance alone would hardly hit.
+    if data.draw(st.booleans()):
+        network = data.draw(st.sampled_from(excluded))
+        address = network[data.draw(st.integers(0, network.num_addresses - 1))]
+    chosen = FilterOptions(events="trace", trace_exclude=tuple(map(str, excluded)))
+    macro = options.definitions(chosen)[f"TRACE_EXCLUDES{address.version}(w)"]
+    words = struct.unpack(f"={len(address.packed) // 4}I", address.packed)
+    found = eval(condition(re.sub(r"(\d)u", r"\1", macro)), {"w": words})
+    assert bool(found) == any(address in network for network in excluded)
 
 
 def build_id(sources=SOURCES, defines=DEFINES, bcc="0.26.0"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
-import struct
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,11 @@ import pytest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
-SOURCES = ("schema.h", "protocols.h", "carry.h", "lists.h", "maps.h")
+SOURCES = ("schema.h", "protocols.h", "carry.h", "lists.h", "maps.h", "ratelimit.h", "timing.h", "events.h")
 C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCES), flags=re.DOTALL)
 
-NUMBERS = {"u8": ctypes.c_uint8, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
+NUMBERS = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
+DEFINED = {name: int(value, 0) for name, value in re.findall(r"#define (\w+) (0x[0-9a-f]+|\d+)\n", C)}
 
 
 def enums() -> dict:
@@ -44,7 +44,7 @@ CONSTANTS = {name: value for constants in ENUMS.values() for name, value in cons
 
 def dimensioned(kind, dimensions: str):
     for size in reversed(re.findall(r"\[(\w+)\]", dimensions)):
-        kind = kind * (CONSTANTS[size] if size in CONSTANTS else int(size))
+        kind = kind * int({**DEFINED, **CONSTANTS}.get(size, size))
     return kind
 
 
@@ -112,8 +112,7 @@ def test_the_sides_have_the_same_numbers():
 
 
 def test_the_filter_follows_as_many_networks_as_the_library_lets_in():
-    (nested,) = re.findall(r"#define MAX_NESTED_NETWORKS (\d+)", C)
-    assert int(nested) == schema.MAX_PREFIX_LENGTHS
+    assert DEFINED["MAX_NESTED_NETWORKS"] == schema.MAX_PREFIX_LENGTHS
 
 
 def test_forever_is_forever():
@@ -139,13 +138,13 @@ def test_the_library_finds_the_single_bytes_of_a_record():
 
 def test_the_control_map_is_read_as_it_was_written():
     assert ctypes.sizeof(STRUCTS["control"]) == schema.CONTROL_SIZE
-    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 9).ljust(schema.CONTROL_SIZE, b"\0"))
-    assert (head.schema_version, head.dirty) == (7, 9)
+    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 8, 9).ljust(schema.CONTROL_SIZE, b"\0"))
+    assert (head.schema_version, head.dirty, head.listening) == (7, 8, 9)
     for block, kind in itertools.product(range(len(schema.LISTS)), range(len(schema.KINDS))):
         row = schema.CONTROL_HEAD.size + (block * len(schema.KINDS) + kind) * schema.POPULATION.size
         assert offset("control", "lists", block, kind) == row
-    population = STRUCTS["population"].from_buffer_copy(schema.POPULATION.pack(1, 2, 3))
-    assert (population.entries, *population.matching) == (1, 2, 3)
+    population = STRUCTS["population"].from_buffer_copy(schema.POPULATION.pack(1, 2, 3, 4))
+    assert (population.entries, *population.matching, population.timed) == (1, 2, 3, 4)
 
 
 def test_a_counter_is_where_the_library_looks_for_it():
@@ -154,6 +153,42 @@ def test_a_counter_is_where_the_library_looks_for_it():
         cell = (reason * len(schema.FAMILIES) + family) * schema.COUNTER.size
         assert offset("counters", "cell", reason, family) == cell
     assert (offset("counter", "packets"), offset("counter", "bytes")) == (0, 8)
+
+
+def test_processing_times_are_read_as_the_filter_wrote_them():
+    assert DEFINED["TIMING_BUCKETS"] == schema.TIMING_BUCKETS
+    head, one = schema.TIMING_HEAD, schema.TIMING
+    assert (
+        ctypes.sizeof(STRUCTS["timing"]) == head.size + one.size * len(schema.VERDICTS) == schema.TIMING_MAP.value_size
+    )
+    for number, verdict in enumerate(schema.VERDICTS):
+        assert offset("timing", verdict) == head.size + number * one.size
+    timing = STRUCTS["verdict_timing"].from_buffer_copy(one.pack(*range(2 + schema.TIMING_BUCKETS)))
+    assert (timing.count, timing.sum, *timing.bucket) == tuple(range(2 + schema.TIMING_BUCKETS))
+
+
+def test_sources_are_read_as_the_filter_wrote_them():
+    key = STRUCTS["source_key"].from_buffer_copy(schema.SOURCE_KEY.pack(2, bytes(range(16))))
+    assert (key.family, bytes(key.address)) == (2, bytes(range(16)))
+    source = STRUCTS["source"].from_buffer_copy(schema.SOURCE_STATE.pack(1, 2, 3))
+    assert (source.window, source.blocked_until, source.packets) == (1, 2, 3)
+
+
+def test_an_event_is_read_as_the_filter_wrote_it():
+    source, destination = bytes(range(16)), bytes(range(16, 32))
+    packed = schema.EVENT.pack(*range(1, 13), source, destination)
+    event = STRUCTS["event"].from_buffer_copy(packed)
+    names = [name for name, _kind in event._fields_ if name not in ("reserved", "source", "destination")]
+    assert [getattr(event, name) for name in names] == list(range(1, 13))
+    assert names[:6] == ["time", "interface", "bytes", "processing", "vlan", "family"]
+    assert names[6:] == ["protocol", "type", "code", "has_type", "reason", "monitored"]
+    assert (bytes(event.source), bytes(event.destination)) == (source, destination)
+    assert DEFINED["NO_VLAN"] == schema.NO_VLAN
+
+
+def test_the_counts_of_events_are_read_as_the_filter_wrote_them():
+    budget = STRUCTS["event_budget"].from_buffer_copy(schema.EVENT_BUDGET.pack(1, 2, 3, 4, 5))
+    assert (budget.sent, budget.suppressed, budget.lost, budget.window, budget.used) == (1, 2, 3, 4, 5)
 
 
 def test_counts_are_carried_as_the_filter_takes_them():
@@ -175,7 +210,13 @@ def expected(where: str, path: str) -> bpf.MapInfo:
         list_name, name = path.split("/")
         assert list_name in schema.LISTS
         return schema.list_maps(1000)[name]
-    return {"HOST": schema.HOST_MAPS, "FILTER": schema.FILTER_MAPS}[where][path]
+    assert path in (schema.HOST_PINS if where == "HOST" else schema.FILTER_PINS)
+    optional = {
+        "timing": schema.TIMING_MAP,
+        "event_budget": schema.EVENT_BUDGET_MAP,
+        "sources": schema.sources_map(1000),
+    }
+    return {**schema.HOST_MAPS, **schema.FILTER_MAPS, **optional}[path]
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda table: table[-1])
@@ -186,6 +227,14 @@ def test_a_map_of_the_filter_is_the_one_that_the_library_makes(table):
     assert (declared.key_size, declared.value_size) == (ctypes.sizeof(key), ctypes.sizeof(value))
 
 
+def test_the_ring_buffer_of_the_events_is_the_one_that_the_library_makes():
+    assert re.findall(r'section\("maps/(\w+):" HOST_PINS "/(\w+)"\)', C) == [
+        (bpf.TYPE_NAMES[schema.EVENTS_MAP.type], "events")
+    ]
+    assert "events" in schema.HOST_PINS
+    assert schema.EVENT_BUFFER_SIZE & schema.EVENT_BUFFER_SIZE - 1 == 0
+
+
 def test_the_filter_has_every_map_of_both_lists():
     paths = {path for _kind, _key, _value, where, path in tables() if where == "LIST"}
     assert paths == {f"{name}/{each}" for name in schema.LISTS for each in schema.list_maps(1)}
@@ -194,5 +243,4 @@ def test_the_filter_has_every_map_of_both_lists():
 def test_the_structures_of_user_space_hold_what_is_put_into_them():
     assert len(schema.ZERO) == 4
     assert schema.CLAIM_KEY.size == 20
-    assert struct.calcsize("Q") == 8
     assert schema.CLAIM.unpack(schema.CLAIM.pack(schema.FOREVER, 3)) == (schema.FOREVER, 3)
