@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema, sync
@@ -63,11 +65,40 @@ def test_a_bad_line_is_named_with_file_number_and_fault():
 
 
 @pytest.mark.parametrize(
-    "words", ["direction=in", "direction", "direction=", "direction=SRC", "ttl=5", "192.0.2.2", "="]
+    "words", ["direction=in", "direction", "direction=", "direction=SRC", "TTL=5", "192.0.2.2", "="]
 )
 def test_what_may_not_follow_an_address_is_refused(words):
-    said = f"'192.0.2.1' is followed by {words!r}: only direction=src, direction=dst or direction=both may follow"
+    said = f"'192.0.2.1' is followed by {words!r}: only direction=src|dst|both and ttl=DURATION may follow"
     assert refusal(f"192.0.2.1 {words}") == f"list, line 1: {said}"
+
+
+@pytest.mark.parametrize("value", ["", "0", "-5", "5x", "1.5h", "h", "101y", "36501d", "\u0665"])
+def test_what_is_no_duration_is_refused(value):
+    said = refusal(f"192.0.2.1 ttl={value}")
+    assert said == (
+        f"list, line 1: '192.0.2.1' is followed by {'ttl=' + value!r}, and {value!r} is not a duration: write a number of "
+        f"seconds above 0, or one like 90s, 10m, 1h or 2d"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("5", 5), ("90s", 90), ("10m", 600), ("1h", 3600), ("2d", 172800), ("36500d", 36500 * 86400)]
+)
+def test_a_line_may_say_how_long_it_holds(value, seconds):
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    found = read(f"192.0.2.1 ttl={value}\n192.0.2.2 direction=both ttl={value}\n192.0.2.3")
+    after = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= found["192.0.2.1"].until / 1e9 - seconds <= after + 1
+    assert found["192.0.2.1"].sides == SOURCE.sides
+    assert found["192.0.2.2"].sides == BOTH.sides
+    assert found["192.0.2.3"] == SOURCE
+
+
+def test_a_line_that_says_how_long_it_holds_is_not_bound_to_the_ttl_of_the_rest():
+    bound = SOURCE._replace(until=5)
+    found = read("192.0.2.1\n192.0.2.2 ttl=1h", bound)
+    assert found["192.0.2.1"].until == 5
+    assert found["192.0.2.2"].until > time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def test_all_bad_lines_are_named_at_once_up_to_ten():

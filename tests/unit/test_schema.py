@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import mmap
 import re
 import struct
 from pathlib import Path
@@ -18,10 +19,10 @@ import pytest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
-SOURCES = ("schema.h", "protocols.h", "carry.h", "lists.h", "maps.h")
+SOURCES = ("schema.h", "protocols.h", "carry.h", "lists.h", "maps.h", "ratelimit.h", "timing.h", "events.h")
 C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCES), flags=re.DOTALL)
 
-NUMBERS = {"u8": ctypes.c_uint8, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
+NUMBERS = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
 
 
 def enums() -> dict:
@@ -40,6 +41,7 @@ def enums() -> dict:
 
 ENUMS = enums()
 CONSTANTS = {name: value for constants in ENUMS.values() for name, value in constants.items()}
+CONSTANTS.update({name: int(value, 0) for name, value in re.findall(r"#define (\w+) (0x[0-9a-f]+|\d+)\n", C)})
 
 
 def dimensioned(kind, dimensions: str):
@@ -139,13 +141,13 @@ def test_the_library_finds_the_single_bytes_of_a_record():
 
 def test_the_control_map_is_read_as_it_was_written():
     assert ctypes.sizeof(STRUCTS["control"]) == schema.CONTROL_SIZE
-    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 9).ljust(schema.CONTROL_SIZE, b"\0"))
-    assert (head.schema_version, head.dirty) == (7, 9)
+    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 9, 8).ljust(schema.CONTROL_SIZE, b"\0"))
+    assert (head.schema_version, head.dirty, head.listening) == (7, 9, 8)
     for block, kind in itertools.product(range(len(schema.LISTS)), range(len(schema.KINDS))):
         row = schema.CONTROL_HEAD.size + (block * len(schema.KINDS) + kind) * schema.POPULATION.size
         assert offset("control", "lists", block, kind) == row
-    population = STRUCTS["population"].from_buffer_copy(schema.POPULATION.pack(1, 2, 3))
-    assert (population.entries, *population.matching) == (1, 2, 3)
+    population = STRUCTS["population"].from_buffer_copy(schema.POPULATION.pack(1, 2, 3, 4))
+    assert (population.entries, *population.matching, population.timed) == (1, 2, 3, 4)
 
 
 def test_a_counter_is_where_the_library_looks_for_it():
@@ -162,6 +164,43 @@ def test_counts_are_carried_as_the_filter_takes_them():
     assert [getattr(carried, name) for name, _kind in carried._fields_] == [1, 2, 3, 4, 5]
 
 
+def test_a_histogram_has_as_many_buckets_here_as_there():
+    assert CONSTANTS["TIMING_BUCKETS"] == schema.TIMING_BUCKETS
+
+
+def test_the_processing_times_are_where_the_library_looks_for_them():
+    assert offset("timing", schema.VERDICTS[0]) == schema.TIMING_HEAD.size
+    assert offset("timing", schema.VERDICTS[1]) == schema.TIMING_HEAD.size + schema.TIMING.size
+    assert ctypes.sizeof(STRUCTS["timing"]) == schema.TIMING_MAP.value_size
+    times = STRUCTS["verdict_timing"].from_buffer_copy(schema.TIMING.pack(*range(2 + schema.TIMING_BUCKETS)))
+    assert (times.count, times.sum, list(times.bucket)) == (0, 1, list(range(2, 2 + schema.TIMING_BUCKETS)))
+
+
+def test_a_source_is_read_as_it_was_written():
+    address = bytes(range(16))
+    key = STRUCTS["source_key"].from_buffer_copy(schema.SOURCE_KEY.pack(7, address))
+    assert (key.family, bytes(key.address)) == (7, address)
+    state = STRUCTS["source"].from_buffer_copy(schema.SOURCE_STATE.pack(1, 2, 3))
+    assert (state.window, state.blocked_until, state.packets) == (1, 2, 3)
+
+
+def test_an_event_is_read_as_it_was_written():
+    source, destination = bytes(range(16)), bytes(range(16, 32))
+    numbers = range(1, 13)
+    event = STRUCTS["event"].from_buffer_copy(schema.EVENT.pack(*numbers, source, destination))
+    assert ctypes.sizeof(event) == schema.EVENT.size
+    names = [name for name, _kind in event._fields_ if name not in ("reserved", "source", "destination")]
+    assert [getattr(event, name) for name in names] == list(numbers)
+    assert names[-7:] == ["family", "protocol", "type", "code", "has_type", "reason", "monitored"]
+    assert (bytes(event.source), bytes(event.destination)) == (source, destination)
+    assert CONSTANTS["NO_VLAN"] == schema.NO_VLAN
+
+
+def test_an_event_budget_is_read_as_it_was_written():
+    budget = STRUCTS["event_budget"].from_buffer_copy(schema.EVENT_BUDGET.pack(1, 2, 3, 4, 5))
+    assert [getattr(budget, name) for name in ("sent", "suppressed", "lost", "window", "used")] == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize(("text", "name"), [("192.0.2.0/24", "network4"), ("2001:db8::/32", "network6")])
 def test_the_key_of_a_network_is_the_one_of_the_filter(text, name):
     key = STRUCTS[name].from_buffer_copy(addresses.parse(text))
@@ -175,7 +214,12 @@ def expected(where: str, path: str) -> bpf.MapInfo:
         list_name, name = path.split("/")
         assert list_name in schema.LISTS
         return schema.list_maps(1000)[name]
-    return {"HOST": schema.HOST_MAPS, "FILTER": schema.FILTER_MAPS}[where][path]
+    of_options = {
+        "timing": schema.TIMING_MAP,
+        "event_budget": schema.EVENT_BUDGET_MAP,
+        "sources": schema.sources_map(1000),
+    }
+    return {"HOST": schema.HOST_MAPS, "FILTER": {**schema.FILTER_MAPS, **of_options}}[where][path]
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda table: table[-1])
@@ -184,6 +228,20 @@ def test_a_map_of_the_filter_is_the_one_that_the_library_makes(table):
     declared = expected(where, path)
     assert bpf.TYPE_NAMES[declared.type] == kind
     assert (declared.key_size, declared.value_size) == (ctypes.sizeof(key), ctypes.sizeof(value))
+
+
+def test_every_map_of_a_filter_is_one_that_is_removed_with_it():
+    """``meta`` is for user space alone."""
+    paths = {path for _kind, _key, _value, where, path in tables() if where == "FILTER"}
+    assert paths | {"meta"} == set(schema.FILTER_PINS)
+
+
+def test_the_ring_buffer_is_where_the_library_makes_it():
+    assert re.findall(r'section\("maps/ringbuf:" HOST_PINS "/(\w+)"\)', C) == ["events"]
+    assert bpf.TYPE_NAMES[schema.EVENTS_MAP.type] == "ringbuf"
+    assert "events" in schema.HOST_PINS
+    size = schema.EVENTS_MAP.max_entries
+    assert size % mmap.PAGESIZE == size & (size - 1) == 0
 
 
 def test_the_filter_has_every_map_of_both_lists():
