@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ipaddress
+import json
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -21,18 +23,20 @@ from network import run, unique_name
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
     addresses,
     bpf,
+    compiler,
     facts,
     filters,
-    netlink,
+    hooks,
     schema,
     state,
     sync,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions, definitions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
 
 SOURCES = Path(__file__).resolve().parents[2] / "bpf"
-ACTIONS = {1: "drop", 2: "pass"}
+#: What a program returns: the actions of XDP and of tc (shot, and unspecified: whatever the next classifier says).
+ACTIONS = {"xdp": {1: "drop", 2: "pass"}, "tc": {2: "drop", 2**32 - 1: "pass"}}
 CAPACITY = 64
 MOST_BYTES = 4096  # that a test run takes and gives back
 
@@ -51,11 +55,11 @@ class Seen(NamedTuple):
 class Filter:
     """A loaded program and its counters."""
 
-    def __init__(self, host: Host, interface: str, options: Options):
-        self.host, self.interface, self.options = host, interface, options
-        (identity,) = netlink.link(interface).programs.values()
-        self._program = bpf.Program.from_id(identity)
-        self._counters = bpf.Map.open(host.pins.filter(interface, "counters"))
+    def __init__(self, host: Host, interface: str, hook: str):
+        self.host, self.interface, self.name = host, interface, hooks.filter_name(interface, hook)
+        self._actions = ACTIONS[hook.partition("_")[0]]
+        self._program = bpf.Program.from_id(state.running(host.pins, self.name).info.id)
+        self._counters = bpf.Map.open(host.pins.filter(self.name, "counters"))
 
     def send(self, frame: bytes) -> Seen:
         """Run the program on a frame. That it leaves the frame alone is checked on the way, for each of them."""
@@ -64,7 +68,7 @@ class Filter:
         assert after_frame == frame, "the filter changed the frame"
         after = self.counters()
         moved = {key: tuple(new - old for new, old in zip(after[key], before[key])) for key in after}
-        return Seen(ACTIONS.get(action, str(action)), {key: by for key, by in moved.items() if any(by)})
+        return Seen(self._actions.get(action, str(action)), {key: by for key, by in moved.items() if any(by)})
 
     def counters(self) -> dict:
         """All counters of the filter and of the lists' entries, by the names that the model gives them."""
@@ -82,7 +86,7 @@ class Filter:
     def facts(self) -> dict:
         """The same, as xdp_facts tells it."""
         told = facts.collect(self.host.base)
-        reasons = told["filters"][self.interface]["counters"]["reasons"]
+        reasons = told["filters"][self.name]["counters"]["reasons"]
         found = {
             ("reason", reason, family): (cell["packets"], cell["bytes"])
             for reason, by_family in reasons.items()
@@ -91,6 +95,21 @@ class Filter:
         for name, content in told["lists"].items():
             for entry in content["entries"]:
                 found["entry", name, _spelled(entry["ip"])] = (entry["packets"], entry["bytes"])
+        return found
+
+    def told(self) -> dict:
+        """What xdp_facts tells of this filter."""
+        return facts.collect(self.host.base)["filters"][self.name]
+
+    def moved(self, action) -> dict:
+        """Packets by reason that were counted while ``action`` ran, in all families."""
+        before = self.reasons()
+        action()
+        found: dict = {}
+        for (_kind, reason, family), (packets, _bytes) in self.reasons().items():
+            more = packets - before["reason", reason, family][0]
+            if more:
+                found[reason] = found.get(reason, 0) + more
         return found
 
     def close(self):
@@ -132,28 +151,60 @@ class Host:
         self._opened.close()
         self._stack.close()
 
-    def attach(self, interface: str, options: Options, mode: str = "native") -> Filter:
-        """Attach through the library, as xdp_filter does."""
+    def attach(self, interface: str, options: Options, mode: str = "native", **more) -> Filter:
+        """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
         chosen = FilterOptions.checked(
             mode=mode,
             policy=options.policy,
             icmp_types=type_names(options.icmp_types),
             protect=options.protect,
             monitor=options.monitor,
+            **more,
         )
         filters.present(self.base, filters.FilterRequest((interface,), chosen, read_sources(), CAPACITY))
-        attached = Filter(self, interface, options)
+        attached = Filter(self, interface, chosen.hook)
         self._stack.callback(attached.close)
         return attached
 
-    def filter(self, options: Options) -> Filter:
+    def filter(self, options: Options, **more) -> Filter:
         """A filter for test runs with these options: compiled once, on a cable that nothing is ever sent through."""
-        if options not in self._filters:
+        chosen = (options, *sorted(more.items()))
+        if chosen not in self._filters:
             interface = f"{self.name}{len(self._filters):02}"
             self._stack.callback(run, "ip", "link", "del", interface, check=False)
             run("ip", "link", "add", interface, "type", "veth", "peer", "name", interface + "p")
-            self._filters[options] = self.attach(interface, options)
-        return self._filters[options]
+            self._filters[chosen] = self.attach(interface, options, **more)
+        return self._filters[chosen]
+
+    def loaded_size(self, **options) -> int:
+        """Compile and load with these options, attached nowhere: how many instructions the kernel has of it."""
+        chosen, name = FilterOptions.checked(**options), "load"
+        state.create(self.pins, CAPACITY)
+        self.pins.make_directory(self.pins.filter(name))
+        made = {**filters._filter_maps(chosen)}
+        if chosen.events != "none":
+            self.pins.ensure(self.pins.host("events"), schema.EVENTS_MAP).close()
+        try:
+            for each, info in made.items():
+                self.pins.ensure(self.pins.filter(name, each), info).close()
+            places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
+            paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
+            function = compiler.compile_program(read_sources(), {**definitions(chosen), **paths}, chosen.hook)
+            with bpf.Program(os.dup(function.fd)) as program:
+                return program.info.instructions
+        finally:
+            self.pins.remove_filter(name)
+
+    def change(self, name: str, check: bool = False, **request) -> dict:
+        """Change a list as its module does."""
+        try:
+            return sync.change(self.base, sync.ListRequest(name, **request), check)
+        finally:
+            self._lists.pop(name, None)
+
+    def list_facts(self, name: str) -> dict:
+        """What xdp_facts tells of a list."""
+        return facts.collect(self.base)["lists"][name]
 
     def set_lists(self, blocklist=(), allowlist=()):
         """Make the lists hold exactly these entries, by the exact sync that a role does."""

@@ -165,8 +165,9 @@ def _entry_facts(entries: EntryList, slot: int) -> dict:
     packets, size, last_seen = entries.records.read(slot)[:3]
     claims = entries.claims(slot)
     untils = entries.records.untils(slot)
-    sides = tuple(side for side, until in enumerate(untils) if until)
-    left = max(untils) - durations.boot_time()
+    now = durations.boot_time()
+    sides = tuple(side for side, until in enumerate(untils) if until > now)
+    left = max(untils) - now
     return {
         "ip": addresses.display(entries.records.key(slot)),
         "owners": sorted(claims),
