@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ipaddress
+import itertools
 import json
 import os
 import shutil
@@ -138,6 +139,7 @@ class Host:
         self.pins = Pins(self.base)
         self.cpus = bpf.possible_cpus()
         self._filters: dict = {}
+        self._numbers = itertools.count()
         self._lists: dict = {}  # what the lists hold, to change them only when they differ
         self._records: dict = {}  # the opened list and the names of its slots
 
@@ -170,7 +172,7 @@ class Host:
         """A filter for test runs with these options: compiled once, on a cable that nothing is ever sent through."""
         chosen = (options, *sorted(more.items()))
         if chosen not in self._filters:
-            interface = f"{self.name}{len(self._filters):02}"
+            interface = f"{self.name}{next(self._numbers):02}"  # one that failed has its number too
             self._stack.callback(run, "ip", "link", "del", interface, check=False)
             run("ip", "link", "add", interface, "type", "veth", "peer", "name", interface + "p")
             self._filters[chosen] = self.attach(interface, options, **more)

@@ -175,7 +175,7 @@ def _option_sets():
     for policy in ("pass", "drop"):
         for protect in (True, False):
             for monitor in (True, False):
-                for types in (ECHO_REQUEST, EVERY_TYPE, frozenset(die.sample(every, 200))):
+                for types in (ECHO_REQUEST, EVERY_TYPE, frozenset(die.sample(every, 64))):
                     yield Options(policy, types, protect, monitor)
 
 

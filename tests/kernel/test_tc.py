@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real pings past a filter on tc: arriving, leaving, and beside other classifiers."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Host
+from model import Entry, Options
+from network import FAMILIES, Root, run
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import filters, netlink, tc
+
+pytestmark = pytest.mark.kernel
+
+DROP_PING = Options(policy="drop")
+
+
+def answered(namespace, target, source, expected):
+    return [family for family in FAMILIES if namespace.ping(target[family], source[family], expected)]
+
+
+def dropped(filter_):
+    return [filter_.reasons()["reason", "policy_drop", family][0] for family in FAMILIES]
+
+
+def test_a_filter_on_the_way_in_drops_what_comes_in(live_host, cable):
+    filter_ = live_host.attach(cable.interface, DROP_PING, hook="tc_ingress")
+    assert answered(cable.inside, cable.filtered, cable.unlisted, False) == []
+    assert dropped(filter_) == [1, 1]
+    assert answered(Root, cable.unlisted, cable.filtered, True) == list(FAMILIES)
+
+
+def test_a_filter_on_the_way_out_drops_what_goes_out(live_host, cable):
+    filter_ = live_host.attach(cable.interface, DROP_PING, hook="tc_egress")
+    assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
+    done = [Root.run("ping", "-n", "-c1", "-W0.3", cable.unlisted[family], check=False) for family in FAMILIES]
+    assert all(each.returncode for each in done)
+    assert [number > 0 for number in dropped(filter_)] == [True, True]
+
+
+def test_the_lists_hold_on_every_hook_of_an_interface(live_host, cable):
+    counted = [live_host.attach(cable.interface, Options(), hook=hook) for hook in ("xdp", "tc_ingress", "tc_egress")]
+    live_host.set_lists(blocklist=[Entry(address, "dst") for address in cable.listed.values()])
+    # The question comes in; the answer to a listed destination does not go out.
+    assert answered(cable.inside, cable.filtered, cable.listed, False) == []
+    assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
+    blocked = [filter_.reasons()["reason", "blocklist", "ipv4"][0] for filter_ in counted]
+    assert blocked == [0, 0, 1]
+
+
+@pytest.mark.parametrize("hook", ["tc_ingress", "tc_egress"])
+def test_somebody_elses_classifier_stays_through_all_that_is_done_with_ours(live_host, cable, hook):
+    index = netlink.link(cable.interface).index
+
+    def there():
+        return [each.program_id for each in tc.classifiers(index, hook)]
+
+    with Host() as somebody:  # another base: not ours
+        somebody.attach(cable.interface, Options(), hook=hook)
+        (theirs,) = there()
+        filter_ = live_host.attach(cable.interface, DROP_PING, hook=hook)
+        first = set(there()) - {theirs}
+        live_host.attach(cable.interface, Options(), hook=hook)
+        second = set(there()) - {theirs}
+        assert len(first) == len(second) == 1
+        assert first != second
+        filters.absent(live_host.base, (filter_.name,))
+        assert there() == [theirs]
+    assert there() == []
+
+
+@pytest.mark.parametrize("hook", ["tc_ingress", "tc_egress"])
+def test_nothing_is_left_of_a_filter_that_goes(live_host, cable, hook):
+    live_host.attach(cable.interface, DROP_PING, hook=hook)
+    assert "clsact" in run("tc", "qdisc", "show", "dev", cable.interface).stdout
+    filters.absent(live_host.base, ())
+    assert "clsact" not in run("tc", "qdisc", "show", "dev", cable.interface).stdout
+    assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
