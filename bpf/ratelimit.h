@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
+ * The seconds follow one another from a source's first packet on, so across the border of two a source may send more.
  * The sources are in an LRU hash, so an attacker with many addresses costs memory that was set aside for it.
  */
 #ifndef PINGKILLER_RATELIMIT_H
@@ -44,12 +45,13 @@ static __always_inline bool over_limit(const struct packet *packet)
 	if (!source) {
 		first.window = now;
 		first.packets = 1;
-		sources.update(&key, &first);
+		sources.insert(&key, &first); /* if another CPU was first, its count stays */
 		return false;
 	}
 	if (source->blocked_until > now)
 		return true;
-	if (now - source->window >= NS_PER_SECOND) {
+	/* Signed: another CPU may have begun a window since this one looked at the clock. */
+	if ((s64)(now - source->window) >= (s64)NS_PER_SECOND) {
 		source->window = now;
 		source->packets = 1;
 		return false;

@@ -77,6 +77,7 @@ options:
   ratelimit_pps:
     description:
       - A source that sends more packets of the types O(icmp_types) than this within a second is blocked for O(ratelimit_block_time). V(0) sets no limit.
+      - The seconds follow one another from a source's first packet on, so a burst across the border of two may be up to twice as long.
       - Sources on the allowlist are never limited.
     type: int
     default: 0

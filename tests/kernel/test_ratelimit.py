@@ -149,7 +149,7 @@ def test_facts_tell_who_is_blocked_and_for_how_long(limited):
     told = filter_.told()["ratelimit"]
     assert (told["sources"], told["blocked_count"]) == (3, 2)
     # The longest to come first; IPv6 by its prefix.
-    assert [each["ip"] for each in told["blocked"]] == ["2001:db8:1::", SOURCE]
+    assert [each["ip"] for each in told["blocked"]] == ["2001:db8:1::/64", SOURCE]
     assert all(HOUR - 60 < each["seconds_left"] <= HOUR for each in told["blocked"])
 
 

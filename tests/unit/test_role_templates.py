@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.pingkiller.fleet.plugins.filter.address_fault import address_fault
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -53,7 +53,7 @@ def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
         "options": options,
         "counters": _counters(pins, interface),
         "processing_time": _processing_time(pins, interface, options.get("timing_sample", 0)),
-        "ratelimit": _ratelimit(pins, interface, limit),
+        "ratelimit": _ratelimit(pins, interface, limit, options.get("ratelimit_ipv6_prefix", 128)),
         "events": _event_counts(pins, interface),
     }
 
@@ -119,7 +119,7 @@ def percentile(buckets: list[int], percent: int) -> int | None:
     return None
 
 
-def _ratelimit(pins: Pins, interface: str, limit: int) -> dict | None:
+def _ratelimit(pins: Pins, interface: str, limit: int, ipv6_prefix: int) -> dict | None:
     """The sources that are blocked now, the longest to come first. None if there is no limit."""
     found = pins.open(pins.filter(interface, "sources"))
     if found is None:
@@ -128,13 +128,19 @@ def _ratelimit(pins: Pins, interface: str, limit: int) -> dict | None:
     with found:
         sources = [(key, schema.SOURCE_STATE.unpack(value)[1]) for key, value in found.read_all()]
     blocked = sorted(((until, key) for key, until in sources if until > now), reverse=True)
-    shown = [{"ip": _source_name(key), "seconds_left": -(-(until - now) // 10**9)} for until, key in blocked[:limit]]
+    shown = [
+        {"ip": _source_name(key, ipv6_prefix), "seconds_left": -(-(until - now) // 10**9)}
+        for until, key in blocked[:limit]
+    ]
     return {"sources": len(sources), "blocked_count": len(blocked), "blocked": shown}
 
 
-def _source_name(key: bytes) -> str:
+def _source_name(key: bytes, ipv6_prefix: int) -> str:
+    """An IPv4 address, or the IPv6 prefix that was counted as one source."""
     family, address = schema.SOURCE_KEY.unpack(key)
-    return addresses.display(address[:4] if schema.FAMILIES[family] == "ipv4" else address)
+    if schema.FAMILIES[family] == "ipv4":
+        return addresses.display(address[:4])
+    return addresses.display(address) + (f"/{ipv6_prefix}" if ipv6_prefix < 128 else "")
 
 
 def _event_counts(pins: Pins, interface: str) -> dict | None:
