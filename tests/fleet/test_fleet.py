@@ -99,6 +99,13 @@ def test_guest_pings_from_any_documentation_address(source):
 
 
 @pytest.mark.usefixtures("host")
+def test_ping_from_what_is_no_address_is_refused_by_name():
+    done = fleet("ping", "300.1.1.1", "alpha")
+    assert done.returncode == 1
+    assert done.stderr.startswith("fleet: '300.1.1.1' is no address")
+
+
+@pytest.mark.usefixtures("host")
 def test_up_of_a_fleet_that_is_up_leaves_it_running():
     before = fleet("exec", "alpha", "cat", "/proc/sys/kernel/random/boot_id").stdout
     assert fleet("up", "--hosts", "alpha").returncode == 0
