@@ -224,28 +224,28 @@ class Control:
 
     def add_matching(self, list_name: str, kind: str, untils: tuple[int, int], by: int) -> None:
         row = self._row(list_name, kind)
-        for side, until in enumerate(untils):
-            if until:
-                self._words[row + 1 + side] += by
-        if _is_timed(untils):
-            self._words[row + _TIMED] += by
+        for column in _matching_columns(untils):
+            self._words[row + column] += by
 
     def has_timed(self, list_name: str) -> bool:
         """Whether any entry has an expiry."""
         return any(self._words[self._row(list_name, kind) + _TIMED] for kind in schema.KINDS)
 
-    def reset(self, list_name: str) -> None:
+    def recount(self, list_name: str, counted: dict[str, Counter]) -> None:
+        """Set what has been counted anew, by kind; each number at once, since the filter looks at nothing that is zero."""
         for kind in schema.KINDS:
             row = self._row(list_name, kind)
-            for offset in range(_TIMED + 1):
-                self._words[row + offset] = 0
+            for column in range(_TIMED + 1):
+                self._words[row + column] = counted[kind][column]
 
 
-_TIMED = 3  #: column of a population that counts the entries with an expiry
+_ENTRIES, _TIMED = 0, 3  #: columns of a population: all entries, those with an expiry; between them the two sides
 
 
-def _is_timed(untils: tuple[int, int]) -> bool:
-    return any(0 < until < schema.FOREVER for until in untils)
+def _matching_columns(untils: tuple[int, int]) -> list[int]:
+    """The columns of a population, but for the first, in which such an entry is counted."""
+    columns = [1 + side for side, until in enumerate(untils) if until]
+    return columns + [_TIMED] if any(0 < until < schema.FOREVER for until in untils) else columns
 
 
 class Owners:
@@ -404,7 +404,7 @@ class EntryList:
     def repair(self) -> None:
         """Put right what an interrupted change left: records that no index names, and the counts."""
         self._forget_stray_claims()
-        self._control.reset(self.name)
+        counted: dict[str, Counter] = {kind: Counter() for kind in schema.KINDS}
         for slot, used in enumerate(self.records.used()):
             if not used:
                 continue
@@ -414,7 +414,8 @@ class EntryList:
                 continue
             if self.records.read(slot)[-1] == _SEVERAL:
                 self.records.edit(slot, effective(self._shared_claims(key)), _SEVERAL)
-            self._count(key, self.records.untils(slot), 1)
+            counted[schema.KIND_OF_SIZE[len(key)]].update([_ENTRIES, *_matching_columns(self.records.untils(slot))])
+        self._control.recount(self.name, counted)
 
     def _forget_stray_claims(self) -> None:
         """Claims on entries that are gone, or that one owner's record speaks for."""

@@ -1,0 +1,194 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine for one test: mounts, /run and network interfaces that nobody else sees and that go with it.
+
+Pins, the lock and the default route are therefore the real ones, at their real places, and the interfaces of the machine
+that the tests run on cannot even be named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+import socket
+import struct
+import subprocess
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    addresses,
+    bpf,
+    facts,
+    lists,
+    netlink,
+    schema,
+    state,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+
+BPFFS = "/sys/fs/bpf"
+LOCK_FILE = "/run/pingkiller.lock"
+NOBODY = 65534
+
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+_MNT_DETACH = 2
+_PROG_LOAD, _XDP = 5, 6
+_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
+_VERDICTS = {1: "drop", 2: "pass"}
+
+BPF_CALL = bpf._SYSCALL
+MOUNT_CALL = {"x86_64": 165}.get(platform.machine(), 40)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str):
+    if result:
+        raise OSError(ctypes.get_errno(), what)
+
+
+def mount(kind: str, target: str, flags: int = 0, source: str = "none"):
+    arguments = source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None
+    _checked(_libc.mount(*arguments), f"mount {target}")
+
+
+def umount(target: str):
+    """Off, whoever uses it, with all that may be mounted below it."""
+    while os.path.ismount(target):
+        _checked(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+
+
+def put_before(directory: str, another: str):
+    """Let another directory be seen in the place of one."""
+    mount("none", directory, _MS_BIND, another)
+
+
+def ip(*arguments: str):
+    subprocess.run(["ip", *arguments], check=True, timeout=60)
+
+
+@contextlib.contextmanager
+def own_machine():
+    """This process on a machine of its own, with two interfaces that take XDP programs natively, pk0 and pk1.
+
+    On the way out it is back where it was; the kernel clears the rest away.
+    """
+    home, directory = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("mnt", "net")], os.getcwd()
+    _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET), "unshare")
+    try:
+        mount("none", "/", _MS_REC | _MS_PRIVATE)
+        mount("tmpfs", "/run")
+        umount(BPFFS)  # the pins of the machine that the tests run on
+        mount("bpf", BPFFS)
+        ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
+        yield
+    finally:
+        for namespace in home:
+            _checked(_libc.setns(namespace, 0), "setns")
+            os.close(namespace)
+        os.chdir(directory)
+
+
+@contextlib.contextmanager
+def nothing_to_lock():
+    """Whoever wants to make the lock's file meanwhile fails."""
+    mount("none", "/run", _MS_REMOUNT | _MS_RDONLY)
+    try:
+        yield
+    finally:
+        mount("none", "/run", _MS_REMOUNT)
+
+
+def become_nobody():
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def without_call(number: int, answer: int = errno.ENOSYS):
+    """What lets the kernel answer a system call with an error, for the process that calls it."""
+
+    def take_away():
+        code = struct.pack("=HBBI", 0x20, 0, 0, 0)  # load the number of the call
+        code += struct.pack("=HBBI", 0x15, 0, 1, number)  # another one? then pass over the next line
+        code += struct.pack("=HBBI", 0x06, 0, 0, 0x00050000 | answer) + struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
+        buffer = ctypes.create_string_buffer(code, len(code))
+        program = ctypes.create_string_buffer(struct.pack("@HP", 4, ctypes.addressof(buffer)))
+        _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+        _checked(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0), "seccomp")
+
+    return take_away
+
+
+def look() -> dict:
+    """All that the modules could leave on the machine or change of it, to be compared."""
+    found = {"run": sorted(os.listdir("/run")), "bpffs is mounted": os.path.ismount(BPFFS)}
+    for directory, directories, files in os.walk(BPFFS):
+        for name in [*directories, *files]:
+            path = os.path.join(directory, name)
+            status = os.lstat(path)
+            found[path] = status.st_ino, oct(status.st_mode)
+    for link in netlink.links():
+        found[link.name] = link.programs
+    told = facts.collect(DEFAULT_BASE)
+    for each in told["filters"].values():
+        each["program"] and each["program"].pop("loaded_at")  # from two clocks, so it may be a second off
+    return {**found, "lists": held(), "told": told}
+
+
+def modes() -> dict:
+    """Who may do what with each of our directories and pins."""
+    walked = list(os.walk(DEFAULT_BASE))
+    paths = [DEFAULT_BASE, *(os.path.join(top, name) for top, inner, files in walked for name in inner + files)]
+    return {path: (os.path.isdir(path), os.stat(path).st_mode & 0o7777) for path in paths}
+
+
+def held(base: str = DEFAULT_BASE) -> dict:
+    """What the lists hold, by list: the lines that say what each owner asked for."""
+    found = {}
+    for name in schema.LISTS:
+        with state.opened_list(Pins(base), name) as entries:
+            slots = entries.slots() if entries else ()
+            lines = [line for slot in slots for line in lists.describe(entries.records.key(slot), entries.claims(slot))]
+            found[name] = sorted(lines)
+    return found
+
+
+def indexed(name: str) -> set:
+    """The entries of a list that the filter finds: those its indexes name."""
+    pins = Pins(DEFAULT_BASE)
+    found = set()
+    for kind in schema.KINDS:
+        index = pins.open(pins.list(name, kind))
+        with index:
+            found |= {addresses.display(key) for key, _slot in index.items()}
+    return found
+
+
+def program(interface: str) -> int:
+    """The id of the XDP program on an interface, 0 without one."""
+    return next(iter(netlink.link(interface).programs.values()), 0)
+
+
+def ping(interface: str, source: str, number: int = 1) -> str:
+    """What the filter on an interface makes of echo requests from an IPv4 address: pass or drop."""
+    ethernet = bytes(12) + b"\x08\x00"
+    ipv4 = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 1, 0, socket.inet_aton(source), bytes(4))
+    with bpf.Program.from_id(program(interface)) as attached:
+        return _VERDICTS[attached.test_run(ethernet + ipv4 + b"\x08" + bytes(7), number)[0]]
+
+
+PING_BYTES = 14 + 20 + 8
+
+
+def put_foreign_program(interface: str, mode: str = "native") -> bpf.ProgramInfo:
+    """Attach a program of somebody else's, which passes everything."""
+    code = struct.pack("=BBhi", 0xB7, 0, 0, 2) + struct.pack("=BBhi", 0x95, 0, 0, 0)  # r0 = XDP_PASS; exit
+    buffers = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
+    fields = (_XDP, 2, *map(ctypes.addressof, buffers), 0, 0, 0, 0, 0, b"somebody_else")
+    with bpf.Program(bpf._bpf_fd(_PROG_LOAD, "=IIQQIIQII16s", *fields)) as foreign:
+        netlink.attach_xdp(netlink.link(interface).index, foreign.fd, mode)
+        return foreign.info

@@ -1,0 +1,150 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the collection's modules: quickly, in a child of this process, or as a user does, with the command ``ansible``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from ansible.module_utils import basic
+from machine import look
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SOURCES = {
+    path.relative_to(CHECKOUT / "bpf").as_posix(): path.read_text() for path in (CHECKOUT / "bpf").rglob("*.[ch]")
+}
+MODULES = {
+    name: importlib.import_module(f"ansible_collections.pingkiller.fleet.plugins.modules.{name}")
+    for name in ("xdp_filter", "xdp_blocklist", "xdp_allowlist", "xdp_facts")
+}
+_CRASHED = 70
+
+
+def run(name: str, *prepare, check: bool = False, **arguments) -> dict:
+    """A module's result, with its warnings as text. What ``prepare`` calls changes the module's process and no other.
+
+    A module that ends in any other way than with its result fails the test.
+    """
+    status, said, complaint = _run(name, prepare, check, arguments)
+    if status not in (0, 1):
+        raise AssertionError(f"{name} {arguments} did not end well ({status}):\n{complaint}")
+    result = json.loads(said)
+    # Since 2.19 a warning is an object, which the controller makes into text.
+    warnings = [each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", [])]
+    result.pop("invocation", None)  # holds the sources, in which nobody finds what failed
+    return {**result, "warnings": warnings}
+
+
+def changed(name: str, *prepare, **arguments) -> dict:
+    """The result of a module that had something to change."""
+    result = run(name, *prepare, **arguments)
+    assert result.get("changed"), result
+    return result
+
+
+def unchanged(name: str, *prepare, **arguments) -> dict:
+    """The result of a module that found everything as it was asked for, and therefore touched nothing."""
+    before = look()
+    result = run(name, *prepare, **arguments)
+    assert not result.get("failed"), result
+    assert not result.get("changed"), result  # facts do not even speak of changes
+    assert look() == before
+    return result
+
+
+def refused(name: str, *prepare, **arguments) -> str:
+    """The words in which a module refused, having touched nothing. Check mode says the same."""
+    before = look()
+    for check in (True, False):
+        result = run(name, *prepare, check=check, **arguments)
+        assert result.get("failed"), result
+        assert look() == before
+    return result["msg"]
+
+
+def killed(name: str, *prepare, **arguments) -> bool:
+    """Run a module that ``prepare`` may kill; whether it was."""
+    status, _said, complaint = _run(name, prepare, False, arguments)
+    assert status in (0, 1, -signal.SIGKILL), complaint
+    return status < 0
+
+
+def facts(**arguments) -> dict:
+    """What xdp_facts tells."""
+    return run("xdp_facts", **arguments)["ansible_facts"]["pingkiller"]
+
+
+def _run(name, prepare, check, arguments):
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaint:
+        child = os.fork()
+        if not child:
+            _be_the_module(name, prepare, check, arguments, said, complaint)
+        _pid, status = os.waitpid(child, 0)
+        said.seek(0)
+        complaint.seek(0)
+        return os.waitstatus_to_exitcode(status), said.read(), complaint.read()
+
+
+def _be_the_module(name, prepare, check, arguments, said, complaint):
+    """What Ansible does with a module on a managed host, from where its Python runs on."""
+    status = _CRASHED
+    try:
+        os.dup2(complaint.fileno(), 2)
+        sys.stdout, sys.stderr = said, complaint
+        # The action plugin carries the sources; it is tested with the command itself.
+        sources = {"_sources": SOURCES} if name == "xdp_filter" and arguments.get("state") != "absent" else {}
+        given = {**sources, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
+        basic._ANSIBLE_PROFILE = "legacy"
+        # Since 2.19 a process that has loaded a plugin is taken for the controller's, which is handed no warnings.
+        with contextlib.suppress(KeyError):
+            sys.modules["ansible.module_utils._internal"].is_controller = False
+        for call in prepare:
+            call()
+        MODULES[name].main()
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc(file=complaint)
+    finally:
+        with contextlib.suppress(OSError):
+            said.flush()
+            complaint.flush()
+        os._exit(status)
+
+
+class Command:
+    """The commands of Ansible on this machine as the managed host, from the checkout, with a home that is thrown away."""
+
+    def __init__(self, home: Path):
+        self._home = home
+
+    def __call__(self, program: str, *arguments: str, python: str = "/usr/bin/python3"):
+        """What a command said, and how it ended."""
+        target = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={python}"]
+        return subprocess.run(
+            [str(Path(sys.executable).parent / program), *target, *arguments],
+            cwd=CHECKOUT,
+            env={**os.environ, "HOME": str(self._home), "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def module(self, name: str, arguments: str, *more: str, **options) -> dict:
+        """The result of ``ansible localhost -m NAME -a ARGUMENTS``, with its heading, and what was said beside it."""
+        done = self("ansible", "localhost", "-m", name, "-a", arguments, *more, **options)
+        heading, arrow, text = done.stdout.partition(" => ")
+        assert arrow, done.stdout + done.stderr
+        beside = " ".join(done.stderr.split())  # it is folded to the width of a terminal
+        return {"heading": heading.splitlines()[-1], "beside": beside, **json.JSONDecoder().raw_decode(text)[0]}

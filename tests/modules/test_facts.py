@@ -1,0 +1,175 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What xdp_facts tells, and that looking is free."""
+
+from __future__ import annotations
+
+import calendar
+import os
+import time
+
+import pytest
+from machine import PING_BYTES, ip, look, nothing_to_lock, ping, program
+from running import changed, facts, refused, run, unchanged
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+
+EMPTY_LIST = {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
+
+
+def age(moment: str) -> float:
+    """Seconds since a moment that was told."""
+    return time.time() - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def test_a_host_without_a_filter_has_empty_facts():
+    assert facts() == {
+        "schema": schema.SCHEMA_VERSION,
+        "version": "0.1.0",
+        "kernel": os.uname().release,
+        "filters": {},
+        "lists": {"blocklist": EMPTY_LIST, "allowlist": EMPTY_LIST},
+    }
+
+
+def test_facts_are_facts_and_nothing_else():
+    assert run("xdp_facts").keys() - {"invocation", "warnings"} == {"ansible_facts"}
+    assert run("xdp_facts")["ansible_facts"].keys() == {"pingkiller"}
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_looking_changes_nothing_and_waits_for_nobody(filtered, check):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    before = look()
+    with nothing_to_lock():
+        told = run("xdp_facts", check=check)["ansible_facts"]["pingkiller"]
+    assert list(told["filters"]) == [filtered]
+    assert look() == before
+
+
+def test_a_filter_is_told_with_its_program_and_options(filtered):
+    result = run("xdp_filter", interface=filtered)
+    told = facts()["filters"][filtered]
+    assert told["hook"] == "xdp"
+    assert (told["mode"], told["mode_reason"]) == ("native", None)
+    assert told["build_id"] == result["filters"][filtered]["build_id"]
+    assert told["options"] == FilterOptions().as_dict()
+    assert told["interface"] == filtered
+    assert told["program"].keys() == {"id", "name", "tag", "loaded_at"}
+    assert told["program"]["id"] == program(filtered)
+    assert told["program"]["name"] == "pingkiller"
+    assert len(told["program"]["tag"]) == 16
+    assert -1 < age(told["program"]["loaded_at"]) < 60
+
+
+def test_every_packet_is_counted_once_under_its_reason(filtered):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    changed("xdp_allowlist", ip="192.0.2.2")
+    for host, number in ((1, 5), (2, 3), (3, 2)):
+        ping(filtered, f"192.0.2.{host}", number)
+    counters = facts()["filters"][filtered]["counters"]
+    assert set(counters["reasons"]) == set(schema.REASONS)
+    assert counters["reasons"]["not_icmp"].keys() == {"other", "ipv4", "ipv6"}
+    counted = {
+        (reason, family): (cell["packets"], cell["bytes"])
+        for reason, families in counters["reasons"].items()
+        for family, cell in families.items()
+        if cell["packets"]
+    }
+    assert counted == {
+        ("blocklist", "ipv4"): (5, 5 * PING_BYTES),
+        ("allowlist", "ipv4"): (3, 3 * PING_BYTES),
+        ("policy_pass", "ipv4"): (2, 2 * PING_BYTES),
+    }
+    assert counters["passed"] == {"packets": 5, "bytes": 5 * PING_BYTES}
+    assert counters["dropped"] == {"packets": 5, "bytes": 5 * PING_BYTES}
+
+
+def test_an_entry_is_told_with_what_it_met(filtered):
+    changed("xdp_blocklist", ip="192.0.2.1,2001:db8::/32", direction="both")
+    ping(filtered, "192.0.2.1", 5)
+    met, other = facts()["lists"]["blocklist"]["entries"]
+    assert -1 < age(met.pop("last_seen")) < 60
+    assert met == {
+        "ip": "192.0.2.1",
+        "owners": ["adhoc"],
+        "direction": "both",
+        "expires_in": None,
+        "packets": 5,
+        "bytes": 5 * PING_BYTES,
+    }
+    assert (other["ip"], other["packets"], other["bytes"], other["last_seen"]) == ("2001:db8::/32", 0, 0, None)
+
+
+def test_the_entries_that_met_the_most_packets_are_on_top(filtered):
+    changed("xdp_blocklist", ip=[f"192.0.2.{host}" for host in range(1, 7)])
+    for host, number in ((2, 3), (4, 7), (6, 5)):
+        ping(filtered, f"192.0.2.{host}", number)
+
+    def top(**arguments):
+        return [(each["ip"], each["packets"]) for each in facts(**arguments)["lists"]["blocklist"]["top"]]
+
+    assert top() == [("192.0.2.4", 7), ("192.0.2.6", 5), ("192.0.2.2", 3)]
+    assert top(top=2) == [("192.0.2.4", 7), ("192.0.2.6", 5)]
+    assert top(top=0) == []
+
+
+def test_a_long_list_is_told_in_part_and_counted_in_full():
+    changed("xdp_allowlist", ip=[f"10.0.{number >> 8}.{number & 255}" for number in range(1001)])
+    told = facts()["lists"]["allowlist"]
+    assert (told["count"], told["capacity"], len(told["entries"]), told["truncated"]) == (1001, 65536, 1000, True)
+    told = facts(list_limit=1001)["lists"]["allowlist"]
+    assert (len(told["entries"]), told["truncated"]) == (1001, False)
+    assert facts(list_limit=0)["lists"]["allowlist"]["entries"] == []
+
+
+@pytest.mark.parametrize("name", ["list_limit", "top"])
+def test_a_negative_number_of_entries_is_refused(name):
+    assert refused("xdp_facts", **{name: -1}) == f"{name}=-1 is less than nothing: give 0 or more"
+
+
+def test_entries_are_told_in_order():
+    ordered = ["10.0.0.0/8", "10.0.0.1", "192.0.2.1", "2001:db8::1", "2001:db8:1::/48"]
+    changed("xdp_blocklist", ip=list(reversed(ordered)))
+    assert [each["ip"] for each in facts()["lists"]["blocklist"]["entries"]] == ordered
+
+
+def test_a_filter_whose_program_has_gone_keeps_its_counters(filtered):
+    ping(filtered, "192.0.2.1", 3)
+    ip("link", "set", "dev", filtered, "xdp", "off")
+    told = facts()["filters"][filtered]
+    assert (told["mode"], told["program"]) == ("none", None)
+    assert told["counters"]["passed"]["packets"] == 3
+
+
+def test_a_filter_whose_interface_has_gone_is_still_told_of(filtered):
+    ip("link", "del", filtered)
+    assert facts()["filters"][filtered]["mode"] == "none"
+    unchanged("xdp_facts")
+
+
+def test_monitor_mode_counts_what_it_would_drop():
+    changed("xdp_filter", interface="pk0", policy="drop", monitor=True)
+    assert ping("pk0", "192.0.2.1", 4) == "pass"
+    told = facts()["filters"]["pk0"]
+    assert told["options"]["monitor"] is True
+    assert told["counters"]["dropped"]["packets"] == 4
+
+
+def test_as_many_options_as_there_can_be_are_remembered():
+    types = [f"icmpv6/{number}/255" for number in range(100, 164)]
+    networks = [f"2001:db8:1111:2222:3333:4444:5555:{number:x}" for number in range(0x1000, 0x1040)]
+    options = {"icmp_types": types, "events": "trace", "trace_exclude": networks}
+    changed("xdp_filter", interface="pk0", **options)
+    told = facts()["filters"]["pk0"]["options"]
+    assert {name: sorted(told[name]) for name in ("icmp_types", "trace_exclude")} == {
+        "icmp_types": sorted(types),
+        "trace_exclude": sorted(networks),
+    }
+    unchanged("xdp_filter", interface="pk0", **options)
+
+
+def test_facts_tell_the_version_of_the_collection():
+    with open(os.path.join(os.path.dirname(__file__), "../../galaxy.yml")) as file:
+        assert f"version: {facts()['version']}\n" in file.read()

@@ -1,0 +1,183 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules as users run them: with Ansible's own commands, from the checkout, on this machine as the managed host."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+from machine import held, look, ping, program, put_before
+from running import Command, changed, refused, run, unchanged
+
+FULL = "pingkiller.fleet."
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@pytest.fixture
+def command(tmp_path):
+    return Command(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def python_without_bcc(tmp_path_factory):
+    """An interpreter of the user's that sees nothing of the distribution's packages."""
+    directory = tmp_path_factory.mktemp("python")
+    subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", directory], check=True, timeout=60)
+    return str(directory / "bin/python")
+
+
+@pytest.fixture
+def bcc_gone(tmp_path):
+    """The package of BCC is not installed, for any Python of the machine."""
+    found = importlib.util.find_spec("bcc")
+    assert found, "BCC is part of what tools/setup installs"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    put_before(os.path.dirname(found.origin), str(empty))
+
+
+@pytest.fixture
+def bcc_broken(tmp_path, monkeypatch):
+    """A BCC that tells on whoever imports it, for every Python that is started."""
+    package = tmp_path / "broken/bcc"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('BCC was imported')\n")
+    (package / "libbcc.py").touch()
+    (package / "version.py").write_text("__version__ = '0.26.0'\n")
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+
+
+def test_one_command_blocks_addresses_by_the_short_name(command):
+    result = command.module("xdp_blocklist", "ip=192.0.2.1,2001:db8::/32 state=present")
+    assert result["heading"] == "localhost | CHANGED"
+    assert result["added"] == ["192.0.2.1", "2001:db8::/32"]
+    assert (
+        "no filter is attached on this host, so nothing is dropped yet: attach one with xdp_filter" in result["beside"]
+    )
+    again = command.module(f"{FULL}xdp_blocklist", "ip=192.0.2.1,2001:db8::/32")
+    assert again["heading"] == "localhost | SUCCESS"
+    assert held()["blocklist"] == ["192.0.2.1 direction=src owner=adhoc", "2001:db8::/32 direction=src owner=adhoc"]
+
+
+def test_check_and_diff_show_what_would_come_and_go(command):
+    changed("xdp_allowlist", ip="192.0.2.1")
+    before = look()
+    arguments = ("-m", "xdp_allowlist", "-a", "ip=192.0.2.2 exclusive=true", "--check", "--diff")
+    done = command("ansible", "localhost", *arguments)
+    assert "-192.0.2.1 direction=src owner=adhoc\n+192.0.2.2 direction=src owner=adhoc\n" in done.stdout
+    assert "localhost | CHANGED" in done.stdout
+    assert look() == before
+
+
+def test_a_refusal_is_one_sentence_and_an_exit_status(command):
+    done = command("ansible", "localhost", "-m", "xdp_blocklist", "-a", "ip=300.1.1.1")
+    assert done.returncode == 2
+    assert "localhost | FAILED! => " in done.stdout
+    assert "ip='300.1.1.1' is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_playbook_deploys_blocks_looks_and_removes(command, tmp_path):
+    untouched = look()
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(
+        """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - pingkiller.fleet.xdp_filter: {interface: [pk0, pk1], policy: drop}
+    - pingkiller.fleet.xdp_blocklist: {ip: [192.0.2.1, 198.51.100.0/24]}
+    - pingkiller.fleet.xdp_allowlist: {ip: 192.0.2.9}
+    - pingkiller.fleet.xdp_facts:
+    - ansible.builtin.assert:
+        that:
+          - ansible_facts.pingkiller.filters.pk1.options.policy == 'drop'
+          - ansible_facts.pingkiller.lists.blocklist.count == 2
+          - ansible_facts.pingkiller.lists.allowlist.entries[0].ip == '192.0.2.9'
+    - pingkiller.fleet.xdp_filter: {state: absent}
+      when: remove | default(false) | bool
+"""
+    )
+    done = command("ansible-playbook", str(playbook))
+    assert "ok=5    changed=3 " in done.stdout, done.stdout + done.stderr
+    assert [ping("pk1", f"192.0.2.{host}") for host in (1, 9, 5)] == ["drop", "pass", "drop"]
+    done = command("ansible-playbook", str(playbook), "-e", "remove=true")
+    assert "ok=6    changed=1 " in done.stdout, done.stdout + done.stderr
+    assert look() == untouched
+
+
+def test_the_filter_is_set_up_by_the_python_that_has_bcc(command, python_without_bcc):
+    result = command.module("xdp_filter", "interface=pk0 policy=drop", python=python_without_bcc)
+    assert result["heading"] == "localhost | CHANGED"
+    assert ping("pk0", "192.0.2.1") == "drop"
+    # What the two interpreters say is the same, so neither undoes what the other did.
+    again = command.module(f"{FULL}xdp_filter", "interface=pk0 policy=drop", python=SYSTEM_PYTHON)
+    assert again["heading"] == "localhost | SUCCESS"
+    assert program("pk0") == result["filters"]["pk0"]["program"]["id"]
+
+
+@pytest.mark.usefixtures("bcc_gone")
+def test_without_bcc_on_the_host_the_package_to_install_is_named(command, python_without_bcc):
+    before = look()
+    for python in (SYSTEM_PYTHON, python_without_bcc):
+        result = command.module("xdp_filter", "interface=pk0", python=python)
+        assert result["heading"] == "localhost | FAILED!"
+        assert result["msg"] == (
+            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
+        )
+        assert look() == before
+
+
+@pytest.mark.usefixtures("bcc_gone")
+def test_check_mode_works_before_bcc_is_installed():
+    result = run("xdp_filter", interface="pk0", check=True)
+    assert result["changed"]
+    assert result["warnings"] == [
+        "this host has no BCC yet, so the run itself needs the package python3-bpfcc or python3-bcc first"
+    ]
+
+
+def test_a_filter_is_removed_without_bcc(filtered, tmp_path):
+    (tmp_path / "none").mkdir()
+    put_before(os.path.dirname(importlib.util.find_spec("bcc").origin), str(tmp_path / "none"))
+    changed("xdp_filter", state="absent")
+    assert not program(filtered)
+
+
+@pytest.mark.usefixtures("bcc_broken")
+def test_lists_facts_and_removal_never_import_bcc(command, python_without_bcc):
+    assert "BCC was imported" in str(command.module("xdp_filter", "interface=pk0"))
+    for name, arguments in (
+        ("xdp_blocklist", "ip=192.0.2.1"),
+        ("xdp_allowlist", "ip=192.0.2.1 state=absent"),
+        ("xdp_facts", ""),
+        ("xdp_filter", "state=absent"),
+    ):
+        assert command.module(name, arguments)["heading"] in ("localhost | CHANGED", "localhost | SUCCESS")
+    assert command.module("xdp_facts", "", python=python_without_bcc)["ansible_facts"]["pingkiller"]["filters"] == {}
+
+
+def test_a_filter_that_runs_as_asked_does_not_import_bcc(filtered):
+    def forbid():
+        class Refusal:
+            def find_spec(self, name, *_rest):
+                if name.startswith("bcc."):
+                    raise AssertionError(f"{name} is imported")
+
+        sys.meta_path.insert(0, Refusal())
+
+    unchanged("xdp_filter", forbid, interface=filtered)
+    with pytest.raises(AssertionError, match="is imported"):
+        run("xdp_filter", forbid, interface=filtered, policy="drop")
+
+
+def test_the_module_without_its_action_plugin_says_how_to_call_it(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("ANSIBLE_ACTION_PLUGINS", str(tmp_path))
+    result = command.module("xdp_filter", "interface=pk0")
+    assert result["heading"] == "localhost | FAILED!"
+    assert "call the module by its full name, pingkiller.fleet.xdp_filter, or let action_plugins in" in result["msg"]
+    assert "call the module by its full name" in refused("xdp_filter", interface="pk0", _sources={})

@@ -1,0 +1,323 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Killed at any point, the filter that worked goes on working, and the next run ends in what was wanted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+from machine import held, indexed, look, ping, program
+from running import changed, facts, killed, run, unchanged
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    bpf,
+    compiler,
+    filters,
+    lists,
+    netlink,
+    pins,
+    schema,
+    state,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+
+#: What changes something, by file: it is in the middle of these that a kill could do harm.
+CHANGING_LISTS = {
+    lists.__file__: {
+        *(
+            "apply",
+            "repair",
+            "settle",
+            "_add",
+            "_update",
+            "_remove",
+            "_delete",
+            "_store_owners",
+            "_forget_stray_claims",
+        ),
+        *("write", "edit", "free", "changing", "add", "add_matching", "reset", "recount", "number"),
+    },
+    bpf.__file__: {"update", "delete", "update_many", "delete_many", "_batch"},
+}
+MAKING = {
+    state.__file__: {"create", "create_list"},
+    pins.__file__: {"prepare", "make_directory", "ensure", "settle_lists"},
+    bpf.__file__: {"pin"},
+    lists.__file__: {"stamp"},
+}
+REMOVING = {pins.__file__: {"remove_all", "remove_lists", "remove_filter", "_unlink", "_rmdir"}}
+
+
+#: A list of two owners, by owner and direction, and the change that one of them wants to be completed.
+BEFORE = {
+    ("inventory", "src"): ["192.0.2.1", "192.0.2.2", "192.0.2.3", "10.1.0.0/16", "2001:db8::1"],
+    ("adhoc", "dst"): ["192.0.2.3", "192.0.2.4"],
+}
+EXACT = {
+    "ip": ["192.0.2.2", "192.0.2.3", "192.0.2.5", "10.2.0.0/16", "2001:db8::2"],
+    "direction": "both",
+    "exclusive": True,
+    "owner": "inventory",
+}
+
+
+def die(*_arguments, **_options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at_line(number: int, functions: dict):
+    """What kills the process before the line of this number that it would run in these functions."""
+
+    def trace(frame, event, _argument):
+        nonlocal number
+        if frame.f_code.co_name not in functions.get(frame.f_code.co_filename, ()):
+            return None
+        number -= event == "line"
+        if number < 0:
+            die()
+        return trace
+
+    return lambda: sys.settrace(trace)
+
+
+def die_instead_of(holder, name: str, times: int = 1):
+    """What kills the process when it calls a function for the first time, or a later one."""
+
+    def prepare():
+        right, left = getattr(holder, name), times
+
+        def instead(*arguments, **options):
+            nonlocal left
+            left -= 1
+            return right(*arguments, **options) if left else die()
+
+        setattr(holder, name, instead)
+
+    return prepare
+
+
+def every_kill(functions: dict, stride: int):
+    """Kills at lines further and further on; the caller says when the module has come to its end."""
+    for number in range(0, 100_000, stride):
+        yield die_at_line(number, functions)
+
+
+def remake_blocklist():
+    """A host whose only entries are those of BEFORE."""
+    run("xdp_filter", state="absent")
+    for (owner, direction), addresses in BEFORE.items():
+        changed("xdp_blocklist", ip=addresses, owner=owner, direction=direction)
+
+
+def assert_whole(name: str):
+    """What is held, found by the filter, and counted is the same."""
+    with state.opened_list(Pins(DEFAULT_BASE), name) as entries:
+        slots = list(entries.slots())
+        keys = {entries.records.key(slot) for slot in slots}
+        assert len(keys) == len(slots) == entries.count
+        assert all(entries.slot_of(entries.records.key(slot)) == slot for slot in slots)
+    assert indexed(name) == {line.split()[0] for line in held()[name]}
+
+
+def test_a_killed_change_of_a_list_is_completed_by_the_next_run():
+    remake_blocklist()
+    changed("xdp_blocklist", **EXACT)
+    wanted = held()["blocklist"]
+    for kill in every_kill(CHANGING_LISTS, stride=23):
+        remake_blocklist()
+        was_killed = killed("xdp_blocklist", kill, **EXACT)
+        run("xdp_blocklist", **EXACT)
+        assert held()["blocklist"] == wanted
+        assert_whole("blocklist")
+        unchanged("xdp_blocklist", **EXACT)
+        if not was_killed:
+            break
+
+
+def test_a_change_of_one_list_does_not_hide_that_the_other_was_interrupted():
+    for kill in every_kill(CHANGING_LISTS, stride=41):
+        remake_blocklist()
+        was_killed = killed("xdp_blocklist", kill, **EXACT)
+        run("xdp_allowlist", ip="192.0.2.77")
+        for _time in range(2):
+            run("xdp_blocklist", **EXACT)
+        assert_whole("blocklist")
+        if not was_killed:
+            break
+
+
+def test_a_killed_removal_does_not_leave_a_list_full():
+    changed("xdp_filter", interface="pk0", max_entries=4)
+    full, others = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"], ["192.0.2.5", "192.0.2.6", "192.0.2.7"]
+    for kill in every_kill(CHANGING_LISTS, stride=17):
+        run("xdp_blocklist", ip=full, exclusive=True)
+        was_killed = killed("xdp_blocklist", kill, ip=full, state="absent")
+        if not indexed("blocklist"):
+            changed("xdp_blocklist", ip=others)
+            assert_whole("blocklist")
+        if not was_killed:
+            break
+
+
+def test_what_stays_blocked_is_blocked_wherever_a_change_is_killed(filtered):
+    before, after = ["192.0.2.1", "192.0.2.2", "198.51.100.0/24"], ["192.0.2.2", "198.51.100.0/24", "192.0.2.3"]
+    for kill in every_kill(CHANGING_LISTS, stride=23):
+        for _time in range(3):
+            run("xdp_blocklist", ip=before, exclusive=True)
+        was_killed = killed("xdp_blocklist", kill, ip=after, exclusive=True, direction="both")
+        assert [ping(filtered, source) for source in ("192.0.2.2", "198.51.100.9", "192.0.2.9")] == [
+            "drop",
+            "drop",
+            "pass",
+        ]
+        if not was_killed:
+            break
+
+
+@pytest.mark.xfail(reason="a repair counts from nothing, and the filter looks up only what is counted")
+def test_what_is_blocked_is_blocked_wherever_a_repair_is_killed(filtered):
+    changed("xdp_blocklist", ip="192.0.2.1,198.51.100.0/24")
+    changed("xdp_blocklist", ip="192.0.2.1", owner="feed", direction="dst")
+    for kill in every_kill(CHANGING_LISTS, stride=5):
+        with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+            entries._control._words[1] = 0b11  # a change was going on
+        was_killed = killed("xdp_blocklist", kill, ip="192.0.2.1,192.0.2.2")
+        assert [ping(filtered, source) for source in ("192.0.2.1", "198.51.100.9")] == ["drop", "drop"]
+        if not was_killed:
+            break
+
+
+def test_a_killed_first_run_is_completed_by_the_next_one():
+    for kill in every_kill(MAKING, stride=13):
+        run("xdp_filter", state="absent")
+        was_killed = killed("xdp_blocklist", kill, ip="192.0.2.1")
+        changed("xdp_blocklist", ip="192.0.2.2")
+        run("xdp_blocklist", ip="192.0.2.1")
+        assert indexed("blocklist") == {"192.0.2.1", "192.0.2.2"}
+        assert_whole("blocklist")
+        assert_whole("allowlist")
+        if not was_killed:
+            break
+
+
+def test_a_killed_removal_is_completed_by_the_next_one():
+    untouched = look()
+    for kill in every_kill(REMOVING, stride=7):
+        changed("xdp_blocklist", ip="192.0.2.1")
+        was_killed = killed("xdp_filter", kill, state="absent")
+        run("xdp_filter", state="absent")
+        assert look() == {**untouched, "run": []}
+        if not was_killed:
+            break
+
+
+def test_a_host_that_is_half_removed_can_be_used_again():
+    for kill in every_kill(REMOVING, stride=11):
+        changed("xdp_blocklist", ip="192.0.2.1")
+        was_killed = killed("xdp_filter", kill, state="absent")
+        run("xdp_blocklist", ip="192.0.2.2")
+        assert "192.0.2.2" in indexed("blocklist")
+        run("xdp_filter", state="absent")
+        if not was_killed:
+            break
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [
+        die_instead_of(compiler, "compile_program"),
+        die_instead_of(compiler, "attach"),
+        die_instead_of(filters, "_write_meta"),
+        die_instead_of(bpf.Map, "update"),
+    ],
+)
+def test_a_killed_attachment_is_completed_by_the_next_run(kill):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    assert killed("xdp_filter", kill, interface="pk0")
+    facts()
+    changed("xdp_filter", interface="pk0")
+    assert ping("pk0", "192.0.2.1") == "drop"
+    unchanged("xdp_filter", interface="pk0")
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [die_instead_of(netlink, "replace_xdp"), die_instead_of(filters, "_write_meta"), die_instead_of(bpf.Map, "update")],
+)
+def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filtered, kill):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    assert killed("xdp_filter", kill, interface=filtered, policy="drop")
+    assert ping(filtered, "192.0.2.1") == "drop"
+    changed("xdp_filter", interface=filtered, policy="drop")
+    assert ping(filtered, "192.0.2.2") == "drop"
+    assert facts()["filters"][filtered]["options"]["policy"] == "drop"
+    unchanged("xdp_filter", interface=filtered, policy="drop")
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [
+        die_instead_of(lists.EntryList, "copy_from"),
+        die_instead_of(compiler, "compile_program"),
+        die_instead_of(Pins, "swap_lists"),
+        die_instead_of(pins.os, "rename", times=2),
+        die_instead_of(netlink, "replace_xdp"),
+        die_instead_of(filters, "_wait_for_packets"),
+        die_instead_of(Pins, "settle_lists", times=2),
+    ],
+)
+def test_a_killed_change_of_size_leaves_a_filter_that_works_and_is_completed(filtered, kill):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    assert killed("xdp_filter", kill, interface=filtered, max_entries=10)
+    assert ping(filtered, "192.0.2.1") == "drop"
+    result = run("xdp_filter", interface=filtered, max_entries=10)
+    assert not result.get("failed"), result
+    told = facts()["lists"]["blocklist"]
+    assert (told["capacity"], told["count"]) == (10, 1)
+    assert ping(filtered, "192.0.2.1") == "drop"
+    changed("xdp_blocklist", ip="192.0.2.2")
+    assert ping(filtered, "192.0.2.2") == "drop"
+    unchanged("xdp_filter", interface=filtered, max_entries=10)
+    assert {"lists", "filters"} == {
+        name for name in os.listdir(DEFAULT_BASE) if os.path.isdir(f"{DEFAULT_BASE}/{name}")
+    }
+
+
+def test_lists_that_a_filter_does_not_read_are_said():
+    """Between two runs: the first was killed, the second has not come yet."""
+    changed("xdp_filter", interface="pk0")
+    assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp"), interface="pk0", max_entries=10)
+    assert changed("xdp_blocklist", ip="192.0.2.1")["warnings"] == [
+        "the filter on pk0 reads the lists of an interrupted change of max_entries: run xdp_filter again"
+    ]
+
+
+@pytest.mark.parametrize("interface", [None, "pk0"])
+@pytest.mark.parametrize("kill", [die_instead_of(netlink, "detach_xdp"), die_instead_of(Pins, "remove_filter")])
+def test_a_killed_removal_of_a_filter_is_completed_by_the_next_one(filtered, kill, interface):
+    named = {"interface": interface} if interface else {}
+    assert killed("xdp_filter", kill, state="absent", **named)
+    changed("xdp_filter", state="absent", **named)
+    assert not program(filtered)
+    assert facts()["filters"] == {}
+    unchanged("xdp_filter", state="absent", **named)
+
+
+def test_the_lock_of_a_killed_run_holds_nobody_up():
+    assert killed("xdp_blocklist", die_instead_of(state, "create"), ip="192.0.2.1")
+    assert os.path.exists("/run/pingkiller.lock")
+    changed("xdp_blocklist", ip="192.0.2.1", lock_timeout=0)
+    assert not os.path.exists("/run/pingkiller.lock")
+
+
+def test_a_record_that_no_index_names_is_cleared_away():
+    changed("xdp_blocklist", ip="192.0.2.1")
+    with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+        entries._control._words[1] = 0b11  # a change was going on
+        entries.records.write(7, b"\xc0\x00\x02\x63", (schema.FOREVER, 0), 1)
+    changed("xdp_blocklist", ip="192.0.2.2")
+    assert held()["blocklist"] == ["192.0.2.1 direction=src owner=adhoc", "192.0.2.2 direction=src owner=adhoc"]
+    assert_whole("blocklist")
