@@ -177,7 +177,6 @@ def test_what_stays_blocked_is_blocked_wherever_a_change_is_killed(filtered):
             break
 
 
-@pytest.mark.xfail(reason="a repair counts from nothing, and the filter looks up only what is counted")
 def test_what_is_blocked_is_blocked_wherever_a_repair_is_killed(filtered):
     changed("xdp_blocklist", ip="192.0.2.1,198.51.100.0/24")
     changed("xdp_blocklist", ip="192.0.2.1", owner="feed", direction="dst")
@@ -225,15 +224,7 @@ def test_a_host_that_is_half_removed_can_be_used_again():
             break
 
 
-@pytest.mark.parametrize(
-    "kill",
-    [
-        die_instead_of(compiler, "compile_program"),
-        die_instead_of(compiler, "attach"),
-        die_instead_of(filters, "_write_meta"),
-        die_instead_of(bpf.Map, "update"),
-    ],
-)
+@pytest.mark.parametrize("kill", [die_instead_of(compiler, "attach"), die_instead_of(filters, "_write_meta")])
 def test_a_killed_attachment_is_completed_by_the_next_run(kill):
     changed("xdp_blocklist", ip="192.0.2.1")
     assert killed("xdp_filter", kill, interface="pk0")
@@ -243,10 +234,7 @@ def test_a_killed_attachment_is_completed_by_the_next_run(kill):
     unchanged("xdp_filter", interface="pk0")
 
 
-@pytest.mark.parametrize(
-    "kill",
-    [die_instead_of(netlink, "replace_xdp"), die_instead_of(filters, "_write_meta"), die_instead_of(bpf.Map, "update")],
-)
+@pytest.mark.parametrize("kill", [die_instead_of(netlink, "replace_xdp"), die_instead_of(filters, "_write_meta")])
 def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filtered, kill):
     changed("xdp_blocklist", ip="192.0.2.1")
     assert killed("xdp_filter", kill, interface=filtered, policy="drop")
@@ -261,8 +249,6 @@ def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filter
     "kill",
     [
         die_instead_of(lists.EntryList, "copy_from"),
-        die_instead_of(compiler, "compile_program"),
-        die_instead_of(Pins, "swap_lists"),
         die_instead_of(pins.os, "rename", times=2),
         die_instead_of(netlink, "replace_xdp"),
         die_instead_of(filters, "_wait_for_packets"),

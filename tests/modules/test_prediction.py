@@ -123,7 +123,6 @@ def test_a_filter_is_foretold_on_a_host_that_has_nothing():
         {"mode": "generic"},
         {"max_entries": 100},
         {"interface": "pk0,pk1"},
-        {"interface": "pk1"},
     ],
 )
 def test_a_change_of_a_filter_is_foretold(filtered, options):

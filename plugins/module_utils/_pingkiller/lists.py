@@ -325,11 +325,13 @@ class EntryList:
 
     def slots(self) -> Iterator[int]:
         """The slots of all entries, also of those that have expired."""
-        used = (slot for slot, used in enumerate(self.records.used()) if used)
         if not self._control.is_dirty(self.name):
-            return used
+            return self._used_slots()
         # A record that no index names is what an interrupted change left.
-        return (slot for slot in used if self.slot_of(self.records.key(slot)) == slot)
+        return (slot for slot in self._used_slots() if self.slot_of(self.records.key(slot)) == slot)
+
+    def _used_slots(self) -> Iterator[int]:
+        return (slot for slot, used in enumerate(self.records.used()) if used)
 
     def live_slots(self) -> Iterator[int]:
         """The slots of the entries that have not expired."""
@@ -405,9 +407,7 @@ class EntryList:
         """Put right what an interrupted change left: records that no index names, and the counts."""
         self._forget_stray_claims()
         counted: dict[str, Counter] = {kind: Counter() for kind in schema.KINDS}
-        for slot, used in enumerate(self.records.used()):
-            if not used:
-                continue
+        for slot in self._used_slots():
             key = self.records.key(slot)
             if self.slot_of(key) != slot:
                 self.records.free(slot)
