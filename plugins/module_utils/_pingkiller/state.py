@@ -110,7 +110,9 @@ def running(pins_: Pins, name: str) -> Running | None:
     """The program of a filter, if it is attached. Ours is the one that counts in the counters pinned for this filter."""
     interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
-    counters = pins_.open(pins_.filter(name, "counters")) if link else None
+    if link is None:
+        return None
+    counters = pins_.open(pins_.filter(name, "counters"))
     if counters is None:
         return None
     with counters:

@@ -9,7 +9,7 @@ say() { echo "pingkiller_$1=$2"; }
 say system "$(uname -s)"
 say kernel "$(uname -r)"
 say uid "$(id -u)"
-say interfaces "$(ls /sys/class/net | tr '\n' ' ')"
+say interfaces "$(cd /sys/class/net && echo *)"
 
 # ID comes first, then what the distribution is derived from: "ubuntu debian", "rocky rhel centos fedora".
 say distribution "$(. /etc/os-release 2>/dev/null && echo "$ID $ID_LIKE")"
