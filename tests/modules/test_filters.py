@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import socket
 import tempfile
 
 import pytest
@@ -22,6 +22,10 @@ from machine import (
     put_foreign_program,
 )
 from running import SOURCES, changed, facts, refused, run, unchanged
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
+
+_CHANGES_OF_LINKS = 1  # RTMGRP_LINK of linux/rtnetlink.h
 
 REFUSED_NATIVE = (
     "lo runs in generic mode, which is slower, because the driver refused native mode: "
@@ -40,22 +44,22 @@ def counters(interface: str, reason: str) -> int:
 
 
 @contextlib.contextmanager
-def never_without_a_program(interface: str):
-    """Look all the time: there was no moment in which the interface had no program."""
-    watcher = os.fork()
-    if not watcher:
-        stopped = []
-        signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-        looks, always = 0, True
-        while not stopped:
-            always, looks = always and bool(program(interface)), looks + 1
-        os._exit(0 if always and looks > 10 else 1)
-    try:
+def never_without_a_program(*interfaces: str):
+    """The kernel tells of every change of a link that is up: each brought another program, and none left it without."""
+    for interface in interfaces:
+        ip("link", "set", interface, "addrgenmode", "none", "up")  # and silent, for the sake of its counters
+    before = {interface: program(interface) for interface in interfaces}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE) as told:
+        told.bind((0, _CHANGES_OF_LINKS))
         yield
-    finally:
-        os.kill(watcher, signal.SIGTERM)
-        _pid, status = os.waitpid(watcher, 0)
-    assert status == 0, "the interface was without a program"
+        changes: list[bytes] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                netlink._collect(told.recv(1 << 16), changes)
+    links = [netlink._decode(change) for change in changes]
+    for interface in interfaces:
+        programs = [next(iter(link.programs.values()), None) for link in links if link.name == interface]
+        assert set(programs) - {before[interface]} == {program(interface)}
 
 
 def give_default_route(interface: str, metric: str = "0", family: str = "-4"):
@@ -206,7 +210,7 @@ def test_lists_of_another_size_keep_their_entries_and_counts(filtered):
     lists = held()
     for size in (70000, 3):
         before = facts()
-        with never_without_a_program(filtered), never_without_a_program("pk1"):
+        with never_without_a_program(filtered, "pk1"):
             assert changed("xdp_filter", interface=filtered, max_entries=size)["max_entries"] == size
         after = facts()
         assert held() == lists
