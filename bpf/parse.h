@@ -26,6 +26,15 @@ struct endpoint {
 	struct in6_address address;
 };
 
+/* What the indexes of both lists say of an address: 1 + the slot of its entry and of the longest network around it, 0 if
+ * there is none. Whether these match now, and on which side, is in their records.
+ */
+enum form { EXACT, NETWORK, FORMS };
+
+struct listing {
+	u32 slot[LISTS][FORMS];
+};
+
 struct packet {
 	enum family family;
 	u32 bytes; /* the whole frame */
@@ -33,6 +42,7 @@ struct packet {
 	u8 protocol;
 	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
 	u8 code;
+	struct listing listing[SIDES];
 	struct endpoint endpoint[SIDES]; /* of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet */
 };
 

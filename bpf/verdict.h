@@ -46,10 +46,13 @@ static __always_inline enum reason decide(enum content content, struct packet *p
 	if (PROTECT && has_type && is_protected(packet))
 		return PROTECTED;
 	state = control.lookup(&zero);
-	if (state && on_list(state, LIST_ALLOW, packet))
-		return ALLOWLIST;
-	if (state && on_list(state, LIST_BLOCK, packet))
-		return BLOCKLIST;
+	if (state) {
+		find_listings(state, packet);
+		if (on_list(LIST_ALLOW, packet))
+			return ALLOWLIST;
+		if (on_list(LIST_BLOCK, packet))
+			return BLOCKLIST;
+	}
 	if (has_type && !is_filtered_type(packet))
 		return TYPE;
 	if (has_type && over_limit(packet))
