@@ -26,15 +26,6 @@ struct endpoint {
 	struct in6_address address;
 };
 
-/* What the indexes of both lists say of an address: 1 + the slot of its entry and of the longest network around it, 0 if
- * there is none. Whether these match now, and on which side, is in their records.
- */
-enum form { EXACT, NETWORK, FORMS };
-
-struct listing {
-	u32 slot[LISTS][FORMS];
-};
-
 struct packet {
 	enum family family;
 	u32 bytes; /* the whole frame */
@@ -42,8 +33,10 @@ struct packet {
 	u8 protocol;
 	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
 	u8 code;
-	struct listing listing[SIDES];
-	struct endpoint endpoint[SIDES]; /* of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet */
+	/* SIDES of them, of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet. Not in here, because
+	 * helpers take pointers to them: what has no pointer to it stays in registers.
+	 */
+	struct endpoint *endpoint;
 };
 
 /* The header at the cursor, which moves behind it; NULL if the frame is too short for it. */
