@@ -21,12 +21,23 @@ static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *p
 	return cursor.exhausted;
 }
 
+/* Whether the XDP program of a filter whose mode is being changed has let this packet pass, see hook_xdp.h. */
+static __always_inline bool is_marked(struct __sk_buff *skb)
+{
+	u32 *metadata = (void *)(long)skb->data_meta;
+
+	return (void *)(metadata + 1) <= (void *)(long)skb->data && *metadata == SEEN;
+}
+
 int pingkiller(struct __sk_buff *skb)
 {
 	u64 start = timing_start();
 	enum content content;
 	struct endpoint endpoint[SIDES];
 	struct packet packet;
+
+	if (SWITCHING && is_marked(skb))
+		return TC_ACT_UNSPEC;
 
 	/* Headers are in the linear part but for a buffer that somebody has built in an unusual way. */
 	if (parse_linear(skb, &packet, endpoint, &content) && skb->data_end - skb->data < skb->len &&

@@ -5,6 +5,20 @@
 #ifndef PINGKILLER_HOOK_XDP_H
 #define PINGKILLER_HOOK_XDP_H
 
+/* While the mode changes, a classifier filters what no XDP program has seen; this tells it what one has. A driver that has
+ * no room for the mark lets the packet be counted twice, and nothing worse.
+ */
+static __always_inline void mark(struct xdp_md *ctx)
+{
+	u32 *metadata;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*metadata)))
+		return;
+	metadata = (void *)(long)ctx->data_meta;
+	if ((void *)(metadata + 1) <= (void *)(long)ctx->data)
+		*metadata = SEEN;
+}
+
 int pingkiller(struct xdp_md *ctx)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
@@ -15,7 +29,11 @@ int pingkiller(struct xdp_md *ctx)
 
 	begin(&packet, endpoint, ctx->data_end - ctx->data);
 	content = parse_frame(&cursor, &packet);
-	return settle(content, &packet, start, ctx->ingress_ifindex) ? XDP_DROP : XDP_PASS;
+	if (settle(content, &packet, start, ctx->ingress_ifindex))
+		return XDP_DROP;
+	if (SWITCHING)
+		mark(ctx);
+	return XDP_PASS;
 }
 
 #endif

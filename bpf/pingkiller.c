@@ -13,6 +13,7 @@
  *   EVENTS                           0 or EVENTS_DROPPED, EVENTS_ALL_ICMP, EVENTS_TRACE
  *   EVENTS_PER_SECOND, TICKS_PER_SECOND
  *   TRACE_EXCLUDES4(w)               is the address in the word w[0] left out of the trace? (TRACE_EXCLUDES6: in w[0] to w[3])
+ *   SWITCHING                        1: stands in while the mode of an XDP program is changed
  *   HOST_PINS, LIST_PINS, FILTER_PINS   directories of the pinned maps
  */
 #include <uapi/linux/bpf.h>
@@ -25,6 +26,9 @@
 #define EVENTS_ALL_ICMP 2
 #define EVENTS_TRACE 3
 #define TRACE (EVENTS == EVENTS_TRACE)
+
+/* What the XDP program writes before a packet that it has let pass while the mode is changed. */
+#define SEEN 0x70696e67
 
 #include "schema.h"
 #include "protocols.h"

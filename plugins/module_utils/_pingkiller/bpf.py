@@ -31,6 +31,7 @@ _SYSCALL = _SYSCALL_NUMBERS.get(platform.machine(), 280)
 
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = range(5)
 _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 6, 7, 10, 13, 15
+_MAP_FD_BY_ID, _BIND_MAP = 14, 35
 _LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
 
 HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, LPM_TRIE, RINGBUF = 1, 2, 6, 9, 11, 27
@@ -73,8 +74,9 @@ def _bpf_fd(command: int, layout: str, *fields) -> int:
     return _call(command, ctypes.create_string_buffer(struct.pack(layout, *fields), size), size)
 
 
-def _name(text: str) -> bytes:
-    return text.encode()[:15]
+def kernel_name(text: str) -> str:
+    """As much of a name as the kernel keeps."""
+    return text[:15]
 
 
 def probe() -> None:
@@ -120,10 +122,9 @@ class _Handle:
         self.close()
 
     def pin(self, path: str) -> None:
-        """Give the object a name on a BPF file system. Raises FileExistsError if the name is taken."""
+        """Give the object a name on a BPF file system, for its owner only. Raises FileExistsError if the name is taken."""
         text = ctypes.create_string_buffer(os.fsencode(path))
         _bpf(_OBJ_PIN, "=QI", ctypes.addressof(text), self.fd)
-        os.chmod(path, 0o600)
 
     @classmethod
     def open(cls, path: str):
@@ -159,9 +160,19 @@ class Map(_Handle):
                 info.flags,
                 0,
                 0,
-                _name(name),
+                kernel_name(name).encode(),
             )
         )
+
+    @classmethod
+    def from_id(cls, identity: int) -> Map:
+        """Raises FileNotFoundError if no map with this id exists any more."""
+        return cls(_bpf_fd(_MAP_FD_BY_ID, "=III", identity, 0, 0))
+
+    @property
+    def name(self) -> str:
+        """What it was called when it was made, as far as the kernel keeps it."""
+        return self._info(80)[24:40].split(b"\0")[0].decode(errors="replace")
 
     @property
     def info(self) -> MapInfo:
@@ -303,6 +314,12 @@ class ProgramInfo(NamedTuple):
     instructions: int  #: that the verifier walked; 0 on kernels that do not say (before 5.16)
 
 
+def program_id(fd: int) -> int:
+    """The id of a program that somebody else's object holds."""
+    with Program(os.dup(fd)) as program:
+        return program.info.id
+
+
 class Program(_Handle):
     """A loaded BPF program."""
 
@@ -329,6 +346,10 @@ class Program(_Handle):
             name=name.split(b"\0")[0].decode(errors="replace"),
             instructions=struct.unpack_from("=I", buffer.raw, 216)[0],
         )
+
+    def bind(self, map_: Map) -> None:
+        """Let the program keep a map that it does not use itself, as long as it is loaded."""
+        _bpf(_BIND_MAP, "=III", self.fd, map_.fd, 0)
 
     def test_run(self, data: bytes, repeat: int = 1) -> tuple[int, int]:
         """Run the program on a frame: (its return value, mean duration in ns). Raises OSError EINVAL below 14 bytes."""

@@ -18,6 +18,7 @@ from .errors import PingKillerError
 
 FUNCTION = "pingkiller"
 _MAIN = "pingkiller.c"
+_TREES, _TREE = "/run", "pingkiller-headers-"  #: where the headers are for the time of a compilation; root's own directory
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
@@ -54,7 +55,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
 
     The program is unloaded when the object goes away, unless it has been attached by then.
     """
-    tree = tempfile.mkdtemp(prefix="pingkiller-")
+    tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_TREES)
     try:
         _write_tree(tree, sources)
         os.environ["BCC_KERNEL_SOURCE"] = tree
@@ -63,6 +64,14 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
     finally:
         os.environ.pop("BCC_KERNEL_SOURCE", None)
         shutil.rmtree(tree)
+
+
+def remove_abandoned_headers() -> None:
+    """What killed runs were compiling with."""
+    for name in os.listdir(_TREES):
+        process = name.removeprefix(_TREE).partition("-")[0]
+        if name.startswith(_TREE) and process.isdigit() and not os.path.exists(f"/proc/{process}"):
+            shutil.rmtree(os.path.join(_TREES, name), ignore_errors=True)
 
 
 def load_carry(program) -> bpf.Program:

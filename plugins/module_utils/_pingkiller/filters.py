@@ -9,23 +9,18 @@ the build id in the filter's ``meta`` map. Planning reads only; everything that 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import platform
 import time
 from typing import NamedTuple
 
-from . import VERSION, bpf, compiler, hooks, lists, netlink, schema, state, tc
+from . import VERSION, bpf, compiler, hooks, lists, netlink, recovery, schema, state, tc
 from . import options as options_module
 from . import pins as pins_module
 from .errors import PingKillerError
 from .lock import host_lock
 from .options import FilterOptions
 from .pins import Pins
-
-_MEMBARRIER_NUMBERS = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}
-_MEMBARRIER_GLOBAL = 1
 
 
 class FilterRequest(NamedTuple):
@@ -36,6 +31,11 @@ class FilterRequest(NamedTuple):
     sources: dict
     capacity: int | None = None
     force: bool = False
+
+    def names(self) -> tuple[str, ...]:
+        """Of the filters."""
+        interfaces = self.interfaces or tuple(netlink.default_interfaces())
+        return tuple(hooks.filter_name(interface, self.options.hook) for interface in dict.fromkeys(interfaces))
 
 
 class Step(NamedTuple):
@@ -49,7 +49,23 @@ class Step(NamedTuple):
     build_id: str
     before: dict | None  #: our filter as it runs, see ``running``
     old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
+    left: hooks.Attached | None  #: what stands in for it since a change of its mode was interrupted
     needed: bool
+
+    @property
+    def switches(self) -> bool:
+        """Whether the mode of an XDP program is to be changed, or was when the run was interrupted."""
+        if self.options.hook != hooks.XDP:
+            return False
+        return bool(self.left or (self.old and not _mode_settled(self.before or {"mode": self.old.mode}, self.options)))
+
+
+class Built(NamedTuple):
+    """What a step needs, compiled and loaded."""
+
+    program: object
+    meta: bpf.Map
+    switch: hooks.Switch | None
 
 
 def read_meta(pins: Pins, name: str) -> dict:
@@ -59,7 +75,11 @@ def read_meta(pins: Pins, name: str) -> dict:
     if found is None:
         return {}
     with found:
-        text = (found.lookup(schema.ZERO) or b"").rstrip(b"\0")
+        return decode_meta(found)
+
+
+def decode_meta(meta: bpf.Map) -> dict:
+    text = (meta.lookup(schema.ZERO) or b"").rstrip(b"\0")
     try:
         return json.loads(text) if text else {}
     except ValueError:
@@ -73,7 +93,7 @@ def running(pins: Pins, name: str) -> dict | None:
         return None
     meta = read_meta(pins, name)
     known = meta if meta.get("program_id") == found.info.id else {}
-    current = state.reads_current_lists(pins, found.info)
+    current = state.reads_lists(pins, found.info)
     return {
         **known,
         "mode": found.attached.mode,
@@ -92,10 +112,11 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
         steps, capacity = _plan(pins, request)
         return _result(steps, capacity, request, {}, _prediction_warnings(steps))
     with host_lock(lock_timeout):
-        pins.settle_lists()
+        mended = recovery.settle(pins, request.names())
         steps, capacity = _plan(pins, request)
-        notes = _apply(pins, request, steps, capacity)
-        return _result(steps, capacity, request, {s.name: running(pins, s.name) for s in steps}, notes)
+        notes = mended + _apply(pins, request, steps, capacity)
+        result = _result(steps, capacity, request, {s.name: running(pins, s.name) for s in steps}, notes)
+        return {**result, "changed": result["changed"] or bool(mended)}
 
 
 # Planning
@@ -103,13 +124,13 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
 
 def _plan(pins: Pins, request: FilterRequest) -> tuple[list[Step], int | None]:
     """The steps, and the lists' capacity at present (None if there are none)."""
-    names = request.interfaces or tuple(netlink.default_interfaces())
-    if not names:
+    interfaces = request.interfaces or tuple(netlink.default_interfaces())
+    if not interfaces:
         raise PingKillerError("this host has no default route to take the interface from: name one with interface")
     capacity = _capacity(pins, request)
     version = _bcc_version_or_none()
     resize = capacity is not None and request.capacity not in (None, capacity)
-    steps = [_step(pins, request, name, request.options, version, resize) for name in dict.fromkeys(names)]
+    steps = [_step(pins, request, name, request.options, version, resize) for name in dict.fromkeys(interfaces)]
     if resize:
         steps += _others(pins, request, {step.name for step in steps}, version)
     return steps, capacity
@@ -157,10 +178,21 @@ def _step(pins: Pins, request: FilterRequest, interface: str, options, version: 
     # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
     version = version or (before or {}).get("bcc_version", "none")
     build_id = options_module.build_id(request.sources, defines, version)
-    old = before["attached"] if before else _foreign(link, options.hook, request.force)
+    left = state.stand_in(pins, name)
+    old = _to_replace(pins, link, name, before, request.force)
     same = before is not None and before.get("build_id") == build_id and before["current_lists"]
-    needed = rebuild or not same or not _mode_settled(before, options) or before.get("options") != options.as_dict()
-    return Step(name, link, options, defines, version, build_id, before, old, needed)
+    needed = rebuild or left or not same or not _mode_settled(before, options) or before.get("options") != options.as_dict()
+    return Step(name, link, options, defines, version, build_id, before, old, left, bool(needed))
+
+
+def _to_replace(pins: Pins, link: netlink.Link, name: str, before: dict | None, force: bool) -> hooks.Attached | None:
+    """The program in whose place the new one comes. Raises PingKillerError if it is somebody else's, without force."""
+    hook = hooks.split_name(name)[1]
+    if before:
+        stands_in = hook == hooks.XDP and before["attached"].classifier
+        return None if stands_in else before["attached"]
+    lost = recovery.lost(pins, link, name)
+    return lost or _foreign(link, hook, force)
 
 
 def _usable_link(name: str) -> netlink.Link:
@@ -184,8 +216,7 @@ def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | Non
         return None
     found = hooks.programs(link, hook)[0]
     info = state.program_info(found.program_id)
-    lost = "; it may be a filter whose pins are gone, or whose interface had another name"
-    hint = lost if info and info.name == compiler.FUNCTION else ""
+    hint = "; it may be a filter with another base" if info and info.name == compiler.FUNCTION else ""
     described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
     if not force:
         raise PingKillerError(
@@ -219,8 +250,8 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
         state.create(pins, request.capacity or lists.DEFAULT_CAPACITY)
         if capacity is not None and request.capacity not in (None, capacity):
             return _resize(pins, request, todo)
-        programs = [_build(pins, request, step, pins_module.CURRENT) for step in todo]
-        return [note for step, program in zip(todo, programs) for note in _put(pins, step, program)]
+        built = [_build(pins, request, step, pins_module.CURRENT) for step in todo]
+        return [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
     except BaseException:
         _undo(pins, existed, made)
         raise
@@ -235,7 +266,8 @@ def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
         pins.remove_all()
 
 
-def _build(pins: Pins, request: FilterRequest, step: Step, generation: str):
+def _build(pins: Pins, request: FilterRequest, step: Step, generation: str) -> Built:
+    """Make the maps that are missing, compile, and tie to each program also those that only user space reads."""
     pins.make_directory(pins.filter(step.name))
     for name, info in _filter_maps(step.options).items():
         _drop_other_size(pins, step.name, name, info)
@@ -248,7 +280,16 @@ def _build(pins: Pins, request: FilterRequest, step: Step, generation: str):
         "FILTER_PINS": pins.filter(step.name),
     }
     defines = {**step.defines, **{name: json.dumps(path) for name, path in directories.items()}}
-    return compiler.compile_program(request.sources, defines, step.options.hook)
+
+    def build(hook: str = step.options.hook, **special: str):
+        program = compiler.compile_program(request.sources, {**defines, **special}, hook)
+        recovery.bind(pins, step.name, program.fd)
+        return program
+
+    program, switch = build(), None
+    if step.switches:
+        switch = hooks.Switch(build(SWITCHING="1"), build(hooks.STAND_IN_HOOK, SWITCHING="1", HOOK_TC="1"), program)
+    return Built(program, pins.ensure(pins.filter(step.name, "meta"), schema.FILTER_MAPS["meta"]), switch)
 
 
 def _filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
@@ -272,71 +313,85 @@ def _drop_other_size(pins: Pins, filter_name: str, name: str, info: bpf.MapInfo)
                 os.unlink(pins.filter(filter_name, name))
 
 
-def _put(pins: Pins, step: Step, program) -> list[str]:
-    """Attach or replace, note it in the meta map, and check what the kernel has now."""
-    made_clsact = step.options.hook != hooks.XDP and tc.ensure_clsact(step.link.index)
-    mode, reason = _attach(step, program)
-    with bpf.Program(os.dup(program.fd)) as handle:
-        identity = handle.info.id
-    noted = {"mode": mode, "mode_reason": reason, "program_id": identity}
-    _write_meta(pins, step, {**noted, "made_clsact": made_clsact or (step.before or {}).get("made_clsact", False)})
+def _put(pins: Pins, step: Step, built: Built) -> list[str]:
+    """Attach or replace, note it in the meta map, and check what the kernel has now; the warnings."""
+    with built.meta:
+        made_clsact = _note_clsact(step, built.meta)
+        mode, reason, warning = _attach(step, built, made_clsact)
+        identity = bpf.program_id(built.program.fd)
+        noted = {"mode": mode, "mode_reason": reason, "program_id": identity, "base": pins.base}
+        _write_meta(step, built.meta, {**noted, "made_clsact": made_clsact and step.options.hook != hooks.XDP})
     found = state.running(pins, step.name)
     if not found or found.info.id != identity:
         raise PingKillerError(
             f"another program took the place of the filter on {step.name!r} just after it was attached: "
             f"find out who manages XDP there, then run again"
         )
-    return [_fallback_note(step.name, reason)] if reason else []
+    return [note for note in (_fallback_note(step.name, reason) if reason else None, warning) if note]
+
+
+def _note_clsact(step: Step, meta: bpf.Map) -> bool:
+    """Whether the queueing discipline of tc is ours to remove; noted before it is made, so that no kill makes it forgotten."""
+    known = decode_meta(meta)
+    ours = known.get("made_clsact", False)
+    if not ours and (step.switches or step.options.hook != hooks.XDP) and not tc.has_clsact(step.link.index):
+        ours = True
+        _store(meta, {**known, "made_clsact": ours})
+    return ours
 
 
 def _fallback_note(interface: str, reason: str) -> str:
     return f"{interface} runs in generic mode, which is slower, because the driver refused native mode: {reason}"
 
 
-def _attach(step: Step, program) -> tuple[str, str | None]:
-    """The mode that it runs in now and, if that is not the first choice, the driver's reason."""
+def _attach(step: Step, built: Built, made_clsact: bool) -> tuple[str, str | None, str | None]:
+    """The mode that it runs in now; if that is not the first choice, the driver's reason; a warning, if there is one."""
+    hook, mode = step.options.hook, step.options.mode
+    if built.switch:
+        now, reason, unguarded = hooks.switch_mode(step.link, built.switch, mode, step.old, step.left, made_clsact)
+        return now, reason, _unguarded_note(step.name, unguarded) if unguarded else None
     if not step.old:
-        return hooks.attach(step.link, step.options.hook, program, step.options.mode)
-    if not _keeps_mode(step):
-        return hooks.switch_mode(step.link, program, step.options.mode, step.old)
-    hooks.replace(step.link, step.options.hook, program, step.old)
-    return step.old.mode, (step.before or {}).get("mode_reason") if step.options.mode == "auto" else None
+        return (*hooks.attach(step.link, hook, built.program, mode), None)
+    hooks.replace(step.link, built.program, step.old)
+    return step.old.mode, (step.before or {}).get("mode_reason") if mode == "auto" else None, None
 
 
-def _keeps_mode(step: Step) -> bool:
-    return _mode_settled(step.before or {"mode": step.old.mode}, step.options)
+def _unguarded_note(name: str, reason: str) -> str:
+    return f"{name} was without a filter for a moment while its mode was changed, because tc cannot stand in here: {reason}"
 
 
-def _write_meta(pins: Pins, step: Step, noted: dict) -> None:
-    meta = {
+def _write_meta(step: Step, meta: bpf.Map, noted: dict) -> None:
+    described = {
         "schema": schema.SCHEMA_VERSION,
         "version": VERSION,
         "build_id": step.build_id,
         "bcc_version": step.bcc_version,
         "options": step.options.as_dict(),
         "attached_at": int(time.time()),
-        **noted,
     }
-    with pins.ensure(pins.filter(step.name, "meta"), schema.FILTER_MAPS["meta"]) as found:
-        found.update(schema.ZERO, json.dumps(meta).encode().ljust(schema.META_SIZE, b"\0"))
+    _store(meta, {**described, **noted})
+
+
+def _store(meta: bpf.Map, noted: dict) -> None:
+    meta.update(schema.ZERO, json.dumps(noted).encode().ljust(schema.META_SIZE, b"\0"))
 
 
 def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
     """Move to lists of another capacity: fill them, compile every filter against them, swap, bring the last counts over."""
+    state.create_lists(pins, request.capacity)
     for name in schema.LISTS:
-        state.create_list(pins, name, request.capacity, pins_module.NEXT)
         with state.opened(pins) as host:
             with lists.EntryList(pins, name, host) as old:
                 old.settle()
                 with lists.EntryList(pins, name, host, pins_module.NEXT) as new:
                     new.copy_from(old)
-    programs = [_build(pins, request, step, pins_module.NEXT) for step in todo]
+    built = [_build(pins, request, step, pins_module.NEXT) for step in todo]
     pins.swap_lists()
-    notes = [note for step, program in zip(todo, programs) for note in _put(pins, step, program)]
-    _wait_for_packets()
+    notes = [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
+    hooks.wait_for_packets()
     for name in schema.LISTS:
-        _carry_counts(pins, name, programs[0])
-    pins.settle_lists()
+        _carry_counts(pins, name, built[0].program)
+    pins.remove_lists(pins_module.OLD)
     return notes
 
 
@@ -346,12 +401,6 @@ def _carry_counts(pins: Pins, name: str, program) -> None:
             new.carry_from(old, carry)
 
 
-def _wait_for_packets() -> None:
-    """Until every packet that the replaced programs were at is through: membarrier waits for an RCU grace period."""
-    number = _MEMBARRIER_NUMBERS.get(platform.machine(), 283)
-    ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_GLOBAL, 0, 0)
-
-
 # Removing
 
 
@@ -359,12 +408,14 @@ def absent(base: str, names: tuple[str, ...], check: bool = False, lock_timeout:
     """Remove the filters of these names; without any named, all filters, both lists and every pin."""
     state.require_bpf()
     pins = Pins(base)
-    if not (pins.check_mount() and pins.exists()):
-        return _removal_result({}, False, False)
     everything = not names
     if check:
-        return _removal_result(_removable(pins, names), everything, True)
+        existed = pins.check_mount() and pins.exists()
+        return _removal_result(_removable(pins, names), everything, existed)
+    if not (pins.check_mount() and pins.exists()) and not recovery.any_lost(pins):
+        return _removal_result({}, everything, False)
     with host_lock(lock_timeout):
+        recovery.settle(pins, names)
         before = _removable(pins, names)
         for name in before:
             _detach(pins, name)
@@ -380,13 +431,12 @@ def _removable(pins: Pins, names: tuple[str, ...]) -> dict:
 
 
 def _detach(pins: Pins, name: str) -> None:
-    found = state.running(pins, name)
-    if not found:
-        return
-    hook = hooks.split_name(name)[1]
-    hooks.detach(found.link, hook, found.attached)
-    if read_meta(pins, name).get("made_clsact"):
-        tc.remove_clsact(found.link.index)
+    link = None
+    for found in list(state.programs(pins, name)):
+        link = found.link
+        hooks.detach(link, found.attached)
+    if link and read_meta(pins, name).get("made_clsact"):
+        tc.remove_clsact(link.index)
 
 
 def _removal_result(before: dict, everything: bool, existed: bool) -> dict:

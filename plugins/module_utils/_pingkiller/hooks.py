@@ -8,12 +8,21 @@ A filter's name is its interface's, with the hook behind a slash where that is n
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import time
 from typing import NamedTuple
 
 from . import bpf, compiler, netlink, tc
 from .errors import PingKillerError
 
 XDP = "xdp"
+HOOKS = (XDP, "tc_ingress", "tc_egress")
+#: Where a classifier stands in for an XDP program whose mode is being changed.
+STAND_IN_HOOK = "tc_ingress"
+
+_MEMBARRIER_NUMBERS = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}
+_MEMBARRIER_GLOBAL = 1
 
 
 class Attached(NamedTuple):
@@ -62,41 +71,104 @@ def attach(link: netlink.Link, hook: str, program, mode: str) -> tuple[str, str 
     return "generic", reason
 
 
-def replace(link: netlink.Link, hook: str, program, old: Attached) -> None:
+def stand_ins(link: netlink.Link, hook: str) -> list[Attached]:
+    """The programs among which one may stand in, or still stand in, for one on this hook."""
+    return programs(link, STAND_IN_HOOK) if hook == XDP else []
+
+
+def replace(link: netlink.Link, program, old: Attached) -> None:
     """Put a program in another's place, without a moment between. Raises PingKillerError; the old one then goes on."""
     try:
-        if hook != XDP:
-            tc.replace(link.index, hook, program.fd, old.classifier)
+        if old.classifier:
+            tc.replace(link.index, program.fd, old.classifier)
             return
         with bpf.Program.from_id(old.program_id) as previous:
             netlink.replace_xdp(link.index, program.fd, previous.fd, old.mode)
     except OSError as error:
         raise PingKillerError(
-            f"the program on {filter_name(link.name, hook)!r} could not be replaced ({error.strerror}): "
-            f"the one that was there goes on; run again"
+            f"the program on {link.name!r} could not be replaced ({error.strerror}): the one that was there goes on; run again"
         ) from error
 
 
-def switch_mode(link: netlink.Link, program, mode: str, old: Attached) -> tuple[str, str | None]:
-    """Native and generic exclude each other in the kernel, so the old program goes first; back it comes on failure."""
-    with bpf.Program.from_id(old.program_id) as previous:
-        netlink.detach_xdp(link.index, previous.fd, old.mode)
-        try:
-            return attach(link, XDP, program, mode)
-        except PingKillerError:
-            netlink.attach_xdp(link.index, previous.fd, old.mode)
-            raise
-
-
-def detach(link: netlink.Link, hook: str, old: Attached) -> None:
+def detach(link: netlink.Link, old: Attached) -> None:
     """Take exactly this program off. Raises PingKillerError."""
     try:
-        if hook != XDP:
-            tc.detach(link.index, hook, old.classifier)
+        if old.classifier:
+            tc.detach(link.index, old.classifier)
             return
         with bpf.Program.from_id(old.program_id) as program:
             netlink.detach_xdp(link.index, program.fd, old.mode)
     except OSError as error:
         raise PingKillerError(
-            f"the filter on {filter_name(link.name, hook)!r} could not be detached ({error.strerror}): it goes on; run again"
+            f"the filter on {link.name!r} could not be detached ({error.strerror}): it goes on; run again"
         ) from error
+
+
+def wait_for_packets() -> None:
+    """Until every packet that a replaced program was at is through: membarrier waits for an RCU grace period."""
+    number = _MEMBARRIER_NUMBERS.get(platform.machine(), 283)
+    if ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_GLOBAL, 0, 0):
+        time.sleep(0.1)  # with CPUs that have no clock tick the kernel declines
+
+
+# Changing the mode
+
+
+class Switch(NamedTuple):
+    """The programs that a change of mode takes. The first two count each packet once between them, and drop alike."""
+
+    marking: object  #: tells the stand-in which packets it has seen
+    stand_in: object  #: a classifier that filters the others
+    final: object
+
+
+def switch_mode(
+    link: netlink.Link, switch: Switch, mode: str, old: Attached | None, left: Attached | None, made_clsact: bool
+) -> tuple[str, str | None, str | None]:
+    """Change an XDP program's mode: the mode it runs in now, the driver's reason if that is not the first choice, and why
+    the interface was without a filter meanwhile, if it had to be.
+
+    The kernel has no two modes at once, so a classifier filters while there is no XDP program; ``left`` is the one that an
+    interrupted change has left. ``made_clsact`` says whether what it is put on goes with it. Raises PingKillerError; what filtered goes on.
+    """
+    previous = bpf.Program.from_id(old.program_id) if old else None
+    if old:
+        replace(link, switch.marking, old)
+        old = old._replace(program_id=bpf.program_id(switch.marking.fd))
+    stand_in, unguarded = _put_stand_in(link, switch, left)
+    if old:
+        detach(link, old)
+    wait_for_packets()  # those that the old program has seen are not to be seen by the new one
+    try:
+        now, reason = attach(link, XDP, switch.marking, mode)
+    except PingKillerError:
+        if old:
+            netlink.attach_xdp(link.index, switch.marking.fd, old.mode)
+            _end_switch(link, switch, previous, old.mode, stand_in, made_clsact)
+        raise
+    _end_switch(link, switch, switch.final, now, stand_in, made_clsact)
+    return now, reason, unguarded
+
+
+def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> tuple[Attached | None, str | None]:
+    """The classifier that filters from now on, or the kernel's reason why there can be none."""
+    if left:
+        replace(link, switch.stand_in, left)
+    else:
+        try:
+            tc.ensure_clsact(link.index)
+            tc.attach(link.index, STAND_IN_HOOK, switch.stand_in.fd, tc.EARLY_PRIORITIES)
+        except OSError as error:
+            return None, error.strerror
+    identity = bpf.program_id(switch.stand_in.fd)
+    return next(each for each in stand_ins(link, XDP) if each.program_id == identity), None
+
+
+def _end_switch(link: netlink.Link, switch: Switch, final, mode: str, stand_in: Attached | None, made_clsact: bool) -> None:
+    """Once no packet is under way that the program in its new mode has not seen, the stand-in can go."""
+    wait_for_packets()
+    if stand_in:
+        detach(link, stand_in)
+    if made_clsact:
+        tc.remove_clsact(link.index)
+    netlink.replace_xdp(link.index, final.fd, switch.marking.fd, mode)

@@ -223,6 +223,7 @@ def definitions(options: FilterOptions) -> dict[str, str]:
         "RATELIMIT_PPS": str(options.ratelimit_pps),
         "RATELIMIT_BLOCK_NS": f"{options.ratelimit_block_time * 1_000_000_000}ULL",
         "RATELIMIT_IPV6_PREFIX": str(options.ratelimit_ipv6_prefix),
+        "SWITCHING": "0",
         "TIMING_SAMPLE": str(options.timing_sample),
         "EVENTS": {"none": "0"}.get(options.events, "EVENTS_" + options.events.upper()),
         "EVENTS_PER_SECOND": str(options.events_per_second),

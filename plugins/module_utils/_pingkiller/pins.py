@@ -68,6 +68,10 @@ class Pins:
         except FileNotFoundError:
             return []
 
+    def rename_filter(self, old: str, new: str) -> None:
+        self.remove_filter(new)
+        os.rename(self.filter(old), self.filter(new))
+
     def exists(self) -> bool:
         return os.path.isdir(self.base)
 
@@ -137,6 +141,8 @@ class Pins:
         _rmdir(self.filter(filter_name))
 
     def remove_lists(self, generation: str) -> None:
+        if not os.path.lexists(self.host(generation)):
+            return
         for list_name in schema.LISTS:
             for name in schema.list_maps(0):
                 _unlink(self.list(list_name, name, generation))
@@ -146,19 +152,28 @@ class Pins:
     def swap_lists(self) -> None:
         """Put the next generation of the lists in the place of the present one, which becomes the old one."""
         os.rename(self.host(CURRENT), self.host(OLD))
+        self.enter_lists()
+
+    def enter_lists(self) -> None:
+        """Make the next generation, which is whole by now, the present one, in one step."""
         os.rename(self.host(NEXT), self.host(CURRENT))
 
-    def settle_lists(self) -> None:
-        """Clear up behind a swap, whether it ended or was interrupted."""
-        if not os.path.isdir(self.host(CURRENT)) and os.path.isdir(self.host(OLD)):
-            os.rename(self.host(OLD), self.host(CURRENT))
+    def swap_lists_back(self) -> None:
         self.remove_lists(NEXT)
-        self.remove_lists(OLD)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.host(CURRENT), self.host(NEXT))
+        os.rename(self.host(OLD), self.host(CURRENT))
+
+    def has_lists(self, generation: str = CURRENT) -> bool:
+        return os.path.isdir(self.host(generation))
 
     def remove_all(self) -> None:
         """Every pin and directory of ours; anything else found below the base is left, and said."""
         for filter_name in self.filters():
             self.remove_filter(filter_name)
+        if self.has_lists():  # in one step, so that nobody comes upon half a list
+            self.remove_lists(OLD)
+            os.rename(self.host(CURRENT), self.host(OLD))
         for generation in GENERATIONS:
             self.remove_lists(generation)
         for name in schema.HOST_PINS:

@@ -16,6 +16,10 @@ from .lists import Control, EntryList
 from .pins import Pins
 
 
+#: What the maps of a list are called in the kernel before their own names.
+LIST_PREFIX = {name: name[:5] + "_" for name in schema.LISTS}
+
+
 def require_root() -> None:
     """Raises PingKillerError for anybody else: the pins are not even to be seen by others."""
     if os.geteuid() != 0:
@@ -44,20 +48,20 @@ def create(pins_: Pins, capacity: int) -> None:
         _check_version(control)
         control.stamp()
         control.close()
-    for name in schema.LISTS:
-        create_list(pins_, name, capacity)
     pins_.make_directory(pins_.host("filters"))
+    if not pins_.has_lists():
+        create_lists(pins_, capacity)
+        pins_.enter_lists()
 
 
-def create_list(pins_: Pins, name: str, capacity: int, generation: str = pins.CURRENT) -> None:
-    """Make the maps of one list, or those that an interrupted run did not come to."""
-    pins_.make_directory(pins_.list(name, generation=generation))
-    existing = pins_.open(pins_.list(name, "records", generation))
-    if existing:
-        capacity = existing.info.max_entries
-        existing.close()
-    for map_name, info in schema.list_maps(capacity).items():
-        pins_.ensure(pins_.list(name, map_name, generation), info, prefix=name[:5] + "_").close()
+def create_lists(pins_: Pins, capacity: int) -> None:
+    """Make the maps of all lists, empty, as the next generation."""
+    pins_.remove_lists(pins.NEXT)
+    for list_name in schema.LISTS:
+        pins_.make_directory(pins_.list(list_name, generation=pins.NEXT))
+        for name, info in schema.list_maps(capacity).items():
+            path = pins_.list(list_name, name, pins.NEXT)
+            pins_.ensure(path, info, prefix=LIST_PREFIX[list_name]).close()
 
 
 def _check_version(control: Control) -> None:
@@ -77,7 +81,7 @@ def opened(pins_: Pins) -> Iterator[dict[str, bpf.Map] | None]:
             if not found:
                 break
             maps[name] = found
-        complete = len(maps) == len(schema.HOST_MAPS) and os.path.isdir(pins_.host(pins.CURRENT))
+        complete = len(maps) == len(schema.HOST_MAPS) and pins_.has_lists()
         if complete:
             control = Control(maps["control"])
             try:
@@ -106,22 +110,32 @@ class Running(NamedTuple):
     info: bpf.ProgramInfo
 
 
+def stand_in(pins_: Pins, name: str) -> hooks.Attached | None:
+    """What stands in for a filter since a change of its mode was interrupted."""
+    hook = hooks.split_name(name)[1]
+    found = (each.attached for each in programs(pins_, name))
+    return next((each for each in found if hook == hooks.XDP and each.classifier), None)
+
+
 def running(pins_: Pins, name: str) -> Running | None:
-    """The program of a filter, if it is attached. Ours is the one that counts in the counters pinned for this filter."""
+    """The program of a filter, if it is attached."""
+    return next(programs(pins_, name), None)
+
+
+def programs(pins_: Pins, name: str) -> Iterator[Running]:
+    """The programs of a filter that are attached: those that count in the counters pinned for it."""
     interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
-    if link is None:
-        return None
-    counters = pins_.open(pins_.filter(name, "counters"))
+    counters = pins_.open(pins_.filter(name, "counters")) if link else None
     if counters is None:
-        return None
+        return
     with counters:
         counters_id = counters.id
-    for attached in hooks.programs(link, hook):
+    # One that stands in for another is there only while the mode is changed, or after that was interrupted.
+    for attached in (*hooks.programs(link, hook), *hooks.stand_ins(link, hook)):
         info = program_info(attached.program_id)
         if info and counters_id in info.map_ids:
-            return Running(link, attached, info)
-    return None
+            yield Running(link, attached, info)
 
 
 def program_info(identity: int) -> bpf.ProgramInfo | None:
@@ -133,10 +147,9 @@ def program_info(identity: int) -> bpf.ProgramInfo | None:
         return None
 
 
-def reads_current_lists(pins_: Pins, info: bpf.ProgramInfo) -> bool:
+def reads_lists(pins_: Pins, info: bpf.ProgramInfo, generation: str = pins.CURRENT) -> bool:
     """Whether a filter looks into the lists that are pinned now, not into those of an interrupted change of capacity."""
-    path = pins_.list(schema.BLOCKLIST, "records")
-    records = pins_.open(path)
+    records = pins_.open(pins_.list(schema.BLOCKLIST, "records", generation))
     if records is None:
         return False
     with records:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from typing import NamedTuple
 
-from . import addresses, durations, lists, schema, state
+from . import addresses, durations, lists, recovery, schema, state
 from .addresses import Wanted
 from .errors import PingKillerError
 from .lock import host_lock
@@ -75,7 +75,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     if check or (request.absent and not (mounted and pins.exists())):
         return _result(request, *_predict(pins, request, wanted))
     with host_lock(lock_timeout):
-        pins.settle_lists()
+        recovery.settle(pins)
         if not request.absent:
             _check_before_creating(pins, request, wanted)
             state.create(pins, lists.DEFAULT_CAPACITY)
@@ -128,7 +128,7 @@ def _warnings(pins: Pins) -> list[str]:
     return [
         f"the filter on {name} reads the lists of an interrupted change of max_entries: run xdp_filter again"
         for name, found in filters.items()
-        if not state.reads_current_lists(pins, found.info)
+        if not state.reads_lists(pins, found.info)
     ]
 
 

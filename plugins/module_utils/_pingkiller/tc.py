@@ -25,7 +25,8 @@ _DIRECT_ACTION = 1
 _CLSACT_PARENT, _CLSACT_HANDLE = 0xFFFFFFF1, 0xFFFF0000
 _PARENTS = {"tc_ingress": 0xFFFFFFF2, "tc_egress": 0xFFFFFFF3}
 _ALL_PROTOCOLS = 0x0003  #: ETH_P_ALL
-_PRIORITIES = range(1000, 1016)  #: ours to choose from; a smaller one comes first
+#: Ours to choose from; a smaller one comes first.
+PRIORITIES, EARLY_PRIORITIES = range(1000, 1016), range(1, 16)
 _HANDLE = 1
 
 _MESSAGE = struct.Struct("=BxHiIII")  #: family, padding, interface, handle, parent, priority and protocol
@@ -34,6 +35,7 @@ _MESSAGE = struct.Struct("=BxHiIII")  #: family, padding, interface, handle, par
 class Classifier(NamedTuple):
     """A BPF classifier on an interface."""
 
+    hook: str
     priority: int
     handle: int
     program_id: int
@@ -45,24 +47,33 @@ def _info(priority: int) -> int:
 
 def classifiers(index: int, hook: str) -> list[Classifier]:
     """The BPF classifiers of one side of an interface."""
-    message = _MESSAGE.pack(0, 0, index, 0, _PARENTS[hook], 0)
-    try:
-        answers = netlink.request(_GETTFILTER, netlink.DUMP, message)
-    except netlink.NetlinkError as error:
-        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENODEV):  # no such queueing discipline, or no interface
-            return []
-        raise
-    found = (_decode(answer) for answer in answers)
+    found = (_decode(answer, hook) for answer in _filters(index, hook) or ())
     return [classifier for classifier in found if classifier]
 
 
-def _decode(body: bytes) -> Classifier | None:
+def _filters(index: int, hook: str) -> list[bytes] | None:
+    """Whatever filters one side of an interface; None without the queueing discipline for it."""
+    message = _MESSAGE.pack(0, 0, index, 0, _PARENTS[hook], 0)
+    try:
+        return netlink.request(_GETTFILTER, netlink.DUMP, message)
+    except netlink.NetlinkError as error:
+        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENODEV):  # no such queueing discipline, or no interface
+            return None
+        raise
+
+
+def _decode(body: bytes, hook: str) -> Classifier | None:
     _family, _pad, _index, handle, _parent, info = _MESSAGE.unpack_from(body)
     fields = dict(netlink.attributes(body[_MESSAGE.size :]))
     if fields.get(_TCA_KIND) != b"bpf\0" or _TCA_OPTIONS not in fields:
         return None
     identity = dict(netlink.attributes(fields[_TCA_OPTIONS])).get(_BPF_ID)
-    return Classifier(info >> 16, handle, struct.unpack("=I", identity)[0]) if identity else None
+    return Classifier(hook, info >> 16, handle, struct.unpack("=I", identity)[0]) if identity else None
+
+
+def has_clsact(index: int) -> bool:
+    """Whether the queueing discipline is there, whoever made it."""
+    return _filters(index, "tc_ingress") is not None
 
 
 def ensure_clsact(index: int) -> bool:
@@ -78,17 +89,17 @@ def ensure_clsact(index: int) -> bool:
 
 
 def remove_clsact(index: int) -> None:
-    """Remove the queueing discipline unless somebody's classifier is on it."""
-    if any(classifiers(index, hook) for hook in _PARENTS):
+    """Remove the queueing discipline unless a filter is on it, of whatever kind and whose ever."""
+    if any(_filters(index, hook) for hook in _PARENTS):
         return
     message = _MESSAGE.pack(0, 0, index, _CLSACT_HANDLE, _CLSACT_PARENT, 0)
     with contextlib.suppress(netlink.NetlinkError):
         netlink.request(_DELQDISC, netlink.ACK, message)
 
 
-def attach(index: int, hook: str, fd: int) -> None:
+def attach(index: int, hook: str, fd: int, priorities: range = PRIORITIES) -> None:
     """Add a classifier. Raises PingKillerError when all the places that are ours are taken."""
-    for priority in _PRIORITIES:
+    for priority in priorities:
         try:
             _set(index, hook, fd, priority, _HANDLE, netlink.CREATE | netlink.EXCLUSIVE)
             return
@@ -96,13 +107,13 @@ def attach(index: int, hook: str, fd: int) -> None:
             if error.errno != errno.EEXIST:
                 raise
     raise PingKillerError(
-        f"the classifiers {_PRIORITIES[0]} to {_PRIORITIES[-1]} of {hook} are all taken: remove one of them (tc filter del)"
+        f"the classifiers {priorities[0]} to {priorities[-1]} of {hook} are all taken: remove one of them (tc filter del)"
     )
 
 
-def replace(index: int, hook: str, fd: int, old: Classifier) -> None:
+def replace(index: int, fd: int, old: Classifier) -> None:
     """Put a program in the place of a classifier's, without a moment between."""
-    _set(index, hook, fd, old.priority, old.handle, netlink.CREATE | netlink.REPLACE)
+    _set(index, old.hook, fd, old.priority, old.handle, netlink.CREATE | netlink.REPLACE)
 
 
 def _set(index: int, hook: str, fd: int, priority: int, handle: int, flags: int) -> None:
@@ -119,8 +130,8 @@ def _set(index: int, hook: str, fd: int, priority: int, handle: int, flags: int)
     netlink.request(_NEWTFILTER, netlink.ACK | flags, message)
 
 
-def detach(index: int, hook: str, classifier: Classifier) -> None:
+def detach(index: int, classifier: Classifier) -> None:
     message = _MESSAGE.pack(
-        0, 0, index, classifier.handle, _PARENTS[hook], _info(classifier.priority)
+        0, 0, index, classifier.handle, _PARENTS[classifier.hook], _info(classifier.priority)
     ) + netlink.attribute(_TCA_KIND, b"bpf\0")
     netlink.request(_DELTFILTER, netlink.ACK, message)
