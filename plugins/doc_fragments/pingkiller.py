@@ -25,8 +25,8 @@ author:
 options:
   lock_timeout:
     description:
-      - How many seconds to wait for another PingKiller run on the same host to end.
-      - When the time is over the module fails and names the process that holds the lock.
+      - How many seconds to wait for another PingKiller run on the same host to end, V(0) to V(86400).
+      - When the time is over, the module fails and says which process holds the lock, what it runs and since when.
     type: float
     default: 30
 """

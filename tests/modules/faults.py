@@ -23,12 +23,30 @@ from typing import NamedTuple
 #: The calls by which anything outside the process is changed or looked at, by machine; the generic table as 64-bit ARM has it.
 _CALLS = {
     "x86_64": {
-        **{"bpf": 321, "sendto": 44, "mkdir": 83, "rmdir": 84, "unlink": 87, "unlinkat": 263, "rename": 82, "chmod": 90},
-        **{"mount": 165, "ftruncate": 77, "symlink": 88},
+        "bpf": 321,
+        "sendto": 44,
+        "mkdir": 83,
+        "rmdir": 84,
+        "unlink": 87,
+        "unlinkat": 263,
+        "rename": 82,
+        "chmod": 90,
+        "mount": 165,
+        "ftruncate": 77,
+        "symlink": 88,
     }
 }.get(
     platform.machine(),
-    {"bpf": 280, "sendto": 206, "mkdirat": 34, "unlinkat": 35, "renameat": 38, "fchmodat": 53, "mount": 40, "ftruncate": 46},
+    {
+        "bpf": 280,
+        "sendto": 206,
+        "mkdirat": 34,
+        "unlinkat": 35,
+        "renameat": 38,
+        "fchmodat": 53,
+        "mount": 40,
+        "ftruncate": 46,
+    },
 )
 _NAMES = {number: name for name, number in _CALLS.items()}
 _SECCOMP = {"x86_64": 317}.get(platform.machine(), 277)
@@ -44,11 +62,35 @@ _CONTINUE = 1
 
 #: The commands of bpf(2) by number; the rest only look.
 COMMANDS = {
-    **{0: "MAP_CREATE", 1: "MAP_LOOKUP", 2: "MAP_UPDATE", 3: "MAP_DELETE", 4: "MAP_NEXT_KEY", 5: "PROG_LOAD", 6: "OBJ_PIN"},
-    **{7: "OBJ_GET", 10: "PROG_TEST_RUN", 13: "PROG_FD_BY_ID", 14: "MAP_FD_BY_ID", 15: "INFO_BY_FD", 18: "BTF_LOAD"},
-    **{24: "MAP_LOOKUP_BATCH", 26: "MAP_UPDATE_BATCH", 27: "MAP_DELETE_BATCH", 35: "PROG_BIND_MAP"},
+    0: "MAP_CREATE",
+    1: "MAP_LOOKUP",
+    2: "MAP_UPDATE",
+    3: "MAP_DELETE",
+    4: "MAP_NEXT_KEY",
+    5: "PROG_LOAD",
+    6: "OBJ_PIN",
+    7: "OBJ_GET",
+    10: "PROG_TEST_RUN",
+    13: "PROG_FD_BY_ID",
+    14: "MAP_FD_BY_ID",
+    15: "INFO_BY_FD",
+    18: "BTF_LOAD",
+    24: "MAP_LOOKUP_BATCH",
+    26: "MAP_UPDATE_BATCH",
+    27: "MAP_DELETE_BATCH",
+    35: "PROG_BIND_MAP",
 }
-_LOOKING = {"MAP_LOOKUP", "MAP_NEXT_KEY", "OBJ_GET", "PROG_FD_BY_ID", "MAP_FD_BY_ID", "INFO_BY_FD", "BTF_LOAD", "MAP_LOOKUP_BATCH"}
+_LOOKING = {
+    "MAP_LOOKUP",
+    "MAP_NEXT_KEY",
+    "OBJ_GET",
+    "PROG_FD_BY_ID",
+    "MAP_FD_BY_ID",
+    "INFO_BY_FD",
+    "BTF_LOAD",
+    "MAP_LOOKUP_BATCH",
+}
+_GOES_WITH_THE_PROCESS = {"MAP_CREATE", "PROG_LOAD", "PROG_BIND_MAP", "ftruncate"}
 _MESSAGES = {16: "NEWLINK", 18: "GETLINK", 19: "SETLINK", 36: "NEWQDISC", 37: "DELQDISC", 38: "GETQDISC"}
 _MESSAGES.update({44: "NEWTFILTER", 45: "DELTFILTER", 46: "GETTFILTER"})
 
@@ -66,6 +108,16 @@ class Step(NamedTuple):
     @property
     def changes(self) -> bool:
         return self.what not in _LOOKING and not self.what.startswith("GET")
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what the call has done is still there when the process is not."""
+        return self.changes and self.what not in _GOES_WITH_THE_PROCESS
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What steps have in common that do the same in the same directory."""
+        return self.what, os.path.dirname(self.path) or self.path.partition("_")[0]
 
     def __str__(self) -> str:
         return "-".join(part for part in (self.what, self.path) if part)

@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import faults
 import pytest
-from machine import BPFFS, held, look, own_machine, ping, program
+from machine import held, look, own_machine, ping, program
 from running import killed, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
 
 BLOCKED = "192.0.2.1"
@@ -59,17 +58,29 @@ OPERATIONS = {
     "upgrade": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, **EVERYTHING}),
     "grow": Operation((FILTERED, LISTED, CLAIMED), "xdp_filter", {**FILTER, "max_entries": 200}),
     "to-generic": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, "mode": "generic"}),
-    "to-native": Operation((("xdp_filter", {**FILTER, "mode": "generic"}), LISTED), "xdp_filter", {**FILTER, "mode": "native"}),
-    "attach-tc": Operation((FILTERED, LISTED, ("xdp_filter", {**OTHER_FILTER, "state": "absent"})), "xdp_filter", OTHER_FILTER),
+    "to-native": Operation(
+        (("xdp_filter", {**FILTER, "mode": "generic"}), LISTED), "xdp_filter", {**FILTER, "mode": "native"}
+    ),
+    "attach-tc": Operation(
+        (FILTERED, LISTED, ("xdp_filter", {**OTHER_FILTER, "state": "absent"})), "xdp_filter", OTHER_FILTER
+    ),
     "sync": Operation((FILTERED, LISTED, CLAIMED), "xdp_blocklist", CHANGED_LIST),
-    "remove-tc": Operation((FILTERED, LISTED, ("xdp_filter", OTHER_FILTER)), "xdp_filter", {**OTHER_FILTER, "state": "absent"}),
+    "remove-tc": Operation(
+        (FILTERED, LISTED, ("xdp_filter", OTHER_FILTER)), "xdp_filter", {**OTHER_FILTER, "state": "absent"}
+    ),
     "remove": Operation((FILTERED, LISTED), *NOTHING, removes=True),
 }
 
 #: What a kernel answers when a call of this kind cannot be served; whatever is not named is refused by right or for memory.
 ANSWERS = {
-    **{"MAP_CREATE": errno.ENOMEM, "MAP_UPDATE": errno.E2BIG, "MAP_UPDATE_BATCH": errno.ENOSPC, "OBJ_PIN": errno.ENOSPC},
-    **{"PROG_LOAD": errno.ENOMEM, "mkdir": errno.ENOSPC, "rename": errno.ENOSPC, "SETLINK": errno.ENOMEM},
+    "MAP_CREATE": errno.ENOMEM,
+    "MAP_UPDATE": errno.E2BIG,
+    "MAP_UPDATE_BATCH": errno.ENOSPC,
+    "OBJ_PIN": errno.ENOSPC,
+    "PROG_LOAD": errno.ENOMEM,
+    "mkdir": errno.ENOSPC,
+    "rename": errno.ENOSPC,
+    "SETLINK": errno.ENOMEM,
 }
 
 
@@ -90,18 +101,18 @@ def find_rows() -> list[Row]:
 
 
 def rows_of(name: str) -> list[Row]:
+    """A kill before every step that leaves something behind, and an error at one step of each kind."""
     operation = OPERATIONS[name]
     operation.set_up()
     rows, seen = [], set()
     for number, step in enumerate(faults.record(operation.run)):
         if "/include" in step.path or step.what == "unlinkat":  # of the headers that are written for one compilation
             continue
-        if step.changes:
+        if step.lasts:
             rows.append(Row(name, number, step, faults.KILL))
-        if step.changes or step not in seen:
-            answer = ANSWERS.get(step.what, (errno.EPERM, errno.ENOMEM)[number % 2])
-            rows.append(Row(name, number, step, answer))
-        seen.add(step)
+        if step.kind not in seen:
+            rows.append(Row(name, number, step, ANSWERS.get(step.what, (errno.EPERM, errno.ENOMEM)[number % 2])))
+        seen.add(step.kind)
     return rows
 
 

@@ -16,6 +16,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
     bpf,
     compiler,
     filters,
+    hooks,
     lists,
     netlink,
     pins,
@@ -43,8 +44,8 @@ CHANGING_LISTS = {
     bpf.__file__: {"update", "delete", "update_many", "delete_many", "_batch"},
 }
 MAKING = {
-    state.__file__: {"create", "create_list"},
-    pins.__file__: {"prepare", "make_directory", "ensure", "settle_lists"},
+    state.__file__: {"create", "create_lists"},
+    pins.__file__: {"prepare", "make_directory", "ensure", "enter_lists"},
     bpf.__file__: {"pin"},
     lists.__file__: {"stamp"},
 }
@@ -252,8 +253,8 @@ def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filter
         die_instead_of(lists.EntryList, "copy_from"),
         die_instead_of(pins.os, "rename", times=2),
         die_instead_of(netlink, "replace_xdp"),
-        die_instead_of(filters, "_wait_for_packets"),
-        die_instead_of(Pins, "settle_lists", times=2),
+        die_instead_of(hooks, "wait_for_packets"),
+        die_instead_of(filters, "_carry_counts"),
     ],
 )
 def test_a_killed_change_of_size_leaves_a_filter_that_works_and_is_completed(filtered, kill):
@@ -275,10 +276,10 @@ def test_a_killed_change_of_size_leaves_a_filter_that_works_and_is_completed(fil
 
 def test_lists_that_a_filter_does_not_read_are_said():
     """Between two runs: the first was killed, the second has not come yet."""
-    changed("xdp_filter", interface="pk0")
-    assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp"), interface="pk0", max_entries=10)
+    changed("xdp_filter", interface="pk0,pk1")
+    assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp", times=2), interface="pk0", max_entries=10)
     assert changed("xdp_blocklist", ip="192.0.2.1")["warnings"] == [
-        "the filter on pk0 reads the lists of an interrupted change of max_entries: run xdp_filter again"
+        "the filter on pk1 reads the lists of an interrupted change of max_entries: run xdp_filter again"
     ]
 
 

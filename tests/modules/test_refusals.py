@@ -323,12 +323,12 @@ def test_a_base_that_others_could_lead_elsewhere_is_refused(what):
 def test_another_run_that_goes_on_too_long_is_named(module):
     with open(LOCK_FILE, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("4711 xdp_filter")
+        file.write("4711 1700000000 xdp_filter")
         file.flush()
         before = look()
         for name, arguments in ((module, {"ip": "192.0.2.1"}), ("xdp_filter", {"interface": "pk0"})):
             said = run(name, lock_timeout=0.1, **arguments)["msg"]
             assert said.startswith(
-                f"another PingKiller run (process 4711 xdp_filter) held {LOCK_FILE} for 0.1 s: wait for "
+                f"another PingKiller run on this host (process 4711, xdp_filter, since 2023-11-14T22:13:20Z) kept {LOCK_FILE} for"
             )
             assert look() == before

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 
@@ -82,8 +83,9 @@ def test_the_wait_for_a_lock_is_bounded_and_its_holder_is_named(path):
             pass
         assert time.monotonic() - began < 5
     said = str(refusal.value)
-    assert said.startswith(f"another PingKiller run (process {holder} ")
-    assert f" held {path} for 0.2 s: wait for it to end, or end it, and run again" in said
+    assert said.startswith(f"another PingKiller run on this host (process {holder}, ")
+    assert re.search(r", since 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ\) kept ", said)
+    assert said.endswith(f" kept {path} for the 0.2 s of lock_timeout: wait for it to end, or end it, and run again")
     assert not path.exists()
 
 
@@ -124,3 +126,45 @@ def test_nobody_holds_the_lock_beside_another(tmp_path, path):
     assert [os.waitpid(process, 0)[1] for process in counting] == [0] * 4
     assert tally.read_text() == "80"
     assert not path.exists()
+
+
+@pytest.mark.parametrize("timeout", [-1, 86401, float("inf"), float("nan")])
+def test_a_wait_without_a_bound_is_refused(path, timeout):
+    with pytest.raises(PingKillerError, match=r"^lock_timeout=.* is out of range: give 0 to 86400 seconds$"):
+        with lock.host_lock(timeout):
+            pass
+    assert not path.exists()
+
+
+def plant_link(path, target):
+    path.symlink_to(target)
+
+
+def plant_second_name(path, target):
+    path.hardlink_to(target)
+
+
+def plant_directory(path, _target):
+    path.mkdir()
+
+
+def plant_pipe(path, _target):
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("plant", [plant_link, plant_second_name, plant_directory, plant_pipe])
+def test_what_is_planted_at_the_place_of_the_lock_is_refused_and_left_alone(path, tmp_path, plant):
+    target = tmp_path / "target"
+    target.write_text("precious")
+    plant(path, target)
+    with pytest.raises(PingKillerError, match=f"^{path} is not the file of a lock"), lock.host_lock(0):
+        pass
+    assert os.path.lexists(path)
+    assert target.read_text() == "precious"
+
+
+def test_a_lock_file_that_somebody_has_replaced_meanwhile_is_left_alone(path):
+    with lock.host_lock():
+        path.unlink()
+        path.write_text("another's")
+    assert path.read_text() == "another's"

@@ -161,6 +161,7 @@ def test_the_defaults_touch_ping_and_nothing_else():
         "RATELIMIT_PPS": "0",
         "RATELIMIT_BLOCK_NS": "60000000000ULL",
         "RATELIMIT_IPV6_PREFIX": "64",
+        "SWITCHING": "0",
         "TIMING_SAMPLE": "0",
         "EVENTS": "0",
         "EVENTS_PER_SECOND": "1000",

@@ -16,6 +16,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import CURRENT, NEXT, OLD, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.recovery import settle_lists
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
@@ -128,14 +129,14 @@ def test_new_lists_take_the_place_of_the_old_ones(pins):
     put_lists(pins, NEXT)
     pins.swap_lists()
     assert generations(pins) == {CURRENT: {NEXT}, OLD: {CURRENT}}
-    pins.settle_lists()
+    settle_lists(pins)
     assert generations(pins) == {CURRENT: {NEXT}}
 
 
 def test_lists_that_were_not_yet_in_use_go(pins):
     put_lists(pins, CURRENT)
     put_lists(pins, NEXT)
-    pins.settle_lists()
+    settle_lists(pins)
     assert generations(pins) == {CURRENT: {CURRENT}}
 
 
@@ -143,7 +144,7 @@ def test_a_swap_interrupted_half_way_is_taken_back(pins):
     put_lists(pins, CURRENT)
     put_lists(pins, NEXT)
     os.rename(pins.host(CURRENT), pins.host(OLD))
-    pins.settle_lists()
+    settle_lists(pins)
     assert generations(pins) == {CURRENT: {CURRENT}}
 
 

@@ -169,6 +169,10 @@ class Map(_Handle):
         """Raises FileNotFoundError if no map with this id exists any more."""
         return cls(_bpf_fd(_MAP_FD_BY_ID, "=III", identity, 0, 0))
 
+    def is_map(self) -> bool:
+        """Whether this is a map, and not a program or a link that was pinned where a map ought to be."""
+        return os.readlink(f"/proc/self/fd/{self.fd}").endswith("bpf-map")
+
     @property
     def name(self) -> str:
         """What it was called when it was made, as far as the kernel keeps it."""

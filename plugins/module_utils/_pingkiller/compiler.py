@@ -18,7 +18,10 @@ from .errors import PingKillerError
 
 FUNCTION = "pingkiller"
 _MAIN = "pingkiller.c"
-_TREES, _TREE = "/run", "pingkiller-headers-"  #: where the headers are for the time of a compilation; root's own directory
+_TREES, _TREE = (
+    "/run",
+    "pingkiller-headers-",
+)  #: where the headers are for the time of a compilation; root's own directory
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 

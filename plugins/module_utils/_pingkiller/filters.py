@@ -18,7 +18,7 @@ from . import VERSION, bpf, compiler, hooks, lists, netlink, recovery, schema, s
 from . import options as options_module
 from . import pins as pins_module
 from .errors import PingKillerError
-from .lock import host_lock
+from .lock import check_timeout, host_lock
 from .options import FilterOptions
 from .pins import Pins
 
@@ -79,11 +79,13 @@ def read_meta(pins: Pins, name: str) -> dict:
 
 
 def decode_meta(meta: bpf.Map) -> dict:
+    """What was noted; nothing if what is there was not written by us, or by a version that wrote something else."""
     text = (meta.lookup(schema.ZERO) or b"").rstrip(b"\0")
     try:
-        return json.loads(text) if text else {}
+        noted = json.loads(text)
     except ValueError:
         return {}
+    return noted if isinstance(noted, dict) and isinstance(noted.get("options", {}), dict) else {}
 
 
 def running(pins: Pins, name: str) -> dict | None:
@@ -105,6 +107,7 @@ def running(pins: Pins, name: str) -> dict | None:
 
 def present(base: str, request: FilterRequest, check: bool = False, lock_timeout: float = 30.0) -> dict:
     """Make sure that the filters run as asked; the module's result. Raises PingKillerError before anything is touched."""
+    check_timeout(lock_timeout)
     state.require_bpf()
     pins = Pins(base)
     pins.check_mount()
@@ -173,6 +176,7 @@ def _others(pins: Pins, request: FilterRequest, named: set, version: str | None)
 def _step(pins: Pins, request: FilterRequest, interface: str, options, version: str | None, rebuild: bool) -> Step:
     link = _usable_link(interface)
     name = hooks.filter_name(interface, options.hook)
+    _check_maps(pins, name)
     before = running(pins, name)
     defines = options_module.definitions(options)
     # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
@@ -181,8 +185,18 @@ def _step(pins: Pins, request: FilterRequest, interface: str, options, version: 
     left = state.stand_in(pins, name)
     old = _to_replace(pins, link, name, before, request.force)
     same = before is not None and before.get("build_id") == build_id and before["current_lists"]
-    needed = rebuild or left or not same or not _mode_settled(before, options) or before.get("options") != options.as_dict()
+    needed = (
+        rebuild or left or not same or not _mode_settled(before, options) or before.get("options") != options.as_dict()
+    )
     return Step(name, link, options, defines, version, build_id, before, old, left, bool(needed))
+
+
+def _check_maps(pins: Pins, name: str) -> None:
+    """Raises PingKillerError if what is pinned for a filter is not what it takes."""
+    for map_name, info in schema.FILTER_MAPS.items():
+        found = pins.open(pins.filter(name, map_name), info)
+        if found:
+            found.close()
 
 
 def _to_replace(pins: Pins, link: netlink.Link, name: str, before: dict | None, force: bool) -> hooks.Attached | None:
@@ -406,6 +420,7 @@ def _carry_counts(pins: Pins, name: str, program) -> None:
 
 def absent(base: str, names: tuple[str, ...], check: bool = False, lock_timeout: float = 30.0) -> dict:
     """Remove the filters of these names; without any named, all filters, both lists and every pin."""
+    check_timeout(lock_timeout)
     state.require_bpf()
     pins = Pins(base)
     everything = not names

@@ -53,6 +53,7 @@ def programs(link: netlink.Link, hook: str) -> list[Attached]:
 def attach(link: netlink.Link, hook: str, program, mode: str) -> tuple[str, str | None]:
     """Attach where no filter is: the mode it runs in and, where that is not the first choice, the driver's reason."""
     if hook != XDP:
+        tc.ensure_clsact(link.index)
         tc.attach(link.index, hook, program.fd)
         return "tc", None
     first = "generic" if mode == "generic" else "native"
@@ -164,7 +165,9 @@ def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> 
     return next(each for each in stand_ins(link, XDP) if each.program_id == identity), None
 
 
-def _end_switch(link: netlink.Link, switch: Switch, final, mode: str, stand_in: Attached | None, made_clsact: bool) -> None:
+def _end_switch(
+    link: netlink.Link, switch: Switch, final, mode: str, stand_in: Attached | None, made_clsact: bool
+) -> None:
     """Once no packet is under way that the program in its new mode has not seen, the stand-in can go."""
     wait_for_packets()
     if stand_in:

@@ -61,8 +61,20 @@ class Pins:
     def filter(self, filter_name: str, name: str = "") -> str:
         return os.path.join(self.base, "filters", _component(filter_name), name).rstrip("/")
 
+    def _refuse_links(self, path: str) -> None:
+        """Raises PingKillerError if a link leads away from anywhere between the base and a path."""
+        names = os.path.relpath(path, self.base).split(os.sep)
+        for depth in range(len(names) + 1):
+            part = os.path.normpath(os.path.join(self.base, *names[:depth]))
+            if os.path.islink(part):
+                raise PingKillerError(
+                    f"{part} is a symbolic link to {os.readlink(part)!r}, which PingKiller never makes: nothing was changed "
+                    f"through it; find out who made it, remove it, and run again"
+                )
+
     def filters(self) -> list[str]:
         """The names of the filters that have pins, whether or not a program is attached, sorted."""
+        self._refuse_links(self.host("filters"))
         try:
             return sorted(unquote(name) for name in os.listdir(os.path.join(self.base, "filters")))
         except FileNotFoundError:
@@ -77,6 +89,7 @@ class Pins:
 
     def check_mount(self) -> bool:
         """Whether the base is on a mounted BPF file system. Raises PingKillerError if it never will be."""
+        self._refuse_links(self.base)
         inside = [mount for mount in _bpffs_mounts() if (self.base + "/").startswith(mount.rstrip("/") + "/")]
         if any(mount == self.base for mount in inside):
             raise PingKillerError(f"base={self.base!r} is a mount point: give a directory below it")
@@ -118,6 +131,7 @@ class Pins:
 
     def open(self, path: str, info: bpf.MapInfo | None = None) -> bpf.Map | None:
         """The map pinned at ``path``, or None. The kernel does not compare declarations, so this does."""
+        self._refuse_links(path)
         try:
             found = bpf.Map.open(path)
         except FileNotFoundError:
@@ -126,6 +140,12 @@ class Pins:
             raise PingKillerError(
                 f"{path} cannot be opened as a BPF map ({error.strerror}): remove what is there and run again"
             ) from None
+        if not found.is_map():
+            found.close()
+            raise PingKillerError(
+                f"{path} is the pin of a BPF object that is no map, and so not PingKiller's: it was left untouched; remove it "
+                f"and run again"
+            )
         if info and found.info != info:
             actual = found.info.describe()
             found.close()
@@ -136,6 +156,7 @@ class Pins:
         return found
 
     def remove_filter(self, filter_name: str) -> None:
+        self._refuse_links(self.filter(filter_name))
         for name in schema.FILTER_PINS:
             _unlink(self.filter(filter_name, name))
         _rmdir(self.filter(filter_name))
@@ -144,6 +165,7 @@ class Pins:
         if not os.path.lexists(self.host(generation)):
             return
         for list_name in schema.LISTS:
+            self._refuse_links(self.list(list_name, generation=generation))
             for name in schema.list_maps(0):
                 _unlink(self.list(list_name, name, generation))
             _rmdir(self.list(list_name, generation=generation))
@@ -172,8 +194,10 @@ class Pins:
         for filter_name in self.filters():
             self.remove_filter(filter_name)
         if self.has_lists():  # in one step, so that nobody comes upon half a list
-            self.remove_lists(OLD)
-            os.rename(self.host(CURRENT), self.host(OLD))
+            for name in schema.LISTS:
+                self._refuse_links(self.list(name))
+            self.remove_lists(NEXT)
+            os.rename(self.host(CURRENT), self.host(NEXT))
         for generation in GENERATIONS:
             self.remove_lists(generation)
         for name in schema.HOST_PINS:

@@ -25,15 +25,16 @@ def settle(pins_: Pins, names: tuple[str, ...] | None = None) -> list[str]:
     notes = _restore(pins_, names)
     if pins_.exists():
         notes += _follow_renamed(pins_)
-        _settle_lists(pins_)
+        settle_lists(pins_)
     return notes
 
 
-def _settle_lists(pins_: Pins) -> None:
+def settle_lists(pins_: Pins) -> None:
     """End an interrupted change of capacity, or go back to before it, whichever the programs agree with."""
-    if pins_.has_lists(pins.OLD):
-        if not pins_.has_lists() or (_read_by_any(pins_, pins.OLD) and not _read_by_any(pins_, pins.CURRENT)):
-            pins_.swap_lists_back()
+    interrupted = pins_.has_lists(pins.OLD)
+    unread = interrupted and _read_by_any(pins_, pins.OLD) and not _read_by_any(pins_, pins.CURRENT)
+    if interrupted and (unread or not pins_.has_lists()):
+        pins_.swap_lists_back()
     pins_.remove_lists(pins.NEXT)
     pins_.remove_lists(pins.OLD)
 
@@ -91,7 +92,9 @@ def _restore(pins_: Pins, names: tuple[str, ...] | None) -> list[str]:
     for link in netlink.links():
         for name in (hooks.filter_name(link.name, hook) for hook in hooks.HOOKS):
             if (not names or name in names) and _restore_one(pins_, link, name):
-                notes.append(f"the pins of the filter on {name} were gone, and were made again from the program that runs")
+                notes.append(
+                    f"the pins of the filter on {name} were gone, and were made again from the program that runs"
+                )
     return notes
 
 

@@ -15,7 +15,6 @@ from .errors import PingKillerError
 from .lists import Control, EntryList
 from .pins import Pins
 
-
 #: What the maps of a list are called in the kernel before their own names.
 LIST_PREFIX = {name: name[:5] + "_" for name in schema.LISTS}
 

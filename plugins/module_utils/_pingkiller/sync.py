@@ -11,7 +11,7 @@ from typing import NamedTuple
 from . import addresses, durations, lists, recovery, schema, state
 from .addresses import Wanted
 from .errors import PingKillerError
-from .lock import host_lock
+from .lock import check_timeout, host_lock
 from .pins import Pins
 
 MAX_SHOWN = 1000  #: entries named in a result or a diff; the counts are always exact
@@ -68,6 +68,7 @@ def _read_file(path: str, wanted: Wanted) -> dict:
 
 def change(base: str, request: ListRequest, check: bool = False, lock_timeout: float = 30.0) -> dict:
     """Bring a list to what the request says; the module's result. Raises PingKillerError with nothing changed."""
+    check_timeout(lock_timeout)
     wanted = read_wanted(request)
     state.require_bpf()
     pins = Pins(base)

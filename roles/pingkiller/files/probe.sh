@@ -29,6 +29,9 @@ say python "${found% *}"
 case "$found" in *True) ;; *) found=$(/usr/bin/python3 -c "$look" 2>/dev/null) ;; esac
 say bcc "${found#* }"
 
+# Root would follow it, and change whatever it leads to.
+[ -L "$directory" ] && say link "$directory"
+
 # Owner, mode and content of what the last deploy wrote.
 {
     say directory "$(stat -c '%u:%g %a' "$directory")"
