@@ -1,0 +1,111 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""While everything that can be changed is changed, not one listed ping is answered and not one unlisted ping is lost."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from flood import LISTED, UNLISTED, cable
+from running import SOURCES, changed, facts, run
+
+OPTIONS = (
+    {"policy": "drop", "icmp_types": ["timestamp-request"]},
+    {"timing_sample": 3},
+    {"events": "dropped"},
+    {"ratelimit_pps": 1_000_000},
+    {"max_entries": 300},
+    {"icmp_types": ["all"], "protect": False},
+    {"max_entries": 70_000},
+    {
+        "ratelimit_pps": 1_000_000,
+        "ratelimit_sources": 10,
+        "timing_sample": 1,
+        "events": "all_icmp",
+        "events_per_second": 5,
+    },
+    {},
+)
+MODES = ("generic", "native")
+
+
+@pytest.fixture
+def flood():
+    """The filter is on pk0, and the flood is there."""
+    with cable() as flood:
+        changed("xdp_filter", interface="pk0")
+        changed("xdp_blocklist", ip=[LISTED, "203.0.113.0/24"], owner="inventory")
+        with flood:
+            wait_for_packets(flood)
+            yield flood
+
+
+def wait_for_packets(flood):
+    before = dict(flood.sent)
+    while min(flood.sent[source] - before[source] for source in before) < 20:
+        pass
+
+
+def change_list(number: int) -> None:
+    """A full sync that replaces everything but the entry that matters."""
+    others = [f"10.{number}.{third}.{fourth}" for third in range(4) for fourth in range(50)]
+    changed("xdp_blocklist", ip=[LISTED, *others], owner="inventory", exclusive=True)
+
+
+def change_filter(**options) -> None:
+    changed("xdp_filter", interface="pk0", **options)
+
+
+def upgraded(number: int) -> dict:
+    """The sources of another version."""
+    return {**SOURCES, "pingkiller.c": SOURCES["pingkiller.c"] + f"\n/* version {number} */\n"}
+
+
+def assert_all_accounted_for(flood) -> None:
+    assert flood.sent[LISTED] > 500
+    assert flood.answered == {LISTED: 0, UNLISTED: flood.sent[UNLISTED]}
+    told = facts()
+    reasons = told["filters"]["pk0"]["counters"]["reasons"]
+    counted = {reason: families["ipv4"]["packets"] for reason, families in reasons.items() if reason != "not_icmp"}
+    passed = sum(count for reason, count in counted.items() if reason != "blocklist")
+    assert (counted["blocklist"], passed) == (flood.sent[LISTED], flood.sent[UNLISTED]), counted
+    entries = {entry["ip"]: entry["packets"] for entry in told["lists"]["blocklist"]["top"]}
+    assert entries == {LISTED: flood.sent[LISTED]}
+
+
+def test_nothing_gets_through_and_nothing_is_lost_in_50_changes(flood):
+    options, number = itertools.cycle(OPTIONS), 0
+    while number < 50:
+        change_filter(**next(options))
+        change_list(number % 200)
+        change_filter(_sources=upgraded(number))
+        number += 3
+    flood.__exit__()
+    assert_all_accounted_for(flood)
+
+
+def test_nothing_gets_through_and_nothing_is_lost_while_the_mode_changes(flood):
+    for mode in MODES * 4:
+        change_filter(mode=mode)
+        assert facts()["filters"]["pk0"]["mode"] == mode
+    flood.__exit__()
+    assert_all_accounted_for(flood)
+
+
+def test_a_mode_that_is_refused_leaves_the_old_one_without_a_moment_between(flood):
+    change_filter(mode="generic")
+    wait_for_packets(flood)
+
+    def refuse_native():
+        from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
+
+        attach = compiler.attach
+        compiler.attach = lambda link, program, mode: "no" if mode == "native" else attach(link, program, mode)
+
+    said = run("xdp_filter", refuse_native, interface="pk0", mode="native")["msg"]
+    assert "cannot take the filter in native mode (no)" in said
+    assert facts()["filters"]["pk0"]["mode"] == "generic"
+    wait_for_packets(flood)
+    flood.__exit__()
+    assert_all_accounted_for(flood)
