@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import faults
 import pytest
-from machine import held, look, own_machine, ping, program
+from machine import BPFFS, held, ip, look, mount, own_machine, ping, program, umount
 from running import killed, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
 
 BLOCKED = "192.0.2.1"
@@ -176,3 +177,78 @@ def assert_converges(operation: Operation) -> None:
         assert not os.path.exists(DEFAULT_BASE)
     elif operation.module == "xdp_filter" and operation.arguments.get("state") != "absent":
         assert described()["filters"]
+
+
+def assert_removable() -> None:
+    """Gone is gone, whatever happened before."""
+    run(NOTHING[0], **NOTHING[1])
+    assert not os.path.exists(DEFAULT_BASE)
+    assert not any(netlink.link(name).programs for name in ("pk0", "pk1"))
+    assert os.listdir("/run") == []
+
+
+def unmount() -> None:
+    """What somebody does who takes the BPF file system for something that nobody needs."""
+    umount(BPFFS)
+
+
+@pytest.mark.parametrize("quarter", range(1, 4))
+@pytest.mark.parametrize("name", ["attach", "upgrade", "grow", "sync", "remove"])
+def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quarter):
+    """The program goes on, and keeps its maps. The next run finds them in it, and pins them again."""
+    operation = OPERATIONS[name]
+    operation.set_up()
+    steps = faults.record(operation.run)
+    operation.set_up()
+    with faults.at(len(steps) * quarter // 4, unmount) as fault:
+        result = operation.run(fault.prepare)
+    try:
+        assert not result.get("failed") or result["msg"]
+        assert_filters(operation)
+        assert_converges(operation)
+        assert_removable()
+    finally:
+        if not os.path.ismount(BPFFS):
+            mount("bpf", BPFFS)
+
+
+@pytest.mark.parametrize("quarter", range(1, 4))
+@pytest.mark.parametrize("name", ["attach", "upgrade"])
+def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
+    operation = OPERATIONS[name]
+    operation.set_up()
+    steps = faults.record(operation.run)
+    operation.set_up()
+    with faults.at(len(steps) * quarter // 4, lambda: ip("link", "set", "pk0", "name", "pknew")) as fault:
+        result = operation.run(fault.prepare)
+    try:
+        assert not result.get("failed") or result["msg"]
+        if operation.filters:
+            assert ping("pknew", BLOCKED) == "drop"
+        again = run(operation.module, **{**operation.arguments, "interface": "pknew"})
+        assert not again.get("failed"), again
+        assert list(described()["filters"]) == ["pknew"]
+        assert ping("pknew", BLOCKED) == "drop"
+        unchanged(operation.module, **{**operation.arguments, "interface": "pknew"})
+    finally:
+        ip("link", "set", "pknew", "name", "pk0")
+        run("xdp_filter", state="absent")
+
+
+@pytest.mark.parametrize("quarter", range(1, 4))
+@pytest.mark.parametrize("name", ["attach", "upgrade"])
+def test_an_interface_may_go_in_the_middle(machine, name, quarter):
+    operation = OPERATIONS[name]
+    operation.set_up()
+    steps = faults.record(operation.run)
+    operation.set_up()
+    with faults.at(len(steps) * quarter // 4, lambda: ip("link", "del", "pk0")) as fault:
+        result = operation.run(fault.prepare)
+    try:
+        assert not result.get("failed") or result["msg"]
+    finally:
+        ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
+    again = operation.run()
+    assert again.get("changed"), again
+    unchanged(operation.module, **operation.arguments)
+    assert_removable()
