@@ -177,8 +177,10 @@ class Control:
     def __init__(self, control: bpf.Map) -> None:
         self._memory = control.memory()
         self._words = memoryview(self._memory).cast("I")
+        self._generation = memoryview(self._memory)[_GENERATION : _GENERATION + 8].cast("Q")
 
     def close(self) -> None:
+        self._generation.release()
         self._words.release()
         self._memory.close()
 
@@ -195,10 +197,11 @@ class Control:
 
     @contextlib.contextmanager
     def changing(self, list_name: str) -> Iterator[None]:
-        """The list is dirty meanwhile, and stays it if this does not end well."""
+        """The list is dirty meanwhile, and stays it if this does not end well. The filter forgets what it remembered."""
         bit = 1 << schema.LISTS.index(list_name)
         self._words[1] |= bit
         yield
+        self._generation[0] += 1
         self._words[1] &= ~bit
 
     @property
@@ -239,6 +242,7 @@ class Control:
                 self._words[row + column] = counted[kind][column]
 
 
+_GENERATION = 16  #: offset in the control map
 _ENTRIES, _TIMED = 0, 3  #: columns of a population: all entries, those with an expiry; between them the two sides
 
 
