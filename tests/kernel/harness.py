@@ -13,6 +13,7 @@ import ipaddress
 import itertools
 import json
 import os
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -81,9 +82,8 @@ class Filter:
         after = self.counters()
         moved = {key: tuple(new - old for new, old in zip(after[key], before[key])) for key in after}
         changes = {key: by for key, by in moved.items() if any(by)}
-        for event in self.host.heard():
-            changes["event", *("again" for key in changes if key[0] == "event")] = event
-        return Seen(self._actions.get(action, str(action)), changes)
+        told = {("event", number): event for number, event in enumerate(self.host.heard())}
+        return Seen(self._actions.get(action, str(action)), {**changes, **told})
 
     def counters(self) -> dict:
         """All counters of the filter and of the lists' entries, by the names that the model gives them."""
@@ -247,7 +247,8 @@ class Host:
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
             function = compiler.compile_program(read_sources(), {**definitions(chosen), **paths}, chosen.hook)
             with bpf.Program(os.dup(function.fd)) as program:
-                return measured(program)
+                jited, translated = struct.unpack_from("=II", program._info(32), 16)
+                return Measured(program.info.instructions or walked(function), translated // 8, jited)
         finally:
             self.pins.remove_filter(name)
 
@@ -305,8 +306,8 @@ class Host:
         opened, slot = self._opened_lists[name], self._records["entry", name, ip][1]
         *_fields, used, _length, owner = opened.records.read(slot)
         before, kind = opened.records.untils(slot), schema.KINDS[used - 1]
-        sides = (entry.direction in (side, "both") for side in ("src", "dst"))
-        after = tuple(holds and (schema.FOREVER if until is None else until) for holds, until in zip(sides, entry.until))
+        untils = (schema.FOREVER if until is None else until for until in entry.until)
+        after = tuple(until * (entry.direction in (side, "both")) for until, side in zip(untils, ("src", "dst")))
         if before != after:
             opened._control.add_matching(name, kind, after, 1)
             opened.records.edit(slot, after, owner)
@@ -358,7 +359,16 @@ def type_names(icmp_types) -> tuple:
     return tuple("/".join(map(str, (names[family], *numbers))) for family, *numbers in sorted(icmp_types))
 
 
-def measured(program: bpf.Program) -> Measured:
-    """What the kernel says of a loaded program; 0 instructions walked where it does not say that (before 5.16)."""
-    jited, translated = struct.unpack_from("=II", program._info(32), 16)
-    return Measured(program.info.instructions, translated // 8, jited)
+def walked(function) -> int:
+    """Instructions that the verifier walks, by its own words: before Linux 5.16 the kernel does not tell otherwise.
+
+    The program is loaded once more for that, as BCC has left it, because BCC asks for no summary.
+    """
+    code, license_ = function.bpf.dump_func(function.name), b"GPL\0"
+    text = ctypes.create_string_buffer(4096)
+    given = [ctypes.create_string_buffer(each, len(each)) for each in (code, license_)]
+    with bpf.Program(os.dup(function.fd)) as program:
+        fields = (program.info.type, len(code) // 8, *map(ctypes.addressof, given))
+        summary_only = 4  # BPF_LOG_STATS
+        os.close(bpf._bpf_fd(5, "=IIQQIIQII", *fields, summary_only, len(text), ctypes.addressof(text), 0, 0))
+    return int(re.search(rb"processed (\d+) insns", text.value)[1])

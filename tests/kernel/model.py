@@ -54,11 +54,14 @@ class Options(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a list: an address or network as text, and the side it applies to."""
+    """One line of a list: an address or network as text, the side it applies to, and until when on each side.
+
+    Until is a time of the boot clock in nanoseconds, as a source and as a destination, or None for ever.
+    """
 
     ip: str
     direction: str = "src"
-    until: tuple[int | None, int | None] = (None, None)  # as source and as destination, on the boot clock; None: for ever
+    until: tuple[int | None, int | None] = (None, None)
 
 
 class Source(NamedTuple):
@@ -105,7 +108,7 @@ class Outcome(NamedTuple):
             moved["timed", "dropped" if self.verdict == "drop" else "passed"] = (1,)
         if self.event:
             moved["events", "sent"] = (1,)
-            moved["event",] = self.event
+            moved["event", 0] = self.event
         return moved
 
 

@@ -179,8 +179,12 @@ lists = st.dictionaries(st.sampled_from(ENTRY_TEXTS), holding, max_size=12).map(
 )
 
 
-LIMITS = ({"ratelimit_pps": 2}, {"ratelimit_pps": 1, "ratelimit_ipv6_prefix": 128}, {"ratelimit_pps": 3,
-          "ratelimit_ipv6_prefix": 33}, {})
+LIMITS = (
+    {"ratelimit_pps": 2},
+    {"ratelimit_pps": 1, "ratelimit_ipv6_prefix": 128},
+    {"ratelimit_pps": 3, "ratelimit_ipv6_prefix": 33},
+    {},
+)
 BLOCK_TIME = 2  # seconds that batches pass over in steps of one
 
 
@@ -194,13 +198,22 @@ def _option_sets():
         for types in (ECHO_REQUEST, EVERY_TYPE, some):
             yield Options(policy, types, protect, monitor)
             yield Options(
-                policy, types, protect, monitor, **die.choice(LIMITS[:3]), ratelimit_block_time=BLOCK_TIME,
-                **_reports(die)
+                policy,
+                types,
+                protect,
+                monitor,
+                **die.choice(LIMITS[:3]),
+                ratelimit_block_time=BLOCK_TIME,
+                **_reports(die),
             )
     for hook, limit in itertools.product(HOOKS, LIMITS):
         yield Options(
-            die.choice(("pass", "drop")), die.choice((EVERY_TYPE, EVERY_TYPE, some)), hook=hook, **limit,
-            ratelimit_block_time=BLOCK_TIME, **_reports(die)
+            die.choice(("pass", "drop")),
+            die.choice((EVERY_TYPE, EVERY_TYPE, some)),
+            hook=hook,
+            **limit,
+            ratelimit_block_time=BLOCK_TIME,
+            **_reports(die),
         )
 
 

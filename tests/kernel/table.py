@@ -10,6 +10,7 @@ and one of another protocol that must never be touched (the guard).
 from __future__ import annotations
 
 import ipaddress
+
 from model import ECHO_REQUEST, EVERY_TYPE, Entry, Options
 from packets import (
     DESTINATION,
