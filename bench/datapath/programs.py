@@ -119,7 +119,7 @@ class Baseline:
 
     def drain_perf(self):
         """Throw the perf events away, for which there is room from now on."""
-        self.bcc["notes"].open_perf_buffer(lambda *_event: None, page_cnt=1024)
+        self.bcc["notes"].open_perf_buffer(lambda *_event: None, page_cnt=1024, wakeup_events=1 << 20)
         return lambda: self.bcc.perf_buffer_poll(timeout=0)
 
     def drain_ring(self):

@@ -21,6 +21,7 @@ from rows import Known
 from strategies import GENE_SIZE, OPTION_SETS, Gene, batches, frame, genes, lists, option_sets, whole_frame
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import ticks_per_second
 
 EXAMPLES, FEWEST, MOST = 400, 60, 140  # examples, and frames in each
 CUT_EXAMPLES = 60  # frames of which every beginning is tried
@@ -32,6 +33,9 @@ SEARCH = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+TICK = SECOND // ticks_per_second()
 
 
 class Comparison:
@@ -72,12 +76,13 @@ class Comparison:
     def _moment(self, sources, start, end):
         """When the program looked at the clock: the time that it noted, if it did and that can be, else any of them.
 
+        It looks once a timer tick, so the time may be from before it was run.
         Where it noted none, it saw no second and no block time end, so the earliest moment is as good as its own.
         """
         for name, source in sources.items():
             if source != self.sources.get(name):
                 blocked_at = source.blocked_until - self.options.ratelimit_block_time * SECOND
-                return next((time for time in (blocked_at, source.window) if start <= time <= end), start)
+                return next((time for time in (blocked_at, source.window) if start - TICK <= time <= end), start)
         return start
 
     def _as_row(self, frame, outcome, known, now):
