@@ -38,14 +38,14 @@ import network  # noqa: E402
 from scapy.all import ICMP, IP, Ether, Raw  # noqa: E402
 
 from ansible_collections.pingkiller.fleet.plugins.action.xdp_filter import read_sources  # noqa: E402
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts, filters, sync  # noqa: E402
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, facts, filters, sync  # noqa: E402
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions  # noqa: E402
 
 WORLD_CPU, HOST_CPU = 0, (os.cpu_count() or 1) - 1
 LINK, BASE = "pk0", "/sys/fs/bpf/pingkiller"
 HOST_ADDRESS, ALLOWED = "192.0.2.1", "192.0.2.2"
 LISTED = [f"198.18.{number // 250}.{number % 250 + 1}" for number in range(10_000)]
-FLOODING = 1000  # of the listed ones; sendmmsg(2) takes so many frames at once
+FLOODING = 1000  # of the listed ones
 PING_INTERVAL = 0.01
 
 
@@ -166,23 +166,30 @@ def address_of(namespace):
     return namespace.run("cat", f"/sys/class/net/{LINK}/address").stdout.strip()
 
 
-def send_as_on_a_wire():
-    """No frame of the world is bigger than a wire takes, as otherwise between two ends of a veth."""
-    for command in (0x1F, 0x24):  # ETHTOOL_STSO, ETHTOOL_SGSO
-        value = ctypes.create_string_buffer(struct.pack("=II", command, 0))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-            ioctl(any_socket, 0x8946, struct.pack("=16sQ8x", LINK.encode(), ctypes.addressof(value)))  # SIOCETHTOOL
+# Of ethtool: segmentation offload for TCP and in general, and generic receive offload
+TSO, GSO, GRO = 0x1F, 0x24, 0x2C
 
 
-def receive_as_a_host():
-    """Let the host's processor take in what the world's has put in the queue, as if a card had interrupted it.
+def switch(link, feature, on):
+    value = ctypes.create_string_buffer(struct.pack("=II", feature, on))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        ioctl(any_socket, 0x8946, struct.pack("=16sQ8x", link.encode(), ctypes.addressof(value)))  # SIOCETHTOOL
 
-    Under native XDP, frames are in the veth's own ring, which a thread of the kernel empties; it goes before programs, as
-    the interrupts do which empty the queue of the other cells. Another program is another thread, so this is for each cell.
+
+def behave_like_cards(outside):
+    """Send no frame bigger than a wire takes, and receive through a ring, also without XDP."""
+    switch(LINK, GRO, True)
+    with outside.entered():
+        switch(LINK, TSO, False)
+        switch(LINK, GSO, False)
+
+
+def receive_on_host_cpu():
+    """Let a thread of the host's processor empty the ring. It goes before programs, as the interrupts of a card do.
+
+    Another XDP program is another thread, so this is done for each cell.
     """
-    Path(f"/sys/class/net/{LINK}/queues/rx-0/rps_cpus").write_text(f"{1 << HOST_CPU:x}")
-    with contextlib.suppress(OSError):  # no ring, no thread
-        Path(f"/sys/class/net/{LINK}/threaded").write_text("1")
+    Path(f"/sys/class/net/{LINK}/threaded").write_text("1")
     for each in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
             if each.read_text().startswith(f"napi/{LINK}-"):
@@ -201,44 +208,62 @@ def world():
         network.run("ip", "neigh", "add", ALLOWED, "lladdr", address_of(outside), "dev", LINK)
         outside.run("ip", "neigh", "add", HOST_ADDRESS, "lladdr", address_of(network.Root), "dev", LINK)
         network.run("ip", "route", "add", "198.18.0.0/15", "via", ALLOWED)
-        with outside.entered():
-            send_as_on_a_wire()
+        behave_like_cards(outside)
         yield outside
 
 
 # The load. What sends and receives are processes of their own, each on its processor.
 
 
-class _Message(ctypes.Structure):
-    """struct mmsghdr of sendmmsg(2), with one buffer; numbers are as wide as their places."""
+#: Turns a frame into an echo request from one of the addresses that flood, chosen anew for each, and sends it.
+GENERATOR = r"""
+#include <uapi/linux/bpf.h>
 
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint),
-        ("buffers", ctypes.c_void_p),
-        ("buffer_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_size_t),
-        ("sent", ctypes.c_size_t),
-    ]
+int pingkiller(struct xdp_md *context) /* the name that the library's compiler asks for */
+{
+    u16 *ip = (void *)(long)context->data + 14;
+    u32 number, sum = 0;
+
+    if ((void *)(ip + 10) > (void *)(long)context->data_end)
+        return XDP_DROP;
+    number = bpf_get_prandom_u32() % FLOODING * (ENTRIES / FLOODING);
+    ip[5] = 0;
+    ip[7] = __builtin_bswap16(number / 250 << 8 | (number % 250 + 1));
+    for (int i = 0; i < 10; i++)
+        sum += ip[i];
+    sum = (sum & 0xffff) + (sum >> 16);
+    ip[5] = ~((sum & 0xffff) + (sum >> 16));
+    return bpf_redirect(OUT, 0);
+}
+"""
+BURST = 10_000  # frames in one call
+LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES: what the program says is done
 
 
-def flood(wire, frames, until, result):
-    """Send frames round and round until it is time: how many, also of those that a full ring refused."""
-    os.sched_setaffinity(0, {WORLD_CPU})
-    os.nice(-10)  # the flood is what there is most of
-    send = ctypes.CDLL(None, use_errno=True).sendmmsg
-    buffers = [ctypes.create_string_buffer(frame, len(frame)) for frame in frames]
-    vectors = [(ctypes.c_size_t * 2)(ctypes.addressof(each), len(each)) for each in buffers]
-    messages = (_Message * len(frames))(*(_Message(buffers=ctypes.addressof(each), buffer_count=1) for each in vectors))
-    offered = at = 0
-    while time.monotonic() < until:
-        done = send(wire.fileno(), ctypes.byref(messages, at * ctypes.sizeof(_Message)), len(frames) - at, 0)
-        passed = min(max(done, 0) + 1, len(frames) - at)  # the one after those that were sent was refused
-        offered += passed
-        at = (at + passed) % len(frames)
-    result.put(("flood", offered))
+class Flood:
+    """Echo requests as fast as one processor makes them. They are made in the kernel, as pktgen would make them."""
+
+    def __init__(self, outside):
+        self.outside = outside
+        link = Ether(src=address_of(outside), dst=address_of(network.Root))
+        self.frame = bytes(link / IP(src="198.18.0.0", dst=HOST_ADDRESS) / ICMP() / Raw(bytes(56)))
+        with outside.entered():
+            options = {"FLOODING": FLOODING, "ENTRIES": len(LISTED), "OUT": socket.if_nametoindex(LINK)}
+        headers = {name: text for name, text in read_sources().items() if name.startswith("include/")}
+        self.program = compiler.compile_program({**headers, "pingkiller.c": GENERATOR}, options, "xdp")
+
+    def run(self, until, result):
+        """Send for as long as there is time, and tell how many."""
+        os.sched_setaffinity(0, {WORLD_CPU})
+        os.nice(-10)  # the flood is what there is most of
+        given, offered = ctypes.create_string_buffer(self.frame, len(self.frame)), 0
+        # program, result, sizes and addresses, repetitions, duration, contexts, flags, CPU, frames in a batch
+        layout, fd, address = "=IIIIQQIIIIQQIIII", self.program.fd, ctypes.addressof(given)
+        with self.outside.entered():
+            while time.monotonic() < until:
+                bpf._bpf(10, layout, fd, 0, len(self.frame), 0, address, 0, BURST, 0, 0, 0, 0, 0, LIVE_FRAMES, 0, 64, 0)
+                offered += BURST
+        result.put(("flood", offered))
 
 
 def upload(caller, address, until, _result):
@@ -272,24 +297,16 @@ def ping(outside, seconds):
     return tuple(map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups()))
 
 
-def flood_frames(outside):
-    link = Ether(src=address_of(outside), dst=address_of(network.Root))
-    chosen = LISTED[:: len(LISTED) // FLOODING]
-    return [bytes(link / IP(src=each, dst=HOST_ADDRESS) / ICMP() / Raw(bytes(56))) for each in chosen]
-
-
 @contextmanager
-def load(outside, frames, seconds):
-    """Flood, where there are frames for it, and transfer. Yields where their results come."""
+def load(outside, flood, seconds):
+    """Flood, where there is to be one, and transfer. Yields where their results come."""
     result = multiprocessing.SimpleQueue()
     until = time.monotonic() + seconds
     with ExitStack() as stack:
-        wire = stack.enter_context(outside.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
-        wire.bind((LINK, 0))
         caller = stack.enter_context(outside.socket(socket.AF_INET, socket.SOCK_STREAM))
         listener = stack.enter_context(socket.create_server((HOST_ADDRESS, 0)))
         tasks = [(download, listener), (upload, caller, listener.getsockname())]
-        tasks += [(flood, wire, frames)] if frames else []
+        tasks += [(flood.run,)] if flood else []
         for task, *arguments in tasks:
             process = multiprocessing.Process(target=task, args=(*arguments, until, result), daemon=True)
             process.start()
@@ -331,16 +348,16 @@ def reading(filter_):
         time.sleep(0.05)
 
 
-def measure(outside, frames, filter_, seconds):
+def measure(outside, flood, filter_, seconds):
     """One cell, once."""
     with filter_:
-        receive_as_a_host()
+        receive_on_host_cpu()
         before, ticks = reading(filter_), processor_ticks()
         began = time.monotonic()
-        with load(outside, frames, seconds) as result:
+        with load(outside, flood, seconds) as result:
             sent, answered = ping(outside, seconds)
             after_ticks = processor_ticks()
-            found = dict(result.get() for _ in range(2 if frames else 1))
+            found = dict(result.get() for _ in range(2 if flood else 1))
         passed = time.monotonic() - began
         after = reading(filter_)
     moved = {name: after[name] - before[name] for name in after if after[name] is not None}
@@ -373,7 +390,7 @@ def shares(before, after):
 COLUMNS = {
     "cell": "past",
     "flood_pps": "flood/s",
-    "flood_lost_percent": "lost in queue %",
+    "flood_lost_percent": "lost in ring %",
     "dropped_pps": "dropped/s",
     "answers_pps": "answers/s",
     "tcp_mbit": "TCP Mbit/s",
@@ -405,11 +422,11 @@ def main():
         sys.exit("pressure: takes two processors, one for the world and one for the host, but here is only one.")
     runs = {cell: [] for cell in CELLS}
     with world() as outside:
-        frames = flood_frames(outside)
+        flood = Flood(outside)
         for turn in range(chosen.repeat):
             for cell, (flooded, filter_) in CELLS.items():
                 print(f"pressure: {turn + 1} of {chosen.repeat}, {cell}", file=sys.stderr)
-                runs[cell].append(measure(outside, frames if flooded else [], filter_, chosen.seconds))
+                runs[cell].append(measure(outside, flood if flooded else None, filter_, chosen.seconds))
     rows = [middle(cell, found) for cell, found in runs.items()]
     print(report.table(rows, COLUMNS))
     path = report.OUTPUT / "pressure.json"
