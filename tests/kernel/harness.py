@@ -16,6 +16,8 @@ import os
 import re
 import shutil
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,10 +118,12 @@ class Filter:
         numbers = struct.unpack(f"={len(values) // 8}Q", values)
         return [sum(numbers[start :: size // 8]) for start in range(size // 8)]
 
-    def start_counters_at(self, number: int):
-        """Let every counter of the filter go on from this number on one CPU, and from 0 on the others."""
-        cells, others = schema.COUNTERS_SIZE // 8, schema.COUNTERS_SIZE * (self.host.cpus - 1)
-        self._maps["counters"].update(schema.ZERO, struct.pack(f"={cells}Q", *[number] * cells) + bytes(others))
+    def start_at(self, number: int):
+        """Let everything that the filter counts go on from this number, on every CPU."""
+        for name, size in (("counters", schema.COUNTERS_SIZE), ("timing", schema.TIMING_MAP.value_size)):
+            if name in self._maps:
+                words = size // 8 * self.host.cpus
+                self._maps[name].update(schema.ZERO, struct.pack(f"={words}Q", *[number] * words))
 
     def sources(self) -> dict[str, Source]:
         """What the rate limit knows, by the names that the model gives the sources."""
@@ -189,6 +193,22 @@ class Filter:
         return action, taken.raw[:size]
 
 
+def on_every_cpu(action):
+    """Run ``action`` on all CPUs at the same time, in a thread that stays on its own; how many these are."""
+    cpus = sorted(os.sched_getaffinity(0))
+    together = threading.Barrier(len(cpus))
+
+    def run_on(cpu):
+        os.sched_setaffinity(0, {cpu})  # of this thread only
+        together.wait()
+        action()
+
+    with ThreadPoolExecutor(len(cpus)) as threads:
+        for done in [threads.submit(run_on, cpu) for cpu in cpus]:
+            done.result()
+    return len(cpus)
+
+
 class Host:
     """A base directory with filters and lists, as on one host. Use as a context manager: nothing is left."""
 
@@ -202,6 +222,7 @@ class Host:
         self._lists: dict = {}  # what the lists hold, to change them only when they differ
         self._opened_lists: dict = {}
         self._records: dict = {}  # the opened list and the names of its slots
+        self.sources = read_sources()  # that are compiled
         self._ring = None  # while somebody listens
 
     def __enter__(self) -> Host:
@@ -218,7 +239,7 @@ class Host:
         """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
         wanted = {**options._asdict(), "icmp_types": type_names(options.icmp_types), **more}
         chosen = FilterOptions.checked(mode=mode, **wanted)
-        filters.present(self.base, filters.FilterRequest((interface,), chosen, read_sources(), CAPACITY))
+        filters.present(self.base, filters.FilterRequest((interface,), chosen, self.sources, CAPACITY))
         attached = Filter(self, interface, chosen.hook)
         self._stack.callback(attached.close)
         return attached
@@ -245,7 +266,7 @@ class Host:
                 self.pins.ensure(self.pins.filter(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            function = compiler.compile_program(read_sources(), {**definitions(chosen), **paths}, chosen.hook)
+            function = compiler.compile_program(self.sources, {**definitions(chosen), **paths}, chosen.hook)
             with bpf.Program(os.dup(function.fd)) as program:
                 jited, translated = struct.unpack_from("=II", program._info(32), 16)
                 return Measured(program.info.instructions or walked(function), translated // 8, jited)
@@ -327,6 +348,12 @@ class Host:
     def records(self) -> dict:
         """(packets, bytes, last seen in nanoseconds) of every entry."""
         return {key: records.read(slot)[:3] for key, (records, slot) in self._records.items()}
+
+    def start_entries_at(self, number: int):
+        """Let the packets and bytes of every entry go on from this number."""
+        words = schema.RECORD.size // 8
+        for records, slot in self._records.values():
+            records.words[slot * words], records.words[slot * words + 1] = number, number
 
     def _open_lists(self):
         self._opened.close()

@@ -518,7 +518,7 @@ def rate_limit():
         yield known("the first too many", "drop ratelimit", 5)
         yield known("too many of somebody else", "pass policy_pass", 5, source=other)
         yield known("the second is nearly over", "drop ratelimit", 5, 0.5)
-        yield known("the second is over", "pass policy_pass", 5, 1)
+        yield known("the second is over", "pass policy_pass", 5, 1.1)
         yield known("the second was over long ago", "pass policy_pass", 5, 9)
         yield known("another CPU was a little ahead", "drop ratelimit", 5, -0.1)
         yield known("still serving its time", "drop ratelimit", *serving)

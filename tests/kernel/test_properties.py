@@ -25,6 +25,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.optio
 
 EXAMPLES, FEWEST, MOST = 400, 60, 140  # examples, and frames in each
 CUT_EXAMPLES = 60  # frames of which every beginning is tried
+TICK = SECOND // ticks_per_second()
 SEARCH = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -33,9 +34,6 @@ SEARCH = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-
-TICK = SECOND // ticks_per_second()
 
 
 class Comparison:
@@ -74,16 +72,17 @@ class Comparison:
         return outcome.reason
 
     def _moment(self, sources, start, end):
-        """When the program looked at the clock: the time that it noted, if it did and that can be, else any of them.
+        """When the program looked at the clock, whose seconds may begin and end with a timer tick.
 
-        It looks once a timer tick, so the time may be from before it was run.
-        Where it noted none, it saw no second and no block time end, so the earliest moment is as good as its own.
+        That is the time it noted, if it did and if that can be. Where it noted none it saw no second and no block time
+        end, so the earliest moment is as good as its own.
         """
+        earliest = start - TICK
         for name, source in sources.items():
             if source != self.sources.get(name):
                 blocked_at = source.blocked_until - self.options.ratelimit_block_time * SECOND
-                return next((time for time in (blocked_at, source.window) if start - TICK <= time <= end), start)
-        return start
+                return next((time for time in (blocked_at, source.window) if earliest <= time <= end), earliest)
+        return earliest
 
     def _as_row(self, frame, outcome, known, now):
         """The failure as a row that can be pasted into regressions.py (if the model is right)."""
