@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import islice
+from itertools import chain, islice
 
 from . import VERSION, addresses, bpf, durations, filters, hooks, lists, schema, state
 from .errors import PingKillerError
@@ -156,7 +156,8 @@ def _list_facts(pins: Pins, name: str, limit: int, top: int) -> dict:
     with state.opened_list(pins, name) as entries:
         if entries is None:
             return {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
-        slots = list(islice(entries.live_slots(), limit))
+        live = chain.from_iterable(slots for _signature, slots in entries.live())
+        slots = list(islice(live, limit))
         shown = sorted(slots, key=lambda slot: addresses.sort_key(entries.records.key(slot)))
         return {
             "count": entries.count,
@@ -177,7 +178,7 @@ def _entry_facts(entries: EntryList, slot: int) -> dict:
     return {
         "ip": addresses.display(entries.records.key(slot)),
         "owners": sorted(claims),
-        "direction": lists.direction(sides) if sides else None,
+        "direction": claims.direction(sides) if sides else None,
         "expires_in": -(-left // 10**9) if max(untils) != schema.FOREVER else None,
         "packets": packets,
         "bytes": size,
