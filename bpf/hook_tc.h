@@ -9,11 +9,12 @@
 #define TC_ACT_SHOT 2
 
 /* Parse what is in the linear part of the buffer; whether the frame ended before its headers did. */
-static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *packet, enum content *content)
+static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *packet, struct endpoint *endpoint,
+					 enum content *content)
 {
 	struct cursor cursor = {(void *)(long)skb->data, (void *)(long)skb->data_end};
 
-	begin(packet, skb->len);
+	begin(packet, endpoint, skb->len);
 	if (skb->vlan_present)
 		packet->vlan = skb->vlan_tci & VLAN_ID;
 	*content = parse_frame(&cursor, packet);
@@ -24,12 +25,13 @@ int pingkiller(struct __sk_buff *skb)
 {
 	u64 start = timing_start();
 	enum content content;
+	struct endpoint endpoint[SIDES];
 	struct packet packet;
 
 	/* Headers are in the linear part but for a buffer that somebody has built in an unusual way. */
-	if (parse_linear(skb, &packet, &content) && skb->data_end - skb->data < skb->len &&
+	if (parse_linear(skb, &packet, endpoint, &content) && skb->data_end - skb->data < skb->len &&
 	    !bpf_skb_pull_data(skb, skb->len))
-		parse_linear(skb, &packet, &content);
+		parse_linear(skb, &packet, endpoint, &content);
 	return settle(content, &packet, start, skb->ifindex) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

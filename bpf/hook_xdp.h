@@ -10,9 +10,10 @@ int pingkiller(struct xdp_md *ctx)
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	u64 start = timing_start();
 	enum content content;
+	struct endpoint endpoint[SIDES];
 	struct packet packet;
 
-	begin(&packet, ctx->data_end - ctx->data);
+	begin(&packet, endpoint, ctx->data_end - ctx->data);
 	content = parse_frame(&cursor, &packet);
 	return settle(content, &packet, start, ctx->ingress_ifindex) ? XDP_DROP : XDP_PASS;
 }

@@ -16,64 +16,48 @@ static __always_inline bool matches(const struct record *record, enum side side)
 	return until == FOREVER || (until && boot_clock() < until);
 }
 
-static __always_inline struct record *find_exact(enum list list, enum kind kind, enum side side, void *key)
-{
-	struct record *record;
-	u32 *slot;
-
-	slot = lookup_slot(list, kind, key);
-	if (!slot)
-		return NULL;
-	record = lookup_record(list, slot);
-	if (!record || !matches(record, side))
-		return NULL;
-	return record;
-}
-
-/* The longest network that matches on this side. One that has expired, or holds for the other side only, must not hide
- * a shorter one around it, so the search goes on above it. `key` starts with its prefix length in bits.
+/* The longest network that matches on this side, from the longest of all on. One that has expired, or holds for the other
+ * side only, must not hide a shorter one around it, so the search goes on above it.
  */
-static __always_inline struct record *find_network(enum list list, enum kind kind, enum side side, u32 *key)
+static __always_inline struct record *find_network(enum list list, enum side side, enum kind kind, u32 slot,
+						   struct endpoint *endpoint)
 {
 	struct record *record;
-	u32 *slot;
+	u32 *above;
 	int i;
 
 	for (i = 0; i < MAX_NESTED_NETWORKS; i++) {
-		slot = lookup_slot(list, kind, key);
-		if (!slot)
-			break;
-		record = lookup_record(list, slot);
-		if (!record)
-			break;
-		if (matches(record, side))
+		record = lookup_record(list, &slot);
+		if (!record || matches(record, side))
 			return record;
 		if (!record->prefix_length)
 			break;
-		*key = record->prefix_length - 1;
+		endpoint->prefix_length = record->prefix_length - 1;
+		above = lookup_slot(list, kind, &endpoint->prefix_length);
+		if (!above)
+			break;
+		slot = *above;
 	}
 	return NULL;
 }
 
-static __always_inline struct record *find_address(const struct control *control, enum list list, enum side side,
-						   enum kind exact, enum kind network, struct endpoint *endpoint)
+static __always_inline struct record *find(enum list list, enum side side, struct packet *packet,
+					   const struct listing *listing)
 {
-	struct record *record = NULL;
+	u32 exact = listing->slot[list][EXACT], network = listing->slot[list][NETWORK];
+	struct record *record;
 
-	if (control->lists[list][exact].matching[side])
-		record = find_exact(list, exact, side, &endpoint->address);
-	if (record || !control->lists[list][network].matching[side])
-		return record;
-	endpoint->prefix_length = network == NETWORK4 ? 32 : 128;
-	return find_network(list, network, side, &endpoint->prefix_length);
-}
-
-static __always_inline struct record *find(const struct control *control, enum list list, enum side side,
-					   struct packet *packet)
-{
+	if (exact) {
+		exact--;
+		record = lookup_record(list, &exact);
+		if (record && matches(record, side))
+			return record;
+	}
+	if (!network)
+		return NULL;
 	if (packet->family == IPV4)
-		return find_address(control, list, side, EXACT4, NETWORK4, &packet->endpoint[side]);
-	return find_address(control, list, side, EXACT6, NETWORK6, &packet->endpoint[side]);
+		return find_network(list, side, NETWORK4, network - 1, &packet->endpoint[side]);
+	return find_network(list, side, NETWORK6, network - 1, &packet->endpoint[side]);
 }
 
 static __always_inline void credit(struct record *record, u32 bytes)
@@ -90,12 +74,13 @@ static __always_inline void credit(struct record *record, u32 bytes)
 	}
 }
 
-static __always_inline bool on_list(const struct control *control, enum list list, struct packet *packet)
+/* `listing` is of SIDES. */
+static __always_inline bool on_list(enum list list, struct packet *packet, const struct listing *listing)
 {
-	struct record *record = find(control, list, SOURCE, packet);
+	struct record *record = find(list, SOURCE, packet, &listing[SOURCE]);
 
 	if (!record)
-		record = find(control, list, DESTINATION, packet);
+		record = find(list, DESTINATION, packet, &listing[DESTINATION]);
 	if (!record)
 		return false;
 	credit(record, packet->bytes);

@@ -33,7 +33,10 @@ struct packet {
 	u8 protocol;
 	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
 	u8 code;
-	struct endpoint endpoint[SIDES]; /* of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet */
+	/* SIDES of them, of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet. Not in here, because
+	 * helpers take pointers to them: what has no pointer to it stays in registers.
+	 */
+	struct endpoint *endpoint;
 };
 
 /* The header at the cursor, which moves behind it; NULL if the frame is too short for it. */

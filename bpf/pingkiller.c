@@ -31,6 +31,7 @@
 #include "maps.h"
 #include "clock.h"
 #include "parse.h"
+#include "listing.h"
 #include "lists.h"
 #include "ratelimit.h"
 #include "timing.h"
@@ -56,8 +57,9 @@ static __always_inline void count(enum reason reason, const struct packet *packe
 	cell->bytes += packet->bytes;
 }
 
-static __always_inline void begin(struct packet *packet, u32 bytes)
+static __always_inline void begin(struct packet *packet, struct endpoint *endpoint, u32 bytes)
 {
+	packet->endpoint = endpoint;
 	packet->family = OTHER;
 	packet->bytes = bytes;
 	packet->vlan = NO_VLAN;

@@ -82,6 +82,7 @@ struct control {
 	u32 dirty;     /* user space is, or was interrupted, in the middle of a change */
 	u32 listening; /* somebody reads the events */
 	u32 reserved;
+	u64 generation; /* of the lists: goes up at the end of every change */
 	struct population lists[LISTS][KINDS];
 };
 

@@ -36,6 +36,7 @@ static __always_inline bool is_filtered_type(const struct packet *packet)
 static __always_inline enum reason decide(enum content content, struct packet *packet)
 {
 	bool has_type = content == CONTENT_ICMP;
+	struct listing listing[SIDES];
 	struct control *state;
 	u32 zero = 0;
 
@@ -46,10 +47,14 @@ static __always_inline enum reason decide(enum content content, struct packet *p
 	if (PROTECT && has_type && is_protected(packet))
 		return PROTECTED;
 	state = control.lookup(&zero);
-	if (state && on_list(state, LIST_ALLOW, packet))
-		return ALLOWLIST;
-	if (state && on_list(state, LIST_BLOCK, packet))
-		return BLOCKLIST;
+	if (state) {
+		find_listing(state, SOURCE, packet, &listing[SOURCE]);
+		find_listing(state, DESTINATION, packet, &listing[DESTINATION]);
+		if (on_list(LIST_ALLOW, packet, listing))
+			return ALLOWLIST;
+		if (on_list(LIST_BLOCK, packet, listing))
+			return BLOCKLIST;
+	}
 	if (has_type && !is_filtered_type(packet))
 		return TYPE;
 	if (has_type && over_limit(packet))

@@ -138,8 +138,8 @@ def test_the_library_finds_the_single_bytes_of_a_record():
 
 def test_the_control_map_is_read_as_it_was_written():
     assert ctypes.sizeof(STRUCTS["control"]) == schema.CONTROL_SIZE
-    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 8, 9).ljust(schema.CONTROL_SIZE, b"\0"))
-    assert (head.schema_version, head.dirty, head.listening) == (7, 8, 9)
+    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 8, 9, 10).ljust(schema.CONTROL_SIZE, b"\0"))
+    assert (head.schema_version, head.dirty, head.listening, head.generation) == (7, 8, 9, 10)
     for block, kind in itertools.product(range(len(schema.LISTS)), range(len(schema.KINDS))):
         row = schema.CONTROL_HEAD.size + (block * len(schema.KINDS) + kind) * schema.POPULATION.size
         assert offset("control", "lists", block, kind) == row

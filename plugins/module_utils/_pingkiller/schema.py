@@ -57,8 +57,8 @@ RECORD_PREFIX_LENGTH = 57
 RECORD_OWNER = 58
 SLOT = struct.Struct("=I")
 
-#: schema version, dirty, listening; then for each list and kind: entries, matching source, matching destination, timed
-CONTROL_HEAD = struct.Struct("=III4x")
+#: schema version, dirty, listening, generation; then for each list and kind: entries, matching source, matching destination, timed
+CONTROL_HEAD = struct.Struct("=III4xQ")
 POPULATION = struct.Struct("=IIII")
 CONTROL_SIZE = CONTROL_HEAD.size + POPULATION.size * len(LISTS) * len(KINDS)
 

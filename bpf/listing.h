@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What do the indexes of both lists say of an address? Asking them costs more than all the rest of the filter, so each CPU
+ * keeps the answers for the addresses it saw last, until a list changes.
+ */
+#ifndef PINGKILLER_LISTING_H
+#define PINGKILLER_LISTING_H
+
+enum form { EXACT, NETWORK, FORMS };
+
+/* 1 + the slot of the address's own entry and of the longest network around it, 0 if there is none. Whether these match
+ * now, and on which side, is in their records.
+ */
+struct listing {
+	u32 slot[LISTS][FORMS];
+};
+
+#define LOOKASIDE_LINES_LOG2 10
+
+struct lookaside_line {
+	u64 tag; /* generation of the lists and family; 0: empty */
+	struct in6_address address;
+	struct listing listing;
+};
+
+/* Every hook runs with softirqs disabled, so nothing else writes this CPU's lines meanwhile. */
+BPF_PERCPU_ARRAY(lookaside, struct lookaside_line, 1 << LOOKASIDE_LINES_LOG2);
+
+static __always_inline u32 lookaside_number(const struct in6_address *address, enum family family)
+{
+	u32 mixed = address->word[0];
+
+	if (family == IPV6)
+		mixed ^= address->word[1] * 3 ^ address->word[2] * 5 ^ address->word[3] * 7;
+	return mixed * 0x9e3779b1 >> (32 - LOOKASIDE_LINES_LOG2); /* multiplicative hashing: Knuth, volume 3, 6.4 */
+}
+
+static __always_inline bool same_address(const struct in6_address *a, const struct in6_address *b, enum family family)
+{
+	if (a->word[0] != b->word[0])
+		return false;
+	return family == IPV4 || (a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3]);
+}
+
+static __always_inline u32 ask_index(const struct control *control, enum list list, enum kind kind, void *key)
+{
+	u32 *slot;
+
+	if (!control->lists[list][kind].entries)
+		return 0;
+	slot = lookup_slot(list, kind, key);
+	return slot ? *slot + 1 : 0;
+}
+
+static __always_inline void ask_indexes(const struct control *control, enum kind exact, enum kind network,
+					struct endpoint *endpoint, struct listing *listing)
+{
+	endpoint->prefix_length = network == NETWORK4 ? 32 : 128;
+	listing->slot[LIST_ALLOW][EXACT] = ask_index(control, LIST_ALLOW, exact, &endpoint->address);
+	listing->slot[LIST_ALLOW][NETWORK] = ask_index(control, LIST_ALLOW, network, &endpoint->prefix_length);
+	listing->slot[LIST_BLOCK][EXACT] = ask_index(control, LIST_BLOCK, exact, &endpoint->address);
+	listing->slot[LIST_BLOCK][NETWORK] = ask_index(control, LIST_BLOCK, network, &endpoint->prefix_length);
+}
+
+/* Whether no entry of these kinds matches on this side: true of destinations on most hosts. */
+static __always_inline bool nothing_matches(const struct control *control, enum side side, enum kind exact,
+					    enum kind network)
+{
+	return !(control->lists[LIST_ALLOW][exact].matching[side] | control->lists[LIST_ALLOW][network].matching[side] |
+		 control->lists[LIST_BLOCK][exact].matching[side] | control->lists[LIST_BLOCK][network].matching[side]);
+}
+
+static __always_inline void find_listing_of(const struct control *control, enum side side, enum kind exact,
+					    enum kind network, struct endpoint *endpoint, struct listing *listing)
+{
+	enum family family = exact == EXACT4 ? IPV4 : IPV6;
+	/* Read before the indexes are asked: what is found while a list changes gets the tag of the time before. */
+	u64 tag = control->generation * FAMILIES + family;
+	struct lookaside_line *line;
+	u32 number;
+
+	if (nothing_matches(control, side, exact, network)) {
+		*listing = (struct listing){};
+		return;
+	}
+	number = lookaside_number(&endpoint->address, family);
+	line = lookaside.lookup(&number);
+	if (line && !control->dirty && line->tag == tag && same_address(&line->address, &endpoint->address, family)) {
+		*listing = line->listing;
+		return;
+	}
+	ask_indexes(control, exact, network, endpoint, listing);
+	if (!line || control->dirty)
+		return;
+	line->tag = tag;
+	line->address.word[0] = endpoint->address.word[0];
+	if (family == IPV6)
+		line->address = endpoint->address;
+	line->listing = *listing;
+}
+
+static __always_inline void find_listing(const struct control *control, enum side side, struct packet *packet,
+					 struct listing *listing)
+{
+	if (packet->family == IPV4)
+		find_listing_of(control, side, EXACT4, NETWORK4, &packet->endpoint[side], listing);
+	else
+		find_listing_of(control, side, EXACT6, NETWORK6, &packet->endpoint[side], listing);
+}
+
+#endif
