@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, durations, schema, sync
@@ -15,8 +17,12 @@ SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src",
 
 
 def read(text, wanted=SOURCE):
-    found = addresses.parse_lines(text.splitlines(), "list", wanted)
+    found = addresses.parse_file(io.StringIO(text), "list", wanted).by_key()
     return {addresses.display(key): request for key, request in found.items()}
+
+
+def read_wanted(request):
+    return sync.read_demand(request).wishes.by_key()
 
 
 def refusal(text):
@@ -108,7 +114,7 @@ def test_ten_bad_lines_are_all_of_them():
 def test_a_missing_file_is_refused_with_its_name(tmp_path):
     missing = str(tmp_path / "missing")
     with pytest.raises(PingKillerError) as raised:
-        sync.read_wanted(sync.ListRequest("blocklist", src=missing))
+        read_wanted(sync.ListRequest("blocklist", src=missing))
     assert str(raised.value) == (
         f"src={missing!r} cannot be read on the managed host (No such file or directory): give the path of a list file there"
     )
@@ -116,7 +122,7 @@ def test_a_missing_file_is_refused_with_its_name(tmp_path):
 
 def test_a_directory_is_no_list_file(tmp_path):
     with pytest.raises(PingKillerError, match=r"cannot be read on the managed host \(Is a directory\)"):
-        sync.read_wanted(sync.ListRequest("blocklist", src=str(tmp_path)))
+        read_wanted(sync.ListRequest("blocklist", src=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -132,13 +138,13 @@ def test_a_directory_is_no_list_file(tmp_path):
 )
 def test_a_file_and_its_text_are_read_alike(tmp_path, text):
     file, content = request(tmp_path, text)
-    assert sync.read_wanted(file) == sync.read_wanted(content)
-    assert len(sync.read_wanted(file)) == (2 if text else 0)
+    assert read_wanted(file) == read_wanted(content)
+    assert len(read_wanted(file)) == (2 if text else 0)
 
 
 def test_bytes_that_are_no_text_are_a_bad_line(tmp_path):
     path = tmp_path / "list"
     path.write_bytes(b"192.0.2.1 # caf\xe9\n\xff\xfe\n")
     with pytest.raises(PingKillerError, match="list, line 2: ") as raised:
-        sync.read_wanted(sync.ListRequest("blocklist", src=str(path)))
+        read_wanted(sync.ListRequest("blocklist", src=str(path)))
     assert "line 1" not in str(raised.value)

@@ -9,7 +9,8 @@ import os
 import time
 from itertools import chain, islice
 
-from . import VERSION, addresses, bpf, durations, filters, hooks, lists, schema, state
+from . import VERSION, addresses, bpf, durations, filters, hooks, schema, state
+from .claims import direction
 from .errors import PingKillerError
 from .lists import EntryList
 from .pins import Pins
@@ -178,7 +179,7 @@ def _entry_facts(entries: EntryList, slot: int) -> dict:
     return {
         "ip": addresses.display(entries.records.key(slot)),
         "owners": sorted(claims),
-        "direction": claims.direction(sides) if sides else None,
+        "direction": direction(sides) if sides else None,
         "expires_in": -(-left // 10**9) if max(untils) != schema.FOREVER else None,
         "packets": packets,
         "bytes": size,

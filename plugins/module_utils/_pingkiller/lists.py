@@ -194,7 +194,9 @@ class EntryList:
         found = {}
         for kind, size in schema.KEY_SIZES.items():
             keys, slots = self._maps[kind].read_columns()
-            found[kind] = dict(zip(map(operator.itemgetter(0), struct.iter_unpack(f"{size}s", keys)), array.array("I", slots)))
+            found[kind] = dict(
+                zip(map(operator.itemgetter(0), struct.iter_unpack(f"{size}s", keys)), array.array("I", slots))
+            )
         return found
 
     def _strays(self, signature: Signature, slots: Sequence[int], named: dict[str, dict[bytes, int]]) -> set[int]:

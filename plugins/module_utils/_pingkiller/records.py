@@ -85,20 +85,24 @@ class Records:
     def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         """The slots in use, together those that are near one another and have a signature in common."""
         extent = len(self.used().rstrip(b"\0"))
-        columns = self._halves[_TAG::_HALVES], self.words[_UNTIL::_WORDS], self.words[_UNTIL + 1 :: _WORDS]
         for start in range(0, extent, _STRETCH):
-            stop = min(start + _STRETCH, extent)
-            stretch = [column[start:stop] for column in columns]
-            if all(_uniform(column) for column in stretch):
-                found = {tuple(column[0] for column in stretch): range(start, stop)}
-            else:
-                found = defaultdict(list)
-                for slot, values in enumerate(zip(*stretch), start):
-                    found[values].append(slot)
-            for values, slots in found.items():
+            for values, slots in self._stretch(start, min(start + _STRETCH, extent)).items():
                 signature = _signature(*values)
                 if signature:
                     yield signature, slots
+
+    def _stretch(self, start: int, stop: int) -> dict[tuple[int, int, int], Sequence[int]]:
+        """The slots of one stretch by the fields that make up a signature."""
+        columns = [
+            self._halves[start * _HALVES + _TAG : stop * _HALVES : _HALVES],
+            *(self.words[start * _WORDS + until : stop * _WORDS : _WORDS] for until in (_UNTIL, _UNTIL + 1)),
+        ]
+        if all(_uniform(column) for column in columns):
+            return {tuple(column[0] for column in columns): range(start, stop)}
+        found = defaultdict(list)
+        for slot, values in enumerate(zip(*columns), start):
+            found[values].append(slot)
+        return found
 
     def keys(self, signature: Signature, slots: Sequence[int]) -> list[bytes]:
         """The keys of slots that have this signature."""

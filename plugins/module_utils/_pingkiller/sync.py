@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 import io
-from itertools import chain
 from typing import NamedTuple
 
 from . import addresses, claims, durations, lists, schema, state
