@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress, repeat
 from typing import NamedTuple
 
-from . import addresses, durations, schema
+from . import addresses, durations, rows, schema
 from .addresses import Wanted, Wishes
 
 #: What the owners of one entry ask for.
@@ -102,27 +102,24 @@ def make_plan(current: Iterable[Held], demand: Demand) -> Plan:
     return plan
 
 
-def _without_settled(current: list[Held], demand: Demand) -> tuple[list[Held], Wishes, list[bytes]]:
-    """Leave out what is held as it is wanted and at the same place in the list as in the wishes; these keys come last.
-
-    A list that was read from a file keeps the order of the file, and comparing two rows costs a fraction of looking up each
-    key of one in the other.
-    """
+def _without_settled(current: list[Held], demand: Demand) -> tuple[list[Held], Wishes, Iterator[bytes]]:
+    """Leave out what is held as it is wanted, as far as that is quickly seen; these keys come last."""
     wishes = demand.wishes
     if demand.absent or demand.from_owner or wishes.others:
-        return current, wishes, []
-    left, rest, settled = by_size(wishes.keys), [], []
+        return current, wishes, iter(())
+    keys, rest, settled = by_size(wishes.keys), [], []
     for held in current:
-        keys = left.get(len(held.keys[0]), [])
-        if held.claims != {demand.owner: wishes.wanted} or not keys:
-            rest.append(held)
-            continue
-        same = list(map(operator.eq, keys, held.keys))
-        different = list(map(operator.not_, same))
-        settled += compress(keys, same)
-        left[len(keys[0])] = [*compress(keys, different), *keys[len(same) :]]
-        rest.append(held.at([*compress(range(len(same)), different), *range(len(same), len(held.keys))]))
-    return rest, wishes._replace(keys=list(chain.from_iterable(left.values()))), settled
+        wanted = keys.get(len(held.keys[0]), [])
+        if held.claims == {demand.owner: wishes.wanted}:
+            pieces = list(rows.in_common(wanted, held.keys))
+            settled += [wanted[start : start + length] for start, _there, length in pieces]
+            ours = rows.gaps([(start, length) for start, _there, length in pieces], len(wanted))
+            theirs = rows.gaps([(start, length) for _here, start, length in pieces], len(held.keys))
+            keys[len(held.keys[0])] = [key for gap in ours for key in wanted[gap.start : gap.stop]]
+            held = held.at(list(chain.from_iterable(theirs)))
+        rest.append(held)
+    left = list(chain.from_iterable(keys.values()))
+    return [held for held in rest if held.keys], wishes._replace(keys=left), chain.from_iterable(settled)
 
 
 def _by_value(held: Held, wanted: list[Wanted | None], demand: Demand) -> Iterator[tuple[Wanted | None, Held]]:
