@@ -36,6 +36,20 @@ def test_exclusive_and_absent_contradict_each_other():
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"absent": True}, "from_owner and state=absent contradict each other: "),
+        ({"owner": "feed"}, "from_owner='feed' is the owner itself: "),
+        ({"from_owner": "a feed"}, "from_owner='a feed' is no name for an owner: "),
+    ],
+)
+def test_a_handover_that_is_none_is_refused(more, said):
+    with pytest.raises(PingKillerError) as raised:
+        sync.read_demand(REQUEST._replace(**{"from_owner": "feed", **more}))
+    assert str(raised.value).startswith(said)
+
+
 @pytest.mark.parametrize("owner", ["adhoc", "abuse-feed", "a_b.c-d", "7", "o" * 63])
 def test_an_owner_has_a_plain_name(owner):
     assert read_wanted(REQUEST._replace(owner=owner))
