@@ -198,8 +198,7 @@ def test_check_mode_and_a_host_without_lists_write_no_entry(tmp_path):
 
 def test_a_place_that_takes_no_files_is_refused(tmp_path):
     (tmp_path / "file").write_text("mine")
-    said = refused("xdp_facts", dest=str(tmp_path / "file"))
-    assert said == (
+    assert run("xdp_facts", dest=str(tmp_path / "file"))["msg"] == (
         f"dest={str(tmp_path / 'file')!r} cannot be written on the managed host (File exists): "
         f"give a directory there that takes the files"
     )
