@@ -45,18 +45,24 @@ static __always_inline bool over_limit(const struct packet *packet)
 	if (!source) {
 		first.window = now;
 		first.packets = 1;
-		sources.insert(&key, &first); /* if another CPU was first, its count stays */
-		return false;
+		if (!sources.insert(&key, &first))
+			return false;
+		source = sources.lookup(&key); /* another CPU was first: count on */
+		if (!source)
+			return false;
 	}
 	if (source->blocked_until > now)
 		return true;
 	/* Signed: another CPU may have begun a window since this one looked at the clock. */
 	if ((s64)(now - source->window) >= (s64)NS_PER_SECOND) {
-		source->window = now;
-		source->packets = 1;
+		/* In this order no other CPU sees the packets of the last second in the new one, and blocks for them. */
+		*(volatile u64 *)&source->packets = 1;
+		*(volatile u64 *)&source->window = now;
 		return false;
 	}
-	/* Other CPUs may count the same source. */
+	/* Other CPUs may count the same source. Of those that go over the limit at once each sees the count of all, so up to
+	 * one packet less for each other CPU passes, and never one more.
+	 */
 	__sync_fetch_and_add(&source->packets, 1);
 	if (source->packets <= RATELIMIT_PPS)
 		return false;
