@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix lint sanity build clean
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench-pressure lint sanity build clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -36,6 +36,10 @@ test-molecule: setup ## Run the tests on real hosts
 TOGETHER ?= 3
 matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 8: all), and tell the sizes
 	@python tests/kernel/matrix.py --together $(TOGETHER)
+
+bench-pressure: ## Measure what a flood leaves of a transfer and of pings, filter by filter
+	@tools/setup bench
+	@python bench/pressure.py
 
 lint: setup ## Check style, documentation and the artifact
 	@tools/test lint
