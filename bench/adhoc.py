@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long one command on one host takes, beside ``ansible HOST -m ping``, with a long blocklist loaded on the host.
@@ -15,7 +16,7 @@ import sys
 import time
 from collections import defaultdict
 
-from bench import report
+import report
 
 FLEET, HOST = "adhoc", "alpha"
 FILE = "/var/tmp/long-list"

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long changes of long lists take, beside ipset, nftables and xdp-filter doing the same in the same run.
@@ -21,7 +22,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from bench import report
+import report
 
 OURS = "xdp_blocklist"
 CHANGES = 1000
@@ -89,7 +90,7 @@ class Bench:
         return text
 
     def module(self, about: tuple, name: str, **arguments) -> dict:
-        command = sys.executable, "-m", "bench.run_module", name, json.dumps(arguments)
+        command = sys.executable, report.CHECKOUT / "bench/run_module.py", name, json.dumps(arguments)
         return json.loads(self.time(about, *command))
 
     def sync(self, about: tuple, path: Path, added: int, removed: int) -> None:
@@ -121,7 +122,7 @@ def changed(chance: random.Random, lines: list[str], new: list[str]) -> list[str
     gone = set(chance.sample(range(len(lines)), CHANGES // 2))
     left = [line for number, line in enumerate(lines) if number not in gone]
     for line in new:
-        left.insert(chance.randrange(len(left)), line)
+        left.insert(chance.randint(0, len(left)), line)
     return left
 
 
@@ -182,12 +183,14 @@ def growth(bench: Bench, divided_by: int) -> None:
     bench.module(("IPv4 addresses", "facts with dest"), "xdp_facts", dest=str(bench.directory / "dump"))
 
 
-def prepare() -> None:
-    """Make what is measured on. Everything goes with the namespaces of this process."""
-    if os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt"):
-        sys.exit("bench: this mounts things: run it with bench/run lists, which gives it namespaces of its own.")
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # nobody else's lock is waited for
-    subprocess.run(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", INTERFACE + "p"], check=True)
+def in_namespaces() -> None:
+    """Go on in mount and network namespaces of our own, where pins, the lock and interfaces meet nobody's."""
+    command = (
+        "mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs tmpfs /run && "
+        f'ip link add {INTERFACE} type veth peer name {INTERFACE}p && exec "$@"'
+    )
+    os.environ.update(PINGKILLER_BENCH=str(os.getpid()), PYTHONPATH=str(report.CHECKOUT / ".collections"))
+    os.execvp("unshare", ["unshare", "--net", "--mount", "sh", "-c", command, "sh", sys.executable, *sys.argv])
 
 
 def main() -> None:
@@ -197,7 +200,8 @@ def main() -> None:
         "--divide", type=int, default=1, help="make the lists this many times shorter, to try things out"
     )
     options = parser.parse_args()
-    prepare()
+    if os.environ.get("PINGKILLER_BENCH") != str(os.getpid()):  # which exec keeps
+        in_namespaces()
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
         bench = Bench(Path(directory))
         capacity = 2 * LISTS["IPv4 addresses"][1] // options.divide

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a module as Ansible does on a managed host, from where Python starts there: ``python -m bench.run_module NAME ARGUMENTS``."""
+"""Run a module as Ansible does on a managed host, from where Python starts there: ``run_module.py NAME ARGUMENTS``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import json
 import sys
 
 from ansible.module_utils import basic
-
-from bench.report import CHECKOUT
+from report import CHECKOUT
 
 
 def sources() -> dict:
