@@ -21,11 +21,10 @@ from rows import Known
 from strategies import GENE_SIZE, OPTION_SETS, Gene, batches, frame, genes, lists, option_sets, whole_frame
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import ticks_per_second
 
 EXAMPLES, FEWEST, MOST = 400, 60, 140  # examples, and frames in each
 CUT_EXAMPLES = 60  # frames of which every beginning is tried
-TICK = SECOND // ticks_per_second()
+LAG = SECOND // 10  # how far behind the time of the last timer tick may be on a busy machine
 SEARCH = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -77,7 +76,7 @@ class Comparison:
         That is the time it noted, if it did and if that can be. Where it noted none it saw no second and no block time
         end, so the earliest moment is as good as its own.
         """
-        earliest = start - TICK
+        earliest = start - LAG
         for name, source in sources.items():
             if source != self.sources.get(name):
                 blocked_at = source.blocked_until - self.options.ratelimit_block_time * SECOND
