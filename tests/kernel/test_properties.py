@@ -47,14 +47,12 @@ class Comparison:
 
     def wait(self, seconds):
         """Let time pass for the rate limit, for both of them: everything it knows becomes so much older."""
+        by = int(seconds * SECOND)
         aged = {
-            name: source._replace(
-                window=source.window - seconds * SECOND,
-                blocked_until=max(0, source.blocked_until - seconds * SECOND),
-            )
+            name: source._replace(window=source.window - by, blocked_until=max(0, source.blocked_until - by))
             for name, source in self.sources.items()
         }
-        if aged:
+        if seconds and aged:
             self.sources = aged
             self.filter.set_sources(aged)
 
