@@ -51,6 +51,7 @@ COUNTERS_SIZE = COUNTER.size * len(REASONS) * len(FAMILIES)
 
 #: packets, bytes, last_seen, until source, until destination, address, used, prefix length, owner; then what is reserved
 RECORD = struct.Struct("=QQQQQ16sBBB5x")
+RECORD_ADDRESS = 40  #: offset
 RECORD_USED = 56  #: offset of ``used``: 0 for a free slot, else 1 + the kind's number
 RECORD_PREFIX_LENGTH = 57
 RECORD_OWNER = 58
