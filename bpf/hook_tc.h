@@ -17,6 +17,8 @@ static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *p
 	begin(packet, endpoint, skb->len);
 	if (skb->vlan_present)
 		packet->vlan = skb->vlan_tci & VLAN_ID;
+	if (!FORWARDED)
+		packet->forwarded = skb->ingress_ifindex != 0; /* what this host sends itself has come in nowhere */
 	*content = parse_frame(&cursor, packet);
 	return cursor.exhausted;
 }

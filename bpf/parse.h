@@ -33,6 +33,7 @@ struct packet {
 	u8 protocol;
 	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
 	u8 code;
+	bool forwarded; /* by this host, for others; looked at only where that makes a difference */
 	/* SIDES of them, of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet. Not in here, because
 	 * helpers take pointers to them: what has no pointer to it stays in registers.
 	 */

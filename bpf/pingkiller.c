@@ -6,6 +6,7 @@
  *   HOOK_TC                          0: XDP program, 1: classifier of tc
  *   POLICY                           POLICY_PASS or POLICY_DROP
  *   FILTERS_ICMP4(t, c)              is ICMP type t, code c one that policy and rate limit apply to? (FILTERS_ICMP6: ICMPv6)
+ *   FORWARDED                        do policy and rate limit apply to what is forwarded, and to later fragments? 0 or 1
  *   PROTECT, MONITOR                 0 or 1
  *   RATELIMIT_PPS                    packets per second and source, 0: no limit
  *   RATELIMIT_BLOCK_NS, RATELIMIT_IPV6_PREFIX
@@ -70,6 +71,7 @@ static __always_inline void begin(struct packet *packet, struct endpoint *endpoi
 	packet->protocol = 0;
 	packet->type = 0;
 	packet->code = 0;
+	packet->forwarded = false;
 }
 
 /* Decide, count, report; whether the frame is to be dropped. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
- * The seconds follow one another from a source's first packet on, so across the border of two a source may send more.
+ * The seconds follow one another from a source's first packet on, so across the border of two a source may send more; they
+ * begin and end with a timer tick.
  * The sources are in an LRU hash, so an attacker with many addresses costs memory that was set aside for it.
  */
 #ifndef PINGKILLER_RATELIMIT_H
@@ -35,28 +36,38 @@ static __always_inline void source_key(const struct packet *packet, struct sourc
 
 static __always_inline bool over_limit(const struct packet *packet)
 {
+	const struct coarse_clocks *clocks = coarse();
 	struct source first = {};
 	struct source *source;
 	struct source_key key;
-	u64 now = boot_clock();
+	u64 now;
 
+	if (!clocks)
+		return false;
+	now = clocks->boot;
 	source_key(packet, &key);
 	source = sources.lookup(&key);
 	if (!source) {
 		first.window = now;
 		first.packets = 1;
-		sources.insert(&key, &first); /* if another CPU was first, its count stays */
-		return false;
+		if (!sources.insert(&key, &first))
+			return false;
+		source = sources.lookup(&key); /* another CPU was first: count on */
+		if (!source)
+			return false;
 	}
 	if (source->blocked_until > now)
 		return true;
 	/* Signed: another CPU may have begun a window since this one looked at the clock. */
 	if ((s64)(now - source->window) >= (s64)NS_PER_SECOND) {
-		source->window = now;
-		source->packets = 1;
+		/* In this order no other CPU sees the packets of the last second in the new one, and blocks for them. */
+		*(volatile u64 *)&source->packets = 1;
+		*(volatile u64 *)&source->window = now;
 		return false;
 	}
-	/* Other CPUs may count the same source. */
+	/* Other CPUs may count the same source. Of those that go over the limit at once each sees the count of all, so up to
+	 * one packet less for each other CPU passes, and never one more.
+	 */
 	__sync_fetch_and_add(&source->packets, 1);
 	if (source->packets <= RATELIMIT_PPS)
 		return false;

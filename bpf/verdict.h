@@ -57,6 +57,8 @@ static __always_inline enum reason decide(enum content content, struct packet *p
 	}
 	if (has_type && !is_filtered_type(packet))
 		return TYPE;
+	if (!FORWARDED && (packet->forwarded || !has_type))
+		return TYPE;
 	if (has_type && over_limit(packet))
 		return RATELIMIT;
 	return POLICY;

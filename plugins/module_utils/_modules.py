@@ -40,6 +40,7 @@ def run_list_module(list_name: str) -> None:
             "content": {"type": "str"},
             "exclusive": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "adhoc"},
+            "from_owner": {"type": "str"},
             "direction": {"type": "str", "choices": ["src", "dst", "both"], "default": "src"},
             "ttl": {"type": "str"},
             **STATE_OPTION,
@@ -59,6 +60,7 @@ def run_list_module(list_name: str) -> None:
         absent=given["state"] == "absent",
         exclusive=given["exclusive"],
         owner=given["owner"],
+        from_owner=given["from_owner"],
         direction=given["direction"],
         ttl=given["ttl"],
     )

@@ -62,6 +62,14 @@ options:
     type: list
     elements: str
     default: [echo-request]
+  forwarded:
+    description:
+      - Whether O(policy) and O(ratelimit_pps) apply to what the host forwards for others, too.
+      - V(false) leaves that alone, so that a router can keep its own answers to itself and not those of whoever is behind it. Later fragments,
+        which tell no type, then pass, too.
+      - V(false) is only for O(hook=tc_egress).
+    type: bool
+    default: true
   protect:
     description:
       - Always let pass what path-MTU discovery, IPv6 neighbour and router discovery and multicast need - fragmentation needed, packet
@@ -175,6 +183,7 @@ EXAMPLES = r"""
     icmp_types:
       - time-exceeded
       - destination-unreachable/port
+    forwarded: false
 
 - name: Remove everything from the host
   pingkiller.fleet.xdp_filter:
@@ -260,6 +269,7 @@ def main():
             "mode": {"type": "str", "choices": ["auto", "native", "generic"], "default": "auto"},
             "policy": {"type": "str", "choices": ["pass", "drop"], "default": "pass"},
             "icmp_types": {"type": "list", "elements": "str", "default": ["echo-request"]},
+            "forwarded": {"type": "bool", "default": True},
             "protect": {"type": "bool", "default": True},
             "monitor": {"type": "bool", "default": False},
             "ratelimit_pps": {"type": "int", "default": 0},

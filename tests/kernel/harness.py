@@ -13,21 +13,26 @@ import ipaddress
 import itertools
 import json
 import os
+import re
 import shutil
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from model import ECHO_REQUEST, EVERY_TYPE, Options
+from model import ECHO_REQUEST, EVERY_TYPE, Options, Source
 from network import run, unique_name
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
     addresses,
     bpf,
     compiler,
+    events,
     facts,
     filters,
     hooks,
+    lists,
     schema,
     state,
     sync,
@@ -53,6 +58,14 @@ class Seen(NamedTuple):
     changes: dict  # as in the model's Outcome
 
 
+class Measured(NamedTuple):
+    """What the verifier made of a program."""
+
+    verified: int  # instructions it walked
+    translated: int  # instructions of the program as it runs
+    jited: int  # bytes of machine code
+
+
 class Filter:
     """A loaded program and its counters."""
 
@@ -60,7 +73,8 @@ class Filter:
         self.host, self.interface, self.name = host, interface, hooks.filter_name(interface, hook)
         self._actions = ACTIONS[hook.partition("_")[0]]
         self._program = bpf.Program.from_id(state.running(host.pins, self.name).info.id)
-        self._counters = bpf.Map.open(host.pins.filter(self.name, "counters"))
+        found = ((name, host.pins.open(host.pins.filter(self.name, name))) for name in schema.FILTER_PINS)
+        self._maps = {name: opened for name, opened in found if opened}
 
     def send(self, frame: bytes) -> Seen:
         """Run the program on a frame. That it leaves the frame alone is checked on the way, for each of them."""
@@ -69,20 +83,68 @@ class Filter:
         assert after_frame == frame, "the filter changed the frame"
         after = self.counters()
         moved = {key: tuple(new - old for new, old in zip(after[key], before[key])) for key in after}
-        return Seen(self._actions.get(action, str(action)), {key: by for key, by in moved.items() if any(by)})
+        changes = {key: by for key, by in moved.items() if any(by)}
+        told = {("event", number): event for number, event in enumerate(self.host.heard())}
+        return Seen(self._actions.get(action, str(action)), {**changes, **told})
 
     def counters(self) -> dict:
         """All counters of the filter and of the lists' entries, by the names that the model gives them."""
-        return {**self.reasons(), **self.host.entries()}
+        return {**self.reasons(), **self._timed(), **self._events(), **self.host.entries()}
 
     def reasons(self) -> dict:
-        """The filter's own counters."""
-        size = schema.COUNTERS_SIZE
-        values = self._counters.lookup(schema.ZERO, size * self.host.cpus)
-        numbers = struct.unpack(f"={len(values) // 8}Q", values)
-        cells = [sum(numbers[start :: size // 8]) for start in range(size // 8)]
+        """Packets and bytes by reason and family."""
+        cells = self._percpu("counters", schema.COUNTERS_SIZE)
         names = (("reason", reason, family) for reason in schema.REASONS for family in schema.FAMILIES)
         return dict(zip(names, zip(cells[::2], cells[1::2])))
+
+    def _timed(self) -> dict:
+        """How many frames were measured."""
+        if "timing" not in self._maps:
+            return {}
+        words = self._percpu("timing", schema.TIMING_MAP.value_size)[schema.TIMING_HEAD.size // 8 :]
+        counts = words[:: schema.TIMING.size // 8]
+        return {("timed", verdict): (count,) for verdict, count in zip(schema.VERDICTS, counts)}
+
+    def _events(self) -> dict:
+        """What became of the events."""
+        if "event_budget" not in self._maps:
+            return {}
+        words = self._percpu("event_budget", schema.EVENT_BUDGET.size)
+        return {("events", name): (count,) for name, count in zip(("sent", "suppressed", "lost"), words)}
+
+    def _percpu(self, name: str, size: int) -> list:
+        """The 64-bit numbers of a map that every CPU has for itself, each the sum over all of them."""
+        values = self._maps[name].lookup(schema.ZERO, size * self.host.cpus)
+        numbers = struct.unpack(f"={len(values) // 8}Q", values)
+        return [sum(numbers[start :: size // 8]) for start in range(size // 8)]
+
+    def start_at(self, number: int):
+        """Let everything that the filter counts go on from this number, on every CPU."""
+        for name, size in (("counters", schema.COUNTERS_SIZE), ("timing", schema.TIMING_MAP.value_size)):
+            if name in self._maps:
+                words = size // 8 * self.host.cpus
+                self._maps[name].update(schema.ZERO, struct.pack(f"={words}Q", *[number] * words))
+
+    def sources(self) -> dict[str, Source]:
+        """What the rate limit knows, by the names that the model gives the sources."""
+        found = {}
+        for key, value in self._maps["sources"].read_all() if "sources" in self._maps else ():
+            family, address = schema.SOURCE_KEY.unpack(key)
+            length = 4 if schema.FAMILIES[family] == "ipv4" else 16
+            assert not any(address[length:]), "the key of a source has more than its address"
+            window, blocked_until, packets = schema.SOURCE_STATE.unpack(value)
+            found[str(ipaddress.ip_address(address[:length]))] = Source(window, packets, blocked_until)
+        return found
+
+    def set_sources(self, sources: dict[str, Source]):
+        """Make the rate limit know exactly these."""
+        table = self._maps["sources"]
+        for key, _value in table.read_all():
+            table.delete(key)
+        for name, source in sources.items():
+            address = ipaddress.ip_address(name)
+            key = schema.SOURCE_KEY.pack(schema.FAMILIES.index(f"ipv{address.version}"), address.packed)
+            table.update(key, schema.SOURCE_STATE.pack(source.window, source.blocked_until, source.packets))
 
     def facts(self) -> dict:
         """The same, as xdp_facts tells it."""
@@ -115,7 +177,8 @@ class Filter:
 
     def close(self):
         self._program.close()
-        self._counters.close()
+        for opened in self._maps.values():
+            opened.close()
 
     def repeat(self, frame: bytes, times: int):
         """Run the program on a frame many times, in one call and on the CPU that this thread is on."""
@@ -130,6 +193,22 @@ class Filter:
         return action, taken.raw[:size]
 
 
+def on_every_cpu(action):
+    """Run ``action`` on all CPUs at the same time, in a thread that stays on its own; how many these are."""
+    cpus = sorted(os.sched_getaffinity(0))
+    together = threading.Barrier(len(cpus))
+
+    def run_on(cpu):
+        os.sched_setaffinity(0, {cpu})  # of this thread only
+        together.wait()
+        action()
+
+    with ThreadPoolExecutor(len(cpus)) as threads:
+        for done in [threads.submit(run_on, cpu) for cpu in cpus]:
+            done.result()
+    return len(cpus)
+
+
 class Host:
     """A base directory with filters and lists, as on one host. Use as a context manager: nothing is left."""
 
@@ -141,7 +220,10 @@ class Host:
         self._filters: dict = {}
         self._numbers = itertools.count()
         self._lists: dict = {}  # what the lists hold, to change them only when they differ
+        self._opened_lists: dict = {}
         self._records: dict = {}  # the opened list and the names of its slots
+        self.sources = read_sources()  # that are compiled
+        self._ring = None  # while somebody listens
 
     def __enter__(self) -> Host:
         self._stack = contextlib.ExitStack()
@@ -155,15 +237,9 @@ class Host:
 
     def attach(self, interface: str, options: Options, mode: str = "native", **more) -> Filter:
         """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
-        chosen = FilterOptions.checked(
-            mode=mode,
-            policy=options.policy,
-            icmp_types=type_names(options.icmp_types),
-            protect=options.protect,
-            monitor=options.monitor,
-            **more,
-        )
-        filters.present(self.base, filters.FilterRequest((interface,), chosen, read_sources(), CAPACITY))
+        wanted = {**options._asdict(), "icmp_types": type_names(options.icmp_types), **more}
+        chosen = FilterOptions.checked(mode=mode, **wanted)
+        filters.present(self.base, filters.FilterRequest((interface,), chosen, self.sources, CAPACITY))
         attached = Filter(self, interface, chosen.hook)
         self._stack.callback(attached.close)
         return attached
@@ -178,24 +254,52 @@ class Host:
             self._filters[chosen] = self.attach(interface, options, **more)
         return self._filters[chosen]
 
-    def loaded_size(self, **options) -> int:
-        """Compile and load with these options, attached nowhere: how many instructions the kernel has of it."""
+    @contextlib.contextmanager
+    def compiled(self, **options):
+        """BCC's object of the program with these options, loaded and attached nowhere."""
         chosen, name = FilterOptions.checked(**options), "load"
         state.create(self.pins, CAPACITY)
         self.pins.make_directory(self.pins.filter(name))
-        made = {**filters._filter_maps(chosen)}
         if chosen.events != "none":
             self.pins.ensure(self.pins.host("events"), schema.EVENTS_MAP).close()
         try:
-            for each, info in made.items():
+            for each, info in filters._filter_maps(chosen).items():
                 self.pins.ensure(self.pins.filter(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            function = compiler.compile_program(read_sources(), {**definitions(chosen), **paths}, chosen.hook)
-            with bpf.Program(os.dup(function.fd)) as program:
-                return program.info.instructions
+            yield compiler.compile_program(self.sources, {**definitions(chosen), **paths}, chosen.hook)
         finally:
             self.pins.remove_filter(name)
+
+    def measure(self, **options) -> Measured:
+        """What the verifier makes of the program with these options."""
+        with self.compiled(**options) as function, bpf.Program(os.dup(function.fd)) as program:
+            jited, translated = struct.unpack_from("=II", program._info(32), 16)
+            return Measured(program.info.instructions or walked(function), translated // 8, jited)
+
+    @contextlib.contextmanager
+    def listening(self):
+        """Somebody listens: what frames make the filters tell is among their changes."""
+        with contextlib.ExitStack() as stack:
+            ring_map = stack.enter_context(self.pins.open(self.pins.host("events"), schema.EVENTS_MAP))
+            maps = stack.enter_context(state.opened(self.pins))
+            opened = stack.enter_context(contextlib.closing(lists.Control(maps["control"])))
+            self._ring = stack.enter_context(contextlib.closing(events.RingBuffer(ring_map)))
+            self._ring.skip()
+            opened.listening = True
+            try:
+                yield
+            finally:
+                opened.listening, self._ring = False, None
+
+    def heard(self) -> list:
+        """The events since the last look, as xdp_events tells them, but for where and when."""
+        found = [events._decode(record) for record in self._ring.read()] if self._ring else []
+        for event in found:
+            event.update({side: _spelled(event[side]) for side in ("src", "dst")})
+            for name in ("time", "interface", "processing_ns"):
+                del event[name]
+        return found
 
     def change(self, name: str, check: bool = False, **request) -> dict:
         """Change a list as its module does."""
@@ -217,6 +321,22 @@ class Host:
                 sync.change(self.base, request)
                 self._lists[name] = entries
         self._open_lists()
+        for name, entries in (("blocklist", blocklist), ("allowlist", allowlist)):
+            for entry in entries:
+                self._set_until(name, entry)
+
+    def _set_until(self, name: str, entry):
+        """Let each side hold as long as the entry says: also to times, and pairs of them, that no ttl leads to."""
+        ip = _spelled(addresses.display(addresses.parse(entry.ip)))
+        opened, slot = self._opened_lists[name], self._records["entry", name, ip][1]
+        *_fields, used, _length, owner = opened.records.read(slot)
+        before, kind = opened.records.untils(slot), schema.KINDS[used - 1]
+        untils = (schema.FOREVER if until is None else until for until in entry.until)
+        after = tuple(until * (entry.direction in (side, "both")) for until, side in zip(untils, ("src", "dst")))
+        if before != after:
+            opened._control.add_matching(name, kind, after, 1)
+            opened.records.edit(slot, after, owner)
+            opened._control.add_matching(name, kind, before, -1)
 
     def remove(self):
         """Take all filters, lists and pins away, as xdp_filter with state absent does."""
@@ -233,11 +353,18 @@ class Host:
         """(packets, bytes, last seen in nanoseconds) of every entry."""
         return {key: records.read(slot)[:3] for key, (records, slot) in self._records.items()}
 
+    def start_entries_at(self, number: int):
+        """Let the packets and bytes of every entry go on from this number."""
+        words = schema.RECORD.size // 8
+        for records, slot in self._records.values():
+            records.words[slot * words], records.words[slot * words + 1] = number, number
+
     def _open_lists(self):
         self._opened.close()
         self._records = {}
         for name in schema.LISTS:
             opened = self._opened.enter_context(state.opened_list(self.pins, name))
+            self._opened_lists[name] = opened
             for slot in opened.slots():
                 ip = _spelled(addresses.display(opened.records.key(slot)))
                 self._records["entry", name, ip] = (opened.records, slot)
@@ -248,10 +375,31 @@ def _spelled(text: str) -> str:
     return str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))
 
 
+def shortest_frame(frame: bytes, hook: str) -> int:
+    """Bytes that a frame must have for a test run: the kernel makes no buffer of one that ends within its IP header."""
+    return 14 if hook == "xdp" else {b"\x08\x00": 14 + 20, b"\x86\xdd": 14 + 40}.get(frame[12:14], 14)
+
+
 def type_names(icmp_types) -> tuple:
     """The value of icmp_types that means this set."""
     if icmp_types == EVERY_TYPE:
         return ("all",)
     if icmp_types == ECHO_REQUEST:
         return ("echo-request",)
-    return tuple(f"{'icmp' if family == 'ipv4' else 'icmpv6'}/{number}" for family, number in sorted(icmp_types))
+    names = {"ipv4": "icmp", "ipv6": "icmpv6"}
+    return tuple("/".join(map(str, (names[family], *numbers))) for family, *numbers in sorted(icmp_types))
+
+
+def walked(function) -> int:
+    """Instructions that the verifier walks, by its own words: before Linux 5.16 the kernel does not tell otherwise.
+
+    The program is loaded once more for that, as BCC has left it, because BCC asks for no summary.
+    """
+    code, license_ = function.bpf.dump_func(function.name), b"GPL\0"
+    text = ctypes.create_string_buffer(4096)
+    given = [ctypes.create_string_buffer(each, len(each)) for each in (code, license_)]
+    with bpf.Program(os.dup(function.fd)) as program:
+        fields = (program.info.type, len(code) // 8, *map(ctypes.addressof, given))
+        summary_only = 4  # BPF_LOG_STATS
+        os.close(bpf._bpf_fd(5, "=IIQQIIQII", *fields, summary_only, len(text), ctypes.addressof(text), 0, 0))
+    return int(re.search(rb"processed (\d+) insns", text.value)[1])

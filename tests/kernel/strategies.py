@@ -11,11 +11,14 @@ question is the usual one. Answers are few and close together, so that frames an
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import random
 import struct
 
 from hypothesis import strategies as st
 from model import ECHO_REQUEST, EVERY_TYPE, EXTENSION_HEADERS, PROTECTED_ICMPV6, Entry, Options
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import EVENTS, HOOKS
 
 GENE_SIZE = 56
 MACS = bytes.fromhex("020000000001020000000007")
@@ -136,7 +139,10 @@ def frame(gene: bytes) -> bytes:
 
 
 class Batch(list):
-    """Many frames for one program. A failing test shows the one that matters, so this does not show all of them."""
+    """Frames for one program, each behind the seconds that pass before it.
+
+    A failing test shows the frame that matters, so this does not show all of them.
+    """
 
     def _repr_pretty_(self, printer, cycle):
         printer.text(f"<{len(self)} frames>")
@@ -145,9 +151,14 @@ class Batch(list):
 genes = st.binary(min_size=GENE_SIZE, max_size=GENE_SIZE)
 
 
+WAITS = {14: 0.4, 15: 1}  # seconds: part of a window, and all of it
+
+
 @st.composite
 def batches(draw, fewest: int, most: int):
-    return Batch(frame(gene) for gene in draw(st.lists(genes, min_size=fewest, max_size=most)))
+    drawn = draw(st.lists(genes, min_size=fewest, max_size=most))
+    # The last byte is the last that a frame would ask for.
+    return Batch((WAITS.get(gene[-1] % 16, 0), frame(gene)) for gene in drawn)
 
 
 def _entry_texts():
@@ -163,20 +174,54 @@ def _entry_texts():
 # What lists call ::ffff:10.0.0.1 is the IPv4 address, and a network around it would be another question.
 ENTRY_TEXTS = sorted({text for text in _entry_texts() if "::ffff:" not in text})
 
-lists = st.dictionaries(st.sampled_from(ENTRY_TEXTS), st.sampled_from(("src", "dst", "both")), max_size=12).map(
-    lambda entries: tuple(Entry(ip, direction) for ip, direction in entries.items())
+# On each side for ever, long over, or far in the future, to the last moment of the clock.
+untils = st.sampled_from((None, None, None, 1, 2**62, 2**64 - 2))
+holding = st.tuples(st.sampled_from(("src", "dst", "both")), st.tuples(untils, untils))
+lists = st.dictionaries(st.sampled_from(ENTRY_TEXTS), holding, max_size=12).map(
+    lambda entries: tuple(Entry(ip, *held) for ip, held in entries.items())
 )
 
 
+LIMITS = (
+    {"ratelimit_pps": 2},
+    {"ratelimit_pps": 1, "ratelimit_ipv6_prefix": 128},
+    {"ratelimit_pps": 3, "ratelimit_ipv6_prefix": 33},
+    {},
+)
+BLOCK_TIME = 2  # seconds that batches pass over in steps of one
+
+
 def _option_sets():
-    """Each compiles to a program of its own, so there are some and not any: all switches, and types drawn by a die."""
+    """Each compiles to a program of its own, so there are some and not any: all switches, the rest drawn by a die."""
     die = random.Random(4)
     every = sorted(EVERY_TYPE)
-    for policy in ("pass", "drop"):
-        for protect in (True, False):
-            for monitor in (True, False):
-                for types in (ECHO_REQUEST, EVERY_TYPE, frozenset(die.sample(every, 64))):
-                    yield Options(policy, types, protect, monitor)
+    for policy, protect, monitor in itertools.product(("pass", "drop"), (True, False), (True, False)):
+        codes = {(*each, die.choice((0, 3, 4))) for each in die.sample(every, 16)}
+        some = frozenset({*die.sample(every, 40), *codes, ("ipv4", 3, 3), ("ipv6", 1, 4)})
+        for types in (ECHO_REQUEST, EVERY_TYPE, some):
+            yield Options(policy, types, protect, monitor)
+            yield Options(
+                policy,
+                types,
+                protect,
+                monitor,
+                **die.choice(LIMITS[:3]),
+                ratelimit_block_time=BLOCK_TIME,
+                **_reports(die),
+            )
+    for hook, limit in itertools.product(HOOKS, LIMITS):
+        yield Options(
+            die.choice(("pass", "drop")),
+            die.choice((EVERY_TYPE, EVERY_TYPE, some)),
+            hook=hook,
+            **limit,
+            ratelimit_block_time=BLOCK_TIME,
+            **_reports(die),
+        )
+
+
+def _reports(die) -> dict:
+    return {"timing_sample": die.choice((0, 1)), "events": die.choice(EVENTS)}
 
 
 OPTION_SETS = tuple(_option_sets())

@@ -10,7 +10,6 @@ and one of another protocol that must never be touched (the guard).
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple
 
 from model import ECHO_REQUEST, EVERY_TYPE, Entry, Options
 from packets import (
@@ -32,6 +31,8 @@ from packets import (
     ping6,
     typed,
 )
+from regressions import regressions
+from rows import DROP_ALL, Known, Row
 from scapy.all import (
     AH,
     ARP,
@@ -77,7 +78,6 @@ from scapy.all import (
 
 # What an unconfigured host has, and the two hardest settings a frame can meet.
 DEFAULT = Options()
-DROP_ALL = Options(policy="drop", icmp_types=EVERY_TYPE)
 UNPROTECTED = DROP_ALL._replace(protect=False)
 DROP_PING = Options(policy="drop", icmp_types=ECHO_REQUEST)
 MONITOR = DROP_ALL._replace(monitor=True)
@@ -88,23 +88,6 @@ EXTENSIONS = {
     "hop-by-hop": 0, "routing": 43, "fragment": 44, "authentication": 51,
     "destination options": 60, "mobility": 135, "host identity": 139, "shim6": 140,
 }
-
-
-class Row(NamedTuple):
-    """One packet and its fate. `expect` is "verdict reason family"; `by` is the entry that gets the credit."""
-
-    name: str
-    packet: object  # a scapy packet, or bytes
-    expect: str
-    options: Options = DROP_ALL
-    blocklist: tuple[Entry, ...] = ()
-    allowlist: tuple[Entry, ...] = ()
-    by: str | None = None
-    action: str | None = None  # where it is not the verdict itself
-
-    @property
-    def frame(self) -> bytes:
-        return bytes(self.packet)
 
 
 def hostile(name, packet, expect):
@@ -473,6 +456,100 @@ def types():
               "drop blocklist ipv6", DROP_PING, listed, by=SOURCE6)
 
 
+def codes():
+    """Types that are filtered with one code only, and a type with and without."""
+    port = Options(policy="drop", icmp_types=frozenset({("ipv4", 3, 3), ("ipv6", 1, 4), ("ipv4", 11), ("ipv4", 11, 9)}))
+    yield Row("icmp/3/3: port unreachable", ip() / ICMP(type=3, code=3) / IP() / UDP(), "drop policy_drop ipv4", port)
+    for code in (0, 1, 2, 4, 13, 131, 255):
+        yield Row(f"icmp/3/3: code {code}", ip() / ICMP(type=3, code=code), "pass type ipv4",
+                  port._replace(protect=False))
+    yield Row("icmp/3/3: type 4, code 3", ip() / ICMP(type=4, code=3), "pass type ipv4", port)
+    yield Row("icmp/3/3: in ipv6", icmp6(3, 3), "pass type ipv6", port)
+    yield Row("icmpv6/1/4: port unreachable", icmp6(1, 4), "drop policy_drop ipv6", port)
+    yield Row("icmpv6/1/4: no route", icmp6(1, 0), "pass type ipv6", port)
+    yield Row("icmpv6/1/4: in ipv4", ip() / ICMP(type=1, code=4), "pass type ipv4", port)
+    for code in (0, 1, 9, 255):
+        yield Row(f"icmp/11 beside icmp/11/9: code {code}", ip() / ICMP(type=11, code=code), "drop policy_drop ipv4",
+                  port)
+    yield Row("a later fragment has no code", ip(proto=1, frag=1) / ICMP(type=3, code=1), "drop policy_drop ipv4", port)
+
+
+def expiry():
+    """Entries that hold for a time, on either side. Times are of the boot clock."""
+    over, soon = 1, 2**62
+    for name, packet, family, me, net, wider in (
+        ("ipv4", ping(), "ipv4", SOURCE, "198.51.100.0/24", "198.51.0.0/16"),
+        ("ipv6", ping6(), "ipv6", SOURCE6, "2001:db8:1::/48", "2001:db8::/32"),
+    ):
+        for what in (me, net):
+            yield blocked(f"{name}: {what} is over", packet, f"pass policy_pass {family}", Entry(what, until=(over, None)))
+            yield blocked(f"{name}: {what} still holds", packet, f"drop blocklist {family}",
+                          Entry(what, until=(soon, None)), what)
+            yield blocked(f"{name}: {what} holds to the end of the clock", packet, f"drop blocklist {family}",
+                          Entry(what, until=(2**64 - 2, None)), what)
+            yield blocked(f"{name}: {what} holds as a destination only", packet, f"pass policy_pass {family}",
+                          Entry(what, "both", (over, soon)))
+            yield blocked(f"{name}: {what} holds as a source only", packet, f"drop blocklist {family}",
+                          Entry(what, "both", (soon, over)), what)
+            yield Row(f"{name}: {what} was allowed", packet, f"drop policy_drop {family}", DROP_ALL,
+                      (), (Entry(what, until=(over, None)),))
+            yield Row(f"{name}: {what} is still allowed", packet, f"pass allowlist {family}", DROP_ALL,
+                      (Entry(what),), (Entry(what, until=(soon, None)),), what)
+        yield Row(f"{name}: what is over hides no network around it", packet, f"drop blocklist {family}", DEFAULT,
+                  (Entry(me, until=(over, None)), Entry(net, "both", (over, soon)), Entry(wider)), by=wider)
+    yield blocked("the destination is over", ping(), "pass policy_pass ipv4", Entry(DESTINATION, "dst", (None, over)))
+    yield blocked("the destination still holds", ping(), "drop blocklist ipv4", Entry(DESTINATION, "dst", (None, soon)),
+                  DESTINATION)
+
+
+def rate_limit():
+    """One packet more of a source that the limit knows: five a second, and then a minute without."""
+    limited = Options(ratelimit_pps=5)
+    for family, packet, tcp, name, other, reply in (
+        ("ipv4", ping(), ip() / TCP(), SOURCE, STRANGER, ip() / ICMP(type=0)),
+        ("ipv6", ping6(), ip6() / TCP(), "2001:db8:1::", "2001:db8:2::", ip6() / ICMPv6EchoReply()),
+    ):
+        def known(title, expect, *state, source=name, frame=packet, family=family, options=limited, **more):
+            return Row(f"{family}: {title}", frame, f"{expect} {family}", options,
+                       sources=((source, Known(*state)),), **more)
+
+        serving = (6, 0.5, 30)
+        yield known("the last that may pass", "pass policy_pass", 4)
+        yield known("the first too many", "drop ratelimit", 5)
+        yield known("too many of somebody else", "pass policy_pass", 5, source=other)
+        yield known("the second is nearly over", "drop ratelimit", 5, 0.5)
+        yield known("the second is over", "pass policy_pass", 5, 1.5)
+        yield known("the second was over long ago", "pass policy_pass", 5, 9)
+        yield known("another CPU was a little ahead", "drop ratelimit", 5, -0.1)
+        yield known("still serving its time", "drop ratelimit", *serving)
+        yield known("still serving its time, in another second", "drop ratelimit", 1, 9, 30)
+        yield known("has served its time", "pass policy_pass", 6, 9, -0.5)
+        yield known("serving its time, and another type", "pass type", *serving, frame=reply)
+        yield known("serving its time, and tcp", "pass not_icmp", *serving, frame=tcp)
+        yield known("serving its time, and allowed", "pass allowlist", *serving,
+                    allowlist=(Entry(str(packet[1].src)),), by=str(packet[1].src))
+        yield known("serving its time, and blocked", "drop blocklist", *serving,
+                    blocklist=(Entry(str(packet[1].src)),), by=str(packet[1].src))
+        yield known("too many under policy drop", "drop ratelimit", 5, options=limited._replace(policy="drop"))
+        yield known("not too many under policy drop", "drop policy_drop", 4, options=limited._replace(policy="drop"))
+        yield known("monitor: too many", "drop ratelimit", 5, action="pass", options=limited._replace(monitor=True))
+    blocked4 = ((SOURCE, Known(6, 0.5, 30)),)
+    yield Row("a later fragment of who serves its time", ip(proto=1, frag=9), "pass policy_pass ipv4", limited,
+              sources=blocked4)
+    yield Row("what cannot be read of who serves its time", bytes(ping())[:41], "pass malformed ipv4", limited,
+              sources=blocked4)
+    every = limited._replace(icmp_types=EVERY_TYPE)
+    yield Row("fragmentation needed of who serves its time", ip() / ICMP(type=3, code=4), "pass protected ipv4", every,
+              sources=blocked4)
+    for prefix, inside, outside in ((64, "2001:db8:1::ffff:1", "2001:db8:1:1::7"), (128, SOURCE6, "2001:db8:1::6"),
+                                    (33, "2001:db8:7fff:ffff::1", "2001:db8:8000::1")):
+        first = str(ipaddress.ip_network((inside, prefix), strict=False).network_address)
+        options = limited._replace(ratelimit_ipv6_prefix=prefix)
+        for source, expect in ((inside, "drop ratelimit ipv6"), (outside, "pass policy_pass ipv6")):
+            yield Row(f"/{prefix}: {source} where {first} has sent too much", ping6(src=source), expect, options,
+                      sources=((first, Known(5)),))
+
+
 def order_of_lists():
     for packet, family, me, net in ((ping(), "ipv4", SOURCE, "198.51.100.0/24"),
                                     (ping6(), "ipv6", SOURCE6, "2001:db8:1::/48")):
@@ -601,13 +678,9 @@ def monitor():
     yield Row("monitor: malformed", bytes(ping())[:41], "pass malformed ipv4", MONITOR, listed)
 
 
-def regressions():
-    """Packets that once came out wrong: what a property test prints is kept here, by name."""
-    yield from ()
-
-
 SECTIONS = (
     not_icmp, ipv4, ipv4_options, ipv4_fragments, ipv6, vlan, extension_headers, ipv6_fragments, truncated,
-    protected_types, unprotected_neighbours, types, order_of_lists, directions, networks, credit, monitor, regressions,
+    protected_types, unprotected_neighbours, types, codes, order_of_lists, directions, networks, credit, expiry, rate_limit,
+    monitor, regressions,
 )
 ROWS = [row._replace(name=f"{section.__name__}: {row.name}") for section in SECTIONS for row in section()]

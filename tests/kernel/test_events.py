@@ -55,15 +55,15 @@ def heard(host, limit, action):
 
 
 def sent(filter_, *frames):
-    """The events of these frames, and of a last one that is always reported: one would be missing, were there more."""
+    """The events of these frames. Behind them come enough that are always reported to end the listening."""
+    limit = len(frames) + 1
 
     def action():
-        for frame in (*frames, bytes(ping(src="10.99.99.99"))):
+        for frame in (*frames, *[bytes(ping(src="10.99.99.99"))] * limit):
             filter_.send(frame)
 
-    limit = sum(1 for _frame in frames) + 1
     found = []
-    for event in heard(filter_.host, limit, lambda: (action(), action())):
+    for event in heard(filter_.host, limit, action):
         if event["src"] == "10.99.99.99":
             return found
         found.append(event)

@@ -1,47 +1,74 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every combination of features loads, and the verifier has an easy time with it."""
+"""Every combination of features loads, and the verifier has an easy time with it.
+
+Here any three features meet in every combination of their values; `make matrix TOGETHER=8` takes the whole product.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
 
+import harness
+import matrix
 import pytest
 
-pytestmark = pytest.mark.kernel
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
-MOST = 500_000  # instructions walked: half of what the verifier takes
-NETWORKS = (*(f"10.{number}.0.0/16" for number in range(32)), *(f"2001:db8:{number:x}::/48" for number in range(32)))
-EVENTS = [("none", ()), ("dropped", ()), ("all_icmp", ()), ("trace", ()), ("trace", NETWORKS)]
+CHOSEN = matrix.covering(matrix.TOGETHER)
 
 
-# tc_egress is the very program of tc_ingress, attached elsewhere.
-@pytest.mark.parametrize("timing", [0, 100], ids=["untimed", "timed"])
-@pytest.mark.parametrize("pps", [0, 5], ids=["unlimited", "limited"])
-@pytest.mark.parametrize(("events", "exclude"), EVENTS, ids=["none", "dropped", "all_icmp", "trace", "trace but"])
-@pytest.mark.parametrize("hook", ["xdp", "tc_ingress"])
-def test_the_features_load_together(host, hook, events, exclude, pps, timing):
-    size = host.loaded_size(
-        hook=hook, events=events, trace_exclude=exclude, ratelimit_pps=pps, timing_sample=timing, policy="drop"
-    )
-    assert size < MOST
+@pytest.mark.kernel
+@pytest.mark.parametrize("combination", CHOSEN, ids=", ".join)
+def test_the_features_load_together(host, combination):
+    (row,) = matrix.measure(host, [combination])
+    assert matrix.is_right(row), row
 
 
-@pytest.mark.parametrize(
-    ("policy", "protect", "monitor", "types"),
-    itertools.product(
-        ("pass", "drop"), (True, False), (True, False), (("all",), tuple(f"icmp/{n}/1" for n in range(64)))
-    ),
-)
-def test_everything_at_once_loads_under_every_policy(host, policy, protect, monitor, types):
-    size = host.loaded_size(
-        policy=policy,
-        protect=protect,
-        monitor=monitor,
-        icmp_types=types,
-        events="trace",
-        trace_exclude=NETWORKS,
-        ratelimit_pps=1,
-        timing_sample=1,
-    )
-    assert size < MOST
+def test_any_three_features_meet_in_every_combination():
+    met = {each for combination in CHOSEN for each in itertools.combinations(enumerate(combination), 3)}
+    assert met == {
+        each for combination in matrix.every_combination() for each in itertools.combinations(enumerate(combination), 3)
+    }
+    assert sorted(matrix.covering(len(matrix.FEATURES))) == sorted(matrix.every_combination())
+
+
+@pytest.mark.kernel
+def test_the_verifier_says_the_same_as_the_kernel_knows(host, monkeypatch):
+    """On kernels that know nothing, what the verifier says is what there is."""
+    light, heavy = CHOSEN[-1], CHOSEN[0]
+    known = [host.measure(**matrix.options(each)) for each in (light, heavy)]
+    said = []
+    walked = harness.walked
+    monkeypatch.setattr(harness, "walked", lambda function: said.append(walked(function)) or said[-1])
+    info = harness.bpf.Program.info.fget
+    monkeypatch.setattr(harness.bpf.Program, "info", property(lambda self: info(self)._replace(instructions=0)))
+    assert [host.measure(**matrix.options(each)) for each in (light, heavy)] == known
+    assert said == [each.verified for each in known]
+
+
+def test_what_does_not_load_is_told_and_is_a_failure(monkeypatch, capsys):
+    class Refusing:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_exception):
+            pass
+
+        def measure(self, **_options):
+            raise PingKillerError("the verifier had enough")
+
+    monkeypatch.setattr(matrix, "Host", Refusing)
+    monkeypatch.setattr(matrix.compiler, "bcc_version", lambda: "0.0")
+    assert matrix.main(["--together=1", "--json"]) == 1
+    said = capsys.readouterr()
+    assert {row["error"] for row in json.loads(said.out)["programs"]} == {"the verifier had enough"}
+    assert "the verifier had enough" in said.err
+    assert matrix.main(["--together=1"]) == 1
+    assert "does not load" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("verified", "right"), [(1, True), (499_999, True), (500_000, False), (0, False)])
+def test_a_program_takes_less_than_half_of_what_the_verifier_allows(verified, right):
+    assert matrix.is_right({"verified": verified}) == right

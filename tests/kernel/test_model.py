@@ -12,7 +12,9 @@ from table import ROWS
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_model_agrees_with_the_row(row):
-    outcome = decide(row.frame, row.options, Lists(row.blocklist, row.allowlist))
+    now = 10**15
+    sources = {name: known.at(now) for name, known in row.sources}
+    outcome = decide(row.frame, row.options, Lists(row.blocklist, row.allowlist), sources, now)
     entry = outcome.credited and outcome.credited[1].ip
     seen = (f"{outcome.verdict} {outcome.reason} {outcome.family}", outcome.action, entry)
     assert seen == (row.expect, row.action or row.expect.split()[0], row.by), describe(row.frame)

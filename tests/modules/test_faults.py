@@ -17,8 +17,8 @@ import pytest
 from machine import BPFFS, held, ip, look, mount, own_machine, ping, program, umount
 from running import killed, run, unchanged
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, netlink
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
 
 BLOCKED = "192.0.2.1"
@@ -252,3 +252,29 @@ def test_an_interface_may_go_in_the_middle(machine, name, quarter):
     assert again.get("changed"), again
     unchanged(operation.module, **operation.arguments)
     assert_removable()
+
+
+@pytest.mark.parametrize("module", ["xdp_blocklist", "xdp_allowlist"])
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_text("192.0.2.9\n"), lambda path: path.open("a").write("192.0.2.9\n")]
+)
+def test_a_list_file_that_changes_while_it_is_read_is_refused_whole(machine, tmp_path, monkeypatch, module, damage):
+    path = tmp_path / "list"
+    path.write_text("192.0.2.1\n192.0.2.2\n")
+    run(module, src=str(path), exclusive=True)
+    before = held()
+    parse_file = addresses.parse_file
+
+    def parse_and_damage(*arguments):
+        parsed = parse_file(*arguments)
+        damage(path)
+        return parsed
+
+    monkeypatch.setattr(addresses, "parse_file", parse_and_damage)
+    said = run(module, src=str(path), exclusive=True)["msg"]
+    assert said == f"src={str(path)!r} was written to while it was read: nothing was changed; run again"
+    assert held() == before
+    monkeypatch.undo()
+    assert run(module, src=str(path), exclusive=True)["changed"]
+    unchanged(module, src=str(path), exclusive=True)
+    run("xdp_filter", state="absent")

@@ -156,6 +156,7 @@ def test_the_defaults_touch_ping_and_nothing_else():
         "POLICY": "POLICY_PASS",
         "FILTERS_ICMP4(t,c)": "((t)==8)",
         "FILTERS_ICMP6(t,c)": "((t)==128)",
+        "FORWARDED": "1",
         "PROTECT": "1",
         "MONITOR": "0",
         "RATELIMIT_PPS": "0",
@@ -175,6 +176,7 @@ def test_the_defaults_touch_ping_and_nothing_else():
     ("option", "changed"),
     [
         ({"policy": "drop"}, {"POLICY": "POLICY_DROP"}),
+        ({"forwarded": False}, {"FORWARDED": "0"}),
         ({"protect": False}, {"PROTECT": "0"}),
         ({"monitor": True}, {"MONITOR": "1"}),
         ({"icmp_types": ("timestamp-request",)}, {"FILTERS_ICMP4(t,c)": "((t)==13)", "FILTERS_ICMP6(t,c)": "(0)"}),
@@ -231,6 +233,12 @@ def test_any_other_block_time_is_refused(written):
     with pytest.raises(PingKillerError) as refusal:
         FilterOptions.checked(ratelimit_block_time=written)
     assert str(refusal.value).startswith(f"ratelimit_block_time={written!r} is not a duration: write ")
+
+
+@pytest.mark.parametrize("hook", ["xdp", "tc_ingress"])
+def test_what_arrives_is_not_forwarded_yet(hook):
+    with pytest.raises(PingKillerError, match=f"^forwarded=false is for hook=tc_egress, but hook is {hook}: "):
+        FilterOptions.checked(hook=hook, forwarded=False)
 
 
 def test_what_a_trace_leaves_out_is_for_a_trace():

@@ -102,6 +102,7 @@ HOSTS = {
     "unknown_family": found(distribution="plan9", bcc="False"),
     "not_to_install": found(bcc="False") | {"pingkiller_manage_packages": "false"},
     "shared_directory": {"pingkiller_config_dir": "/etc"},
+    "two_filters_on_one_hook": {"pingkiller_hide_from_traceroute": True, "pingkiller_hook": "tc_egress"},
     # Refused for their lists
     "not_a_list": {"pingkiller_blocklist_web": "203.0.113.1", "pingkiller_allowlist_x": {"ip": "203.0.113.1"}},
     "not_addresses": {
@@ -280,6 +281,7 @@ def test_fit_host_is_not_refused(made, host):
             "install python3-bpfcc, or set pingkiller_manage_packages",
         ),
         ("shared_directory", "pingkiller_config_dir is /etc", "as in /etc/pingkiller"),
+        ("two_filters_on_one_hook", "pingkiller_hook is tc_egress, too", "choose another pingkiller_hook"),
     ],
 )
 def test_unfit_host_is_told_the_reason_and_the_way_out(refusal, host, fault, way_out):
@@ -345,10 +347,12 @@ def test_probe_without_python_tells_none(tmp_path):
 def test_probe_tells_mode_and_hash_of_what_is_there(tmp_path):
     (tmp_path / "blocklist").write_text("")
     (tmp_path / "blocklist").chmod(0o640)
+    (tmp_path / "hidden").write_text("eth0 eth1\n")
     told = probe(tmp_path)
     owner = f"{os.getuid()}:{tmp_path.stat().st_gid}"
     assert told["directory"] == f"{owner} 700"
     assert told["allowlist"] == " "
+    assert told["hidden"] == "eth0 eth1"
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert told["blocklist"] == f"{owner} 640 {empty}  -"
 

@@ -40,3 +40,18 @@ def boot_time() -> int:
 def until(seconds: int) -> int:
     """The end of a duration that begins now, in whole seconds, so that asking twice within one is asking once."""
     return -(-boot_time() // _NS) * _NS + seconds * _NS
+
+
+def from_boot(nanoseconds: int) -> float:
+    """A moment of CLOCK_BOOTTIME as seconds of the wall clock."""
+    return time.time() + (nanoseconds - boot_time()) / _NS
+
+
+def from_monotonic(nanoseconds: int) -> float:
+    """The same of CLOCK_MONOTONIC, which the packet path notes."""
+    return time.time() - time.monotonic() + nanoseconds / _NS
+
+
+def iso(seconds: float) -> str:
+    """The wall clock in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(seconds)))

@@ -116,6 +116,7 @@ class FilterOptions(NamedTuple):
     mode: str = "auto"
     policy: str = "pass"
     icmp_types: tuple[str, ...] = ("echo-request",)
+    forwarded: bool = True
     protect: bool = True
     monitor: bool = False
     ratelimit_pps: int = 0  #: 0: no limit
@@ -138,6 +139,10 @@ class FilterOptions(NamedTuple):
             value = getattr(options, name)
             if not least <= value <= most:
                 raise PingKillerError(f"{name}={value} is out of range: give {least} to {most}")
+        if not options.forwarded and options.hook != "tc_egress":
+            raise PingKillerError(
+                f"forwarded=false is for hook=tc_egress, but hook is {options.hook}: what arrives is not forwarded yet"
+            )
         if options.trace_exclude and options.events != "trace":
             raise PingKillerError("trace_exclude is for events=trace: set that too, or leave trace_exclude out")
         parse_types(list(options.icmp_types))
@@ -218,6 +223,7 @@ def definitions(options: FilterOptions) -> dict[str, str]:
         "POLICY": "POLICY_" + options.policy.upper(),
         "FILTERS_ICMP4(t,c)": _type_test(types.icmp4),
         "FILTERS_ICMP6(t,c)": _type_test(types.icmp6),
+        "FORWARDED": str(int(options.forwarded)),
         "PROTECT": str(int(options.protect)),
         "MONITOR": str(int(options.monitor)),
         "RATELIMIT_PPS": str(options.ratelimit_pps),

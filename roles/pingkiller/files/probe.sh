@@ -34,6 +34,7 @@ say bcc "${found#* }"
 
 # Owner, mode and content of what the last deploy wrote.
 {
+    say hidden "$(cat "$directory/hidden")"
     say directory "$(stat -c '%u:%g %a' "$directory")"
     say allowlist "$(stat -c '%u:%g %a' "$directory/allowlist") $(sha256sum <"$directory/allowlist")"
     say blocklist "$(stat -c '%u:%g %a' "$directory/blocklist") $(sha256sum <"$directory/blocklist")"

@@ -1,0 +1,41 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One row of the decision table: a packet, how the filter is set up, and what must come out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from model import EVERY_TYPE, SECOND, Entry, Options, Source
+
+DROP_ALL = Options(policy="drop", icmp_types=EVERY_TYPE)
+
+
+class Known(NamedTuple):
+    """What the rate limit knows of a source when the packet comes."""
+
+    packets: int  # in the second that is being counted
+    age: float = 0.0  # seconds since that began
+    blocked: float = 0.0  # seconds that the source stays blocked
+
+    def at(self, now: int) -> Source:
+        until = now + int(self.blocked * SECOND) if self.blocked else 0
+        return Source(now - int(self.age * SECOND), self.packets, until)
+
+
+class Row(NamedTuple):
+    """One packet and its fate. `expect` is "verdict reason family"; `by` is the entry that gets the credit."""
+
+    name: str
+    packet: object  # a scapy packet, or bytes
+    expect: str
+    options: Options = DROP_ALL
+    blocklist: tuple[Entry, ...] = ()
+    allowlist: tuple[Entry, ...] = ()
+    by: str | None = None
+    action: str | None = None  # where it is not the verdict itself
+    sources: tuple[tuple[str, Known], ...] = ()  # by address, of IPv6 the first of the prefix
+
+    @property
+    def frame(self) -> bytes:
+        return bytes(self.packet)
