@@ -42,8 +42,8 @@ options:
     description:
       - V(native) runs in the driver, V(generic) behind it, which is slower and works with every driver.
       - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses.
-      - A change between native and generic takes the old program off just before the new one comes, because the kernel allows
-        no two modes at once.
+      - The kernel allows no two modes at once, so while native is changed to generic, or back, a classifier of tc stands in. On a kernel
+        without clsact there is a moment without a filter, and a warning.
       - Only for O(hook=xdp).
     type: str
     choices: [auto, native, generic]
