@@ -1,0 +1,107 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that change a host, each with what comes before it, and what must hold when one of them went wrong."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from machine import held, ping, program
+from running import run, unchanged
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
+
+BLOCKED = "192.0.2.1"
+LIST = {"ip": [BLOCKED, "198.51.100.0/24"], "exclusive": True, "owner": "inventory"}
+FILTER = {"interface": "pk0", "max_entries": 100}
+OTHER_FILTER = {"interface": "pk1", "hook": "tc_ingress"}
+EVERYTHING = {"policy": "drop", "timing_sample": 1, "events": "dropped", "ratelimit_pps": 100}
+
+
+class Operation(NamedTuple):
+    """A run of a module, and the runs before it."""
+
+    before: tuple  #: of pairs of a module and its arguments
+    module: str
+    arguments: dict
+    filters: bool = True  #: whether a filter is attached before, which must then never stop to filter
+    removes: bool = False
+
+    def set_up(self) -> None:
+        for module, arguments in self.before:
+            result = run(module, **arguments)
+            assert not result.get("failed"), result
+
+    def run(self, *prepare) -> dict:
+        return run(self.module, *prepare, **self.arguments)
+
+
+NOTHING = ("xdp_filter", {"state": "absent"})
+LISTED = ("xdp_blocklist", LIST)
+FILTERED = ("xdp_filter", FILTER)
+CLAIMED = ("xdp_blocklist", {"ip": [BLOCKED, "203.0.113.1"], "owner": "feed", "exclusive": True, "direction": "both"})
+CHANGED_LIST = {**LIST, "ip": [BLOCKED, "192.0.2.2", "203.0.113.1", "10.0.0.0/8", "2001:db8::/32"]}
+
+OPERATIONS = {
+    "first-entry": Operation((NOTHING,), *LISTED, filters=False),
+    "first-attach": Operation((NOTHING,), *FILTERED, filters=False),
+    "attach": Operation((("xdp_filter", {"interface": "pk0", "state": "absent"}), LISTED), *FILTERED, filters=False),
+    "upgrade": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, **EVERYTHING}),
+    "grow": Operation((FILTERED, LISTED, CLAIMED), "xdp_filter", {**FILTER, "max_entries": 200}),
+    "to-generic": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, "mode": "generic"}),
+    "to-native": Operation(
+        (("xdp_filter", {**FILTER, "mode": "generic"}), LISTED), "xdp_filter", {**FILTER, "mode": "native"}
+    ),
+    "attach-tc": Operation(
+        (FILTERED, LISTED, ("xdp_filter", {**OTHER_FILTER, "state": "absent"})), "xdp_filter", OTHER_FILTER
+    ),
+    "sync": Operation((FILTERED, LISTED, CLAIMED), "xdp_blocklist", CHANGED_LIST),
+    "remove-tc": Operation(
+        (FILTERED, LISTED, ("xdp_filter", OTHER_FILTER)), "xdp_filter", {**OTHER_FILTER, "state": "absent"}
+    ),
+    "remove": Operation((FILTERED, LISTED), *NOTHING, removes=True),
+}
+
+
+def described() -> dict:
+    """What a user is told of the host that a run could change."""
+    told = facts_module.collect(DEFAULT_BASE)
+    filters = {
+        name: (each["mode"], each["program"] and each["program"]["id"], each["build_id"], each["options"])
+        for name, each in told["filters"].items()
+    }
+    return {
+        "filters": filters,
+        "held": held(),
+        "capacity": {name: each["capacity"] for name, each in told["lists"].items()},
+        "there": os.path.isdir(DEFAULT_BASE),
+    }
+
+
+def assert_filters(operation: Operation) -> None:
+    """What was filtered before is filtered still."""
+    if operation.filters and (program("pk0") or not operation.removes):
+        assert ping("pk0", BLOCKED) == "drop"
+
+
+def assert_converges(operation: Operation) -> None:
+    before = described()
+    result = operation.run()
+    assert not result.get("failed"), result
+    assert result["changed"] == (before != described()), result
+    unchanged(operation.module, **operation.arguments)
+    if operation.removes:
+        assert not os.path.exists(DEFAULT_BASE)
+    elif operation.module == "xdp_filter" and operation.arguments.get("state") != "absent":
+        assert described()["filters"]
+
+
+def assert_removable() -> None:
+    """Gone is gone, whatever happened before."""
+    run(NOTHING[0], **NOTHING[1])
+    assert not os.path.exists(DEFAULT_BASE)
+    assert not any(netlink.link(name).programs for name in ("pk0", "pk1"))
+    assert os.listdir("/run") == []

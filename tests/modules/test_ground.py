@@ -1,0 +1,114 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ground is taken away in the middle of a run: the file system of the pins, the interface or its name, the file read."""
+
+from __future__ import annotations
+
+import os
+
+import faults
+import pytest
+from machine import BPFFS, held, ip, look, mount, own_machine, ping, umount
+from operations import BLOCKED, OPERATIONS, assert_converges, assert_filters, assert_removable, described
+from running import run, unchanged
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with own_machine():
+        yield look()
+
+
+def unmount() -> None:
+    """What somebody does who takes the BPF file system for something that nobody needs."""
+    umount(BPFFS)
+
+
+@pytest.mark.parametrize("quarter", range(1, 4))
+@pytest.mark.parametrize("name", ["attach", "upgrade", "grow", "sync", "remove"])
+def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quarter):
+    """The program goes on, and keeps its maps. The next run finds them in it, and pins them again."""
+    operation = OPERATIONS[name]
+    operation.set_up()
+    steps = faults.record(operation.run)
+    operation.set_up()
+    with faults.at(len(steps) * quarter // 4, unmount) as fault:
+        result = operation.run(fault.prepare)
+    try:
+        assert not result.get("failed") or result["msg"]
+        assert_filters(operation)
+        assert_converges(operation)
+        assert_removable()
+    finally:
+        if not os.path.ismount(BPFFS):
+            mount("bpf", BPFFS)
+
+
+@pytest.mark.parametrize("quarter", range(1, 4))
+@pytest.mark.parametrize("name", ["attach", "upgrade"])
+def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
+    operation = OPERATIONS[name]
+    operation.set_up()
+    steps = faults.record(operation.run)
+    operation.set_up()
+    with faults.at(len(steps) * quarter // 4, lambda: ip("link", "set", "pk0", "name", "pknew")) as fault:
+        result = operation.run(fault.prepare)
+    try:
+        assert not result.get("failed") or result["msg"]
+        if operation.filters:
+            assert ping("pknew", BLOCKED) == "drop"
+        again = run(operation.module, **{**operation.arguments, "interface": "pknew"})
+        assert not again.get("failed"), again
+        assert list(described()["filters"]) == ["pknew"]
+        assert ping("pknew", BLOCKED) == "drop"
+        unchanged(operation.module, **{**operation.arguments, "interface": "pknew"})
+    finally:
+        ip("link", "set", "pknew", "name", "pk0")
+        run("xdp_filter", state="absent")
+
+
+@pytest.mark.parametrize("quarter", range(1, 4))
+@pytest.mark.parametrize("name", ["attach", "upgrade"])
+def test_an_interface_may_go_in_the_middle(machine, name, quarter):
+    operation = OPERATIONS[name]
+    operation.set_up()
+    steps = faults.record(operation.run)
+    operation.set_up()
+    with faults.at(len(steps) * quarter // 4, lambda: ip("link", "del", "pk0")) as fault:
+        result = operation.run(fault.prepare)
+    try:
+        assert not result.get("failed") or result["msg"]
+    finally:
+        ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
+    again = operation.run()
+    assert again.get("changed"), again
+    unchanged(operation.module, **operation.arguments)
+    assert_removable()
+
+
+@pytest.mark.parametrize("module", ["xdp_blocklist", "xdp_allowlist"])
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_text("192.0.2.9\n"), lambda path: path.open("a").write("192.0.2.9\n")]
+)
+def test_a_list_file_that_changes_while_it_is_read_is_refused_whole(machine, tmp_path, monkeypatch, module, damage):
+    path = tmp_path / "list"
+    path.write_text("192.0.2.1\n192.0.2.2\n")
+    run(module, src=str(path), exclusive=True)
+    before = held()
+    parse_file = addresses.parse_file
+
+    def parse_and_damage(*arguments):
+        parsed = parse_file(*arguments)
+        damage(path)
+        return parsed
+
+    monkeypatch.setattr(addresses, "parse_file", parse_and_damage)
+    said = run(module, src=str(path), exclusive=True)["msg"]
+    assert said == f"src={str(path)!r} was written to while it was read: nothing was changed; run again"
+    assert held() == before
+    monkeypatch.undo()
+    assert run(module, src=str(path), exclusive=True)["changed"]
+    unchanged(module, src=str(path), exclusive=True)
+    run("xdp_filter", state="absent")
