@@ -12,9 +12,11 @@ import argparse
 import random
 from contextlib import ExitStack
 
-from bench import report
-from bench.datapath import frames, programs
-from bench.datapath.measurement import Cell, Runner, measure
+import namespaces  # noqa: F401 (first: it starts this program anew, where the other imports work)
+import report
+
+from . import frames, programs
+from .measurement import Cell, Runner, measure
 
 OURS = "pingkiller, {:,}"  #: by how many entries are on its blocklist
 XDP_FILTER = "xdp-filter"
@@ -161,7 +163,7 @@ def show(title: str, table: list[dict]):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, prog="bench/run datapath")
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m datapath")
     parser.add_argument("--rounds", type=int, default=31, help="how often everything is measured (default: 31)")
     parser.add_argument("--repeat", type=int, default=20_000, help="packets in a round (default: 20000)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 1000, 1_000_000], help="entries on the blocklist")
