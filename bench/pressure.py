@@ -44,6 +44,11 @@ FLOODING = 1000  # of the listed ones
 PING_INTERVAL = 0.01
 
 
+def flooding():
+    """The listed addresses that pings come from."""
+    return LISTED[:: len(LISTED) // FLOODING]
+
+
 # The filters to compare. Each tells how many pings that are allowed it has seen, and how many packets it has dropped.
 
 

@@ -14,8 +14,9 @@ from contextlib import ExitStack
 
 import namespaces  # noqa: F401 (first: it starts this program anew, where the other imports work)
 import report
+from chart import bars
 
-from . import frames, programs
+from . import frames, programs, wire
 from .measurement import Cell, Runner, measure
 
 OURS = "pingkiller, {:,}"  #: by how many entries are on its blocklist
@@ -157,6 +158,16 @@ def rows(figures: dict, by: str) -> list[dict]:
     return list(found.values())
 
 
+def chart(packets: list[dict]) -> str:
+    """The packets that everybody can be sent, with the longest of our lists."""
+    last = [name for name in packets[0] if name.startswith(OURS.partition(",")[0])][-1]
+    series = [last, XDP_FILTER, *BASELINES]
+    drawn = [
+        {"case": row["case"], **{name: row[name] for name in series}} for row in packets if row["case"] in OPTION_CASES
+    ]
+    return bars("Nanoseconds added to an empty XDP program, for each packet", drawn, "case", 130)
+
+
 def show(title: str, table: list[dict]):
     columns = dict.fromkeys(name for row in table for name in row)
     print(f"\n{title}\n" + report.table(table, {name: name for name in columns}))
@@ -174,10 +185,13 @@ def main():
         packets = rows(bench.measure(cells), "case")
         options = rows(bench.measure(option_cells(bench), OPTION_REPEAT), "program")
         hooks = rows(bench.measure(classifier_cells(bench)), "program")
+    wired = wire.measure()
     show("ns added to an empty XDP program, for each packet", packets)
     show("ns that an option adds to the default filter, for each packet", options)
     show("ns added to an empty classifier of tc, for each packet", hooks)
-    report.write_json(report.OUTPUT / "datapath.json", packets, options=options, hooks=hooks)
+    show("end to end: ns of a processor for each listed ping from a wire, with everything before the filter", wired)
+    report.write_json(report.OUTPUT / "datapath.json", packets, options=options, hooks=hooks, wire=wired)
+    (report.OUTPUT / "datapath.svg").write_text(chart(packets))
 
 
 if __name__ == "__main__":
