@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
 
@@ -40,3 +41,23 @@ def boot_time() -> int:
 def until(seconds: int) -> int:
     """The end of a duration that begins now, in whole seconds, so that asking twice within one is asking once."""
     return -(-boot_time() // _NS) * _NS + seconds * _NS
+
+
+def left(end: int) -> int:
+    """The whole seconds until such an end, at least one."""
+    return max(1, (end - boot_time()) // _NS)
+
+
+def wall(end: int) -> float:
+    """Such an end by the wall clock, in seconds."""
+    return time.time() + (end - boot_time()) / _NS
+
+
+def to_text(seconds: float) -> str:
+    """A time of the wall clock as people read it, in UTC and whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(seconds)))
+
+
+def from_text(text: str) -> int:
+    """The inverse of ``to_text``. Raises ValueError."""
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))

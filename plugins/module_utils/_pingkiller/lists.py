@@ -107,8 +107,7 @@ def _describe_expiry(until: int) -> str:
     """By the wall clock, to the minute, since a prediction and its run are some seconds apart."""
     if until == schema.FOREVER:
         return ""
-    seconds = time.time() + (until - durations.boot_time()) / 1e9
-    return time.strftime(" until=%Y-%m-%dT%H:%MZ", time.gmtime(seconds))
+    return time.strftime(" until=%Y-%m-%dT%H:%MZ", time.gmtime(durations.wall(until)))
 
 
 def _wanted_from(untils: tuple[int, int]) -> Wanted:

@@ -13,12 +13,13 @@ from .addresses import Wanted
 from .errors import PingKillerError
 from .lock import host_lock
 from .pins import Pins
+from .wanted import Edit, Store, describe_entries, plan_entries
 
 MAX_SHOWN = 1000  #: entries named in a result or a diff; the counts are always exact
 
 
 class ListRequest(NamedTuple):
-    """What a user asks of a list. Exactly one of ``ip``, ``src``, ``content`` is set."""
+    """What a user asks of a list. One of ``ip``, ``src``, ``content`` is set; ``src`` with ``content`` is a file to come."""
 
     name: str
     ip: list[str] | None = None
@@ -29,6 +30,8 @@ class ListRequest(NamedTuple):
     owner: str = "adhoc"
     direction: str = "src"
     ttl: str | None = None
+    persist: bool | None = None  #: None: where the host restores its filters
+    store: Store | None = None  #: None: what is restored at boot is left alone
 
 
 def read_wanted(request: ListRequest) -> dict:
@@ -40,10 +43,10 @@ def read_wanted(request: ListRequest) -> dict:
     _check_owner(request.owner)
     until = schema.FOREVER if request.ttl is None else durations.until(durations.checked("ttl", request.ttl))
     wanted = Wanted(schema.DIRECTIONS[request.direction], until)
-    if request.src is not None:
-        return _read_file(request.src, wanted)
     if request.content is not None:
         return addresses.parse_lines(io.StringIO(request.content, newline=None), "content", wanted)
+    if request.src is not None:
+        return _read_file(request.src, wanted)
     texts = [text.strip() for text in request.ip or []]
     return addresses.parse_all(texts, wanted)
 
@@ -72,21 +75,44 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     state.require_bpf()
     pins = Pins(base)
     mounted = pins.check_mount()
-    if check or (request.absent and not (mounted and pins.exists())):
-        return _result(request, *_predict(pins, request, wanted))
+    kept = _plan_kept(request, wanted)
+    if check or (request.absent and not kept and not (mounted and pins.exists())):
+        return _with_kept(_result(request, *_predict(pins, request, wanted)), kept)
     with host_lock(lock_timeout):
-        pins.settle_lists()
-        if not request.absent:
-            _check_before_creating(pins, request, wanted)
-            state.create(pins, lists.DEFAULT_CAPACITY)
-        with state.opened_list(pins, request.name) as entries:
-            if entries is None:
-                return _result(request, _plan(None, request, wanted), 0, [])
-            entries.settle()
-            plan = _plan(entries, request, wanted)
-            if plan:
-                entries.apply(plan)
-            return _result(request, plan, entries.count, [] if request.absent else _warnings(pins))
+        kept = _plan_kept(request, wanted)
+        result = _change(pins, request, wanted)
+        if kept is not None:
+            kept.write()
+        return _with_kept(result, kept)
+
+
+def _change(pins: Pins, request: ListRequest, wanted: dict) -> dict:
+    """The same under the lock, but for what is restored at boot."""
+    pins.settle_lists()
+    if not request.absent:
+        _check_before_creating(pins, request, wanted)
+        state.create(pins, lists.DEFAULT_CAPACITY)
+    with state.opened_list(pins, request.name) as entries:
+        if entries is None:
+            return _result(request, _plan(None, request, wanted), 0, [])
+        entries.settle()
+        plan = _plan(entries, request, wanted)
+        if plan:
+            entries.apply(plan)
+        return _result(request, plan, entries.count, [] if request.absent else _warnings(pins))
+
+
+def _plan_kept(request: ListRequest, wanted: dict) -> Edit | None:
+    return plan_entries(request.store, request, wanted) if request.store else None
+
+
+def _with_kept(result: dict, kept: Edit | None) -> dict:
+    """The result with what changes of what is restored at boot."""
+    if kept:
+        result["changed"] = True
+        for when in ("before", "after"):
+            result["diff"][when] += describe_entries(kept, when)
+    return result
 
 
 def _predict(pins: Pins, request: ListRequest, wanted: dict) -> tuple:
