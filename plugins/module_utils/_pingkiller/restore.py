@@ -111,11 +111,19 @@ def _filter_request(run: Run, interface: str, hook: str, options: dict) -> filte
     try:
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
         force = given.pop("force", False)
+        _check_types(given)
         checked = FilterOptions.checked(**{**given, "hook": hook})
     except (AttributeError, TypeError, ValueError) as error:
         path = run.store.path(f"filters/{interface}")
         raise PingKillerError(f"{path} is not as PingKiller writes it ({error}): deploy again") from None
     return filters.FilterRequest((interface,), checked, run.sources, run.capacity, force)
+
+
+def _check_types(given: dict) -> None:
+    """What Ansible does with a module's options. Raises TypeError."""
+    for name, default in FilterOptions()._asdict().items():
+        if name in given and type(given[name]) is not type(default):
+            raise TypeError(f"{name}={given[name]!r} should be like {default!r}")
 
 
 # Lists
