@@ -135,9 +135,9 @@ def test_modules_find_nothing_to_do_after_a_boot(deployed, restored):
 def test_second_apply_changes_nothing(deployed, restored, command):
     block(deployed, ttl="1h")
     restored()
-    before, wanted = look(), files(deployed)
+    before = program("pk0"), held(), files(deployed)
     assert command("apply").stdout == "as wanted\n"
-    assert (look(), files(deployed)) == (before, wanted)
+    assert (program("pk0"), held(), files(deployed)) == before
 
 
 def test_counters_do_not_pretend_to_have_survived(deployed, restored):
@@ -334,6 +334,22 @@ def test_broken_entries_are_told_and_keep_nothing_else_away(deployed, restored, 
     assert "Traceback" not in said
     assert [line.split()[0] for line in held()["blocklist"]] == [LISTED]
     assert ping("pk0", LISTED) == "drop"
+
+
+@pytest.mark.parametrize("name", ["host", "filters/pk0", "entries/blocklist/inventory"])
+def test_broken_wanted_state_is_mended_by_the_next_deployment_and_by_removal(deployed, name):
+    path, config_dir, source = deployed / f"{name}.json", str(deployed), str(deployed / "blocklist")
+    deploy = [
+        {"name": "xdp_filter", "interface": "pk0", "policy": "drop", "max_entries": 1000},
+        {"name": "xdp_blocklist", "src": source, "exclusive": True, "owner": "inventory"},
+    ]
+    good = files(deployed)
+    path.write_text("{")
+    assert True in [run(persist=True, config_dir=config_dir, **each)["changed"] for each in deploy]
+    assert files(deployed) == good
+    path.write_text("{")
+    changed("xdp_filter", state="absent", config_dir=config_dir)
+    assert list(files(deployed)) == [source]
 
 
 def test_filter_that_cannot_be_attached_leaves_no_half_of_it(deployed, restored):

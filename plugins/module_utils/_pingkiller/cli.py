@@ -138,11 +138,7 @@ def _collect(store: Store, list_limit: int = 0, top: int = 0) -> dict:
 def _status(given) -> int:
     store = Store(given.config)
     found = _collect(store)
-    asked = {
-        hooks.filter_name(interface, hook)
-        for interface in store.names("filters")
-        for hook in wanted.filters(store, interface)
-    }
+    asked, broken = _asked(store)
     filters = {
         name: {"wanted": name in asked, **_shown_filter(found["filters"].get(name, {}))}
         for name in sorted(asked | set(found["filters"]))
@@ -150,8 +146,23 @@ def _status(given) -> int:
     lists = {name: {"count": each["count"], "capacity": each["capacity"]} for name, each in found["lists"].items()}
     shown = {"version": VERSION, "kernel": found["kernel"], "filters": filters, "lists": lists}
     _print(given, shown, _status_text)
+    for error in broken:
+        _complain(error)
+    if broken:
+        return ERROR
     missing = any(each["wanted"] and each["mode"] == "none" for each in filters.values())
     return NOT_AS_WANTED if missing else FINE
+
+
+def _asked(store: Store) -> tuple[set[str], list[str]]:
+    """The names of the filters that are wanted, and what is wrong with the files that say so."""
+    names, broken = set(), []
+    for interface in store.names("filters"):
+        try:
+            names |= {hooks.filter_name(interface, hook) for hook in wanted.filters(store, interface)}
+        except PingKillerError as error:
+            broken.append(str(error))
+    return names, broken
 
 
 def _shown_filter(each: dict) -> dict:

@@ -26,6 +26,10 @@ DEFAULT_DIRECTORY = "/etc/pingkiller"
 _HOST = "host"
 
 
+class Broken(PingKillerError):
+    """A file of ours that does not hold what it should. Whoever writes it may begin anew."""
+
+
 class Store:
     """The directory of the wanted state. Looking makes nothing; what is root's alone is neither read nor written elsewhere."""
 
@@ -66,9 +70,9 @@ class Store:
             try:
                 content = json.load(file)
             except ValueError as error:
-                raise PingKillerError(f"{path} is not JSON ({error}): {_REMEDY}") from None
+                raise Broken(f"{path} is not JSON ({error}): {_REMEDY}") from None
         if not isinstance(content, dict):
-            raise PingKillerError(f"{path} holds no JSON object: {_REMEDY}")
+            raise Broken(f"{path} holds no JSON object: {_REMEDY}")
         return content
 
     def write(self, name: str, content: dict) -> None:
@@ -143,16 +147,23 @@ class Edit(NamedTuple):
 
     store: Store
     name: str
-    found: dict  #: what the file holds
+    found: dict | None  #: what the file holds; None if that is not to be understood
     before: dict  #: the same without what has expired
     after: dict
 
     def __bool__(self) -> bool:
-        return self.before != self.after
+        return self.found is None or self.before != self.after
 
     def write(self) -> None:
         if self.found != self.after:
             self.store.write(self.name, self.after)
+
+
+def _found(read, *arguments) -> dict | None:
+    try:
+        return read(*arguments)
+    except Broken:
+        return None
 
 
 # Filters
@@ -172,28 +183,30 @@ def plan_filters(store: Store, about_host: dict, options: dict) -> list[Edit]:
     """``options`` are those of each filter, by its name, or None for one that is to be forgotten. Pure but for reading."""
     edits = []
     for interface in dict.fromkeys(hooks.split_name(name)[0] for name in options):
-        found = filters(store, interface)
-        after = dict(found)
+        found = _found(filters, store, interface)
+        before = found or {}
+        after = dict(before)
         for name, wanted in options.items():
             of, hook = hooks.split_name(name)
             if of == interface:
                 after.pop(hook, None)
                 after.update({hook: wanted} if wanted else {})
-        edits.append(Edit(store, f"filters/{interface}", found, found, after))
+        edits.append(Edit(store, f"filters/{interface}", found, before, after))
     left = any(edit.after for edit in edits) or set(store.names("filters")) - {
         edit.name.partition("/")[2] for edit in edits
     }
-    found = host(store)
-    after = {**found, **about_host} if left else {}
-    return [*edits, Edit(store, _HOST, found, found, after)]
+    found = _found(host, store)
+    before = found or {}
+    after = {**before, **about_host} if left else {}
+    return [*edits, Edit(store, _HOST, found, before, after)]
 
 
 def plan_forgetting(store: Store) -> list[Edit]:
     """Everything goes."""
     names = [_HOST, *(f"filters/{name}" for name in store.names("filters"))]
     names += [f"entries/{each}/{owner}" for each in schema.LISTS for owner in store.names("entries", each)]
-    contents = {name: store.read(name) for name in names}
-    return [Edit(store, name, content, content, {}) for name, content in contents.items() if content]
+    contents = {name: _found(store.read, name) for name in names}
+    return [Edit(store, name, content, content or {}, {}) for name, content in contents.items() if content != {}]
 
 
 def describe_filters(edits: list[Edit], when: str) -> dict:
@@ -213,7 +226,7 @@ def entries(store: Store, list_name: str, owner: str) -> dict:
             for each, about in kept.items():
                 _check_kept(part, each, about)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise PingKillerError(f"{store.path(name)} is not as PingKiller writes it ({error!r}): {_REMEDY}") from None
+        raise Broken(f"{store.path(name)} is not as PingKiller writes it ({error!r}): {_REMEDY}") from None
     return content
 
 
@@ -229,8 +242,8 @@ def _check_kept(part: str, name: str, about: dict) -> None:
 def plan_entries(store: Store, request, wanted: dict) -> Edit:
     """What a request for a list changes of what will be restored. ``wanted`` are its entries by key."""
     name = f"entries/{request.name}/{request.owner}"
-    found = entries(store, request.name, request.owner)
-    before = _unexpired(found)
+    found = _found(entries, store, request.name, request.owner)
+    before = _unexpired(found or {})
     keep = store.restores() if request.persist is None else request.persist
     if request.absent or request.persist is False:
         after = {} if request.exclusive else _without(before, request, wanted)
