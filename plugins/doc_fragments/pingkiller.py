@@ -80,6 +80,14 @@ options:
       - With O(state=absent) only this owner's wish is taken back; a warning says who else keeps an entry on the list.
     type: str
     default: adhoc
+  from_owner:
+    description:
+      - Who hands the entries over to O(owner), for example C(adhoc) when an address that was blocked by hand comes into the inventory.
+      - What this owner asked of the named entries is dropped with the same change, so they stay on the list throughout and keep their
+        counters. From then on O(direction) and O(ttl) are as O(owner) says. Its other entries stay its own.
+      - An entry that this owner does not have is put on the list as ever, so the same command again changes nothing.
+      - Only with O(state=present).
+    type: str
   direction:
     description:
       - Whether an entry matches the source of a packet, its destination, or both.

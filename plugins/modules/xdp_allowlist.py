@@ -41,6 +41,12 @@ EXAMPLES = r"""
     exclusive: true
     owner: monitoring
 
+- name: Take over what was allowed by hand
+  pingkiller.fleet.xdp_allowlist:
+    ip: 192.0.2.10
+    owner: monitoring
+    from_owner: adhoc
+
 - name: No longer
   pingkiller.fleet.xdp_allowlist:
     ip: 192.0.2.10

@@ -52,6 +52,12 @@ EXAMPLES = r"""
     exclusive: true
     owner: abuse-feed
 
+- name: Take over into the inventory what was blocked by hand
+  pingkiller.fleet.xdp_blocklist:
+    ip: 192.0.2.1
+    owner: inventory
+    from_owner: adhoc
+
 - name: Block an attacker for an hour
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1

@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Reads counters, options and lists from the BPF maps of a host into C(ansible_facts.pingkiller).
   - Changes nothing, compiles nothing, takes no lock, and works on a host that has no filter.
+  - Of a list with a million entries it returns counts, the busiest entries and as many of the others as O(list_limit) says. O(dest) is the
+    way to all of them.
 options:
   list_limit:
     description:
@@ -24,6 +26,14 @@ options:
       - How many of the entries that met the most packets to return for each list.
     type: int
     default: 10
+  dest:
+    description:
+      - A directory on the managed host to write the lists to, whole, as the files C(blocklist) and C(allowlist). It is made if it is missing.
+      - They have the format of O(pingkiller.fleet.xdp_blocklist#module:src), so they can be read back. Behind a C(#) each line says the owners
+        of its entry and what it has counted.
+      - A file of that name is replaced when the new one is complete. Only root may read it.
+      - Nothing is written in check mode. As the filter and its lists stay as they are, a file is not reported as a change.
+    type: path
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller
   - pingkiller.fleet.attributes.facts
@@ -35,6 +45,11 @@ seealso:
 EXAMPLES = r"""
 - name: Look
   pingkiller.fleet.xdp_facts:
+
+- name: Keep the whole of both lists on the host, with what each entry has counted
+  pingkiller.fleet.xdp_facts:
+    list_limit: 0
+    dest: /var/lib/pingkiller-lists
 
 - name: Say what was dropped on each interface
   ansible.builtin.debug:
@@ -84,8 +99,8 @@ ansible_facts:
         lists:
           description:
             - The C(blocklist) and the C(allowlist), each with C(count), C(capacity), C(entries), C(truncated) (not all entries are
-              named) and C(top), the entries that met the most packets.
-            - An entry has C(ip), C(owners), C(direction), C(packets), C(bytes) and C(last_seen) (UTC).
+              named) and C(top), the entries that met the most packets. With O(dest) also C(file), where the whole list is.
+            - An entry has C(ip), C(owners), C(direction), C(expires_in) (seconds), C(packets), C(bytes) and C(last_seen) (UTC).
           type: dict
           returned: success
           sample:
@@ -104,8 +119,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import B
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts
 
 
-def collect(base, list_limit, top):
-    return {"ansible_facts": {"pingkiller": facts.collect(base, list_limit, top)}}
+def collect(*arguments):
+    return {"ansible_facts": {"pingkiller": facts.collect(*arguments)}}
 
 
 def main():
@@ -113,11 +128,14 @@ def main():
         argument_spec={
             "list_limit": {"type": "int", "default": 1000},
             "top": {"type": "int", "default": 10},
+            "dest": {"type": "path"},
             **BASE_OPTION,
         },
         supports_check_mode=True,
     )
-    finish(module, collect, module.params["base"], module.params["list_limit"], module.params["top"])
+    given = module.params
+    dest = None if module.check_mode else given["dest"]
+    finish(module, collect, given["base"], given["list_limit"], given["top"], dest)
 
 
 if __name__ == "__main__":

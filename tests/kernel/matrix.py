@@ -30,9 +30,9 @@ NETWORKS = (*(f"10.{number}.0.0/16" for number in range(32)), *(f"2001:db8:{numb
 CODES = tuple(f"{family}/{number}/1" for number in range(32) for family in ("icmp", "icmpv6"))
 
 #: Each feature's values by what the table calls them, from the lightest to the heaviest. tc_egress is the very program of
-#: tc_ingress, attached elsewhere.
+#: tc_ingress, attached elsewhere, but for forwarded=false.
 FEATURES: dict[str, dict[str, dict]] = {
-    "hook": {"xdp": {}, "tc": {"hook": "tc_ingress"}},
+    "hook": {"xdp": {}, "tc": {"hook": "tc_ingress"}, "tc, own": {"hook": "tc_egress", "forwarded": False}},
     "policy": {"pass": {}, "drop": {"policy": "drop"}},
     "protect": {"no": {"protect": False}, "yes": {}},
     "monitor": {"no": {}, "yes": {"monitor": True}},

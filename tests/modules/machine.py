@@ -20,8 +20,8 @@ import subprocess
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
     addresses,
     bpf,
+    claims,
     facts,
-    lists,
     netlink,
     schema,
     state,
@@ -156,7 +156,9 @@ def held(base: str = DEFAULT_BASE) -> dict:
     for name in schema.LISTS:
         with state.opened_list(Pins(base), name) as entries:
             slots = entries.slots() if entries else ()
-            lines = [line for slot in slots for line in lists.describe(entries.records.key(slot), entries.claims(slot))]
+            lines = [
+                line for slot in slots for line in claims.describe(entries.records.key(slot), entries.claims(slot))
+            ]
             found[name] = sorted(lines)
     return found
 

@@ -97,7 +97,7 @@ def expire(config, seconds: int, ttl: int = 3600):
     """Let the entries of ``adhoc`` have so many seconds left by the clock on the wall."""
     content = kept(config)
     for entry in content["entries"].values():
-        entry.update(until=durations.to_text(time.time() + seconds), ttl=ttl)
+        entry.update(until=durations.iso(time.time() + seconds), ttl=ttl)
     (config / "entries/blocklist/adhoc.json").write_text(json.dumps(content))
 
 
@@ -192,7 +192,7 @@ def test_entry_of_a_list_file_that_expires_comes_back_with_the_rest_of_its_time(
     source.write_text(f"{LISTED}\n{OTHER} ttl=100s\n")
     run("xdp_blocklist", src=str(source), exclusive=True, owner="inventory", persist=True, config_dir=str(deployed))
     content = kept(deployed, "inventory")
-    content["entries"][OTHER]["until"] = durations.to_text(time.time() + 50)
+    content["entries"][OTHER]["until"] = durations.iso(time.time() + 50)
     (deployed / "entries/blocklist/inventory.json").write_text(json.dumps(content))
     restored()
     assert entry(OTHER)["expires_in"] <= 51
@@ -206,6 +206,14 @@ def test_all_entries_of_a_list_file_can_expire(deployed, restored):
     restored()
     assert entry(BLOCKED)["expires_in"] <= 100
     assert entry(OTHER)["expires_in"] <= 100
+
+
+def test_entry_handed_over_comes_back_as_its_new_owners(deployed, restored):
+    block(deployed)
+    block(deployed, owner="oncall", from_owner="adhoc")
+    assert (kept(deployed), sorted(kept(deployed, "oncall")["entries"])) == ({}, [BLOCKED])
+    restored()
+    assert entry(BLOCKED)["owners"] == ["oncall"]
 
 
 # What does not come back

@@ -15,10 +15,12 @@ from running import changed, facts, killed, run, unchanged
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
     bpf,
     compiler,
+    control,
     filters,
     lists,
     netlink,
     pins,
+    records,
     schema,
     state,
 )
@@ -27,26 +29,17 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins 
 #: What changes something, by file: it is in the middle of these that a kill could do harm.
 CHANGING_LISTS = {
     lists.__file__: {
-        *(
-            "apply",
-            "repair",
-            "settle",
-            "_add",
-            "_update",
-            "_remove",
-            "_delete",
-            "_store_owners",
-            "_forget_stray_claims",
-        ),
-        *("write", "edit", "free", "changing", "add", "add_matching", "reset", "recount", "number"),
+        *("apply", "repair", "settle", "_add", "_index", "_update", "_remove", "_store_owners", "_forget_stray_claims"),
     },
+    records.__file__: {"fill", "edit", "free"},
+    control.__file__: {"changing", "add", "add_matching", "recount", "number"},
     bpf.__file__: {"update", "delete", "update_many", "delete_many", "_batch"},
 }
 MAKING = {
     state.__file__: {"create", "create_list"},
     pins.__file__: {"prepare", "make_directory", "ensure", "settle_lists"},
     bpf.__file__: {"pin"},
-    lists.__file__: {"stamp"},
+    control.__file__: {"stamp"},
 }
 REMOVING = {pins.__file__: {"remove_all", "remove_lists", "remove_filter", "_unlink", "_rmdir"}}
 
@@ -304,7 +297,7 @@ def test_a_record_that_no_index_names_is_cleared_away():
     changed("xdp_blocklist", ip="192.0.2.1")
     with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
         entries._control._words[1] = 0b11  # a change was going on
-        entries.records.write(7, b"\xc0\x00\x02\x63", (schema.FOREVER, 0), 1)
+        entries.records.fill([range(7, 8)], [b"\xc0\x00\x02\x63"], (schema.FOREVER, 0), 1)
     changed("xdp_blocklist", ip="192.0.2.2")
     assert held()["blocklist"] == ["192.0.2.1 direction=src owner=adhoc", "192.0.2.2 direction=src owner=adhoc"]
     assert_whole("blocklist")

@@ -118,6 +118,35 @@ def test_an_entry_of_several_owners_stays_until_the_last_lets_go(module, name):
     assert held()[name] == []
 
 
+def test_an_entry_is_handed_over_with_its_counts_and_stays_in_force_throughout(filtered):
+    changed("xdp_blocklist", ip="192.0.2.1,192.0.2.2", direction="both", ttl="1h")
+    ping(filtered, "192.0.2.1", 5)
+    handed_over = {"ip": "192.0.2.1,192.0.2.3", "owner": "inventory", "from_owner": "adhoc"}
+    result = changed("xdp_blocklist", **handed_over)
+    assert (result["updated"], result["added"], result["removed"]) == (["192.0.2.1"], ["192.0.2.3"], [])
+    assert result["diff"]["before"].startswith("192.0.2.1 direction=both owner=adhoc until=")
+    assert result["diff"]["after"].startswith("192.0.2.1 direction=src owner=inventory\n")
+    taken = entry("blocklist", "192.0.2.1")
+    assert (taken["owners"], taken["packets"], taken["expires_in"]) == (["inventory"], 5, None)
+    assert entry("blocklist", "192.0.2.2")["owners"] == ["adhoc"]
+    unchanged("xdp_blocklist", **handed_over)
+
+
+def test_an_entry_of_several_owners_is_handed_over_by_the_one_that_was_named(module, name):
+    for owner in ("one", "two", "three"):
+        changed(module, ip="192.0.2.1,192.0.2.2", owner=owner)
+    changed(module, ip="192.0.2.1", owner="two", from_owner="one")
+    assert entry(name, "192.0.2.1")["owners"] == ["three", "two"]
+    assert entry(name, "192.0.2.2")["owners"] == ["one", "three", "two"]
+
+
+def test_an_exact_list_takes_over_what_it_names_and_nothing_else(module, name):
+    changed(module, ip="192.0.2.1,192.0.2.2")
+    changed(module, ip="192.0.2.3", owner="inventory")
+    changed(module, ip="192.0.2.1", owner="inventory", from_owner="adhoc", exclusive=True)
+    assert held()[name] == ["192.0.2.1 direction=src owner=inventory", "192.0.2.2 direction=src owner=adhoc"]
+
+
 def test_several_owners_get_each_side_that_any_of_them_wants(filtered):
     changed("xdp_blocklist", ip="192.0.2.1", owner="one", direction="dst")
     assert ping(filtered, "192.0.2.1") == "pass"

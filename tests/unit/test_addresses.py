@@ -163,7 +163,7 @@ def test_entries_are_shown_in_the_order_of_their_addresses():
 
 def test_doubles_collapse():
     texts = ["192.0.2.1", "192.0.2.1/32", "::ffff:192.0.2.1", "2001:db8::1", "2001:DB8:0::1"]
-    assert addresses.parse_all(texts, SOURCE) == {
+    assert addresses.parse_all(texts, SOURCE).by_key() == {
         socket.inet_pton(socket.AF_INET, "192.0.2.1"): SOURCE,
         socket.inet_pton(socket.AF_INET6, "2001:db8::1"): SOURCE,
     }

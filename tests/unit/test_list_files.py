@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, durations, schema, sync
@@ -15,8 +17,12 @@ SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src",
 
 
 def read(text, wanted=SOURCE):
-    found = addresses.parse_lines(text.splitlines(), "list", wanted)
+    found = addresses.parse_file(io.StringIO(text), "list", wanted).by_key()
     return {addresses.display(key): request for key, request in found.items()}
+
+
+def read_wanted(request):
+    return sync.read_demand(request).wishes.by_key()
 
 
 def refusal(text):
@@ -108,7 +114,7 @@ def test_ten_bad_lines_are_all_of_them():
 def test_a_missing_file_is_refused_with_its_name(tmp_path):
     missing = str(tmp_path / "missing")
     with pytest.raises(PingKillerError) as raised:
-        sync.read_wanted(sync.ListRequest("blocklist", src=missing))
+        read_wanted(sync.ListRequest("blocklist", src=missing))
     assert str(raised.value) == (
         f"src={missing!r} cannot be read on the managed host (No such file or directory): give the path of a list file there"
     )
@@ -116,7 +122,7 @@ def test_a_missing_file_is_refused_with_its_name(tmp_path):
 
 def test_a_directory_is_no_list_file(tmp_path):
     with pytest.raises(PingKillerError, match=r"cannot be read on the managed host \(Is a directory\)"):
-        sync.read_wanted(sync.ListRequest("blocklist", src=str(tmp_path)))
+        read_wanted(sync.ListRequest("blocklist", src=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -132,13 +138,57 @@ def test_a_directory_is_no_list_file(tmp_path):
 )
 def test_a_file_and_its_text_are_read_alike(tmp_path, text):
     file, content = request(tmp_path, text)
-    assert sync.read_wanted(file) == sync.read_wanted(content)
-    assert len(sync.read_wanted(file)) == (2 if text else 0)
+    assert read_wanted(file) == read_wanted(content)
+    assert len(read_wanted(file)) == (2 if text else 0)
 
 
 def test_bytes_that_are_no_text_are_a_bad_line(tmp_path):
     path = tmp_path / "list"
     path.write_bytes(b"192.0.2.1 # caf\xe9\n\xff\xfe\n")
     with pytest.raises(PingKillerError, match="list, line 2: ") as raised:
-        sync.read_wanted(sync.ListRequest("blocklist", src=str(path)))
+        read_wanted(sync.ListRequest("blocklist", src=str(path)))
     assert "line 1" not in str(raised.value)
+
+
+def numbered(count: int) -> list[str]:
+    return [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(count)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("ends_in_one", [False, True])
+def test_a_long_file_is_read_to_its_end_in_its_order(tmp_path, end, ends_in_one):
+    lines = numbered(30_000)
+    for each in request(tmp_path, end.join(lines) + end * ends_in_one):
+        assert list(map(addresses.display, read_wanted(each))) == lines
+
+
+def test_a_long_file_may_have_lines_of_every_kind_anywhere():
+    lines = numbered(20_000)
+    others = ["2001:db8::1", "::ffff:192.0.2.1", "", " 192.0.2.2 ", "198.51.100.0/24", "192.0.2.3 direction=both # why"]
+    for number, line in enumerate(others):
+        lines.insert(19_000 - number * 3000, line)
+    found = read("\n".join(lines))
+    assert len(found) == 20_000 + len(others) - 1
+    assert set(found) >= {"2001:db8::1", "192.0.2.1", "192.0.2.2", "198.51.100.0/24"}
+    assert found["192.0.2.3"] == BOTH
+
+
+def test_a_long_file_of_ipv6_addresses_has_the_ipv4_addresses_that_it_writes_so():
+    lines = [f"2001:db8::{number:x}" for number in range(1, 9000)]
+    lines[5000] = "::ffff:192.0.2.1"
+    found = read("\n".join(lines))
+    assert len(found) == len(lines)
+    assert "192.0.2.1" in found
+
+
+def test_a_bad_line_far_down_is_named_by_its_number():
+    lines = numbered(25_000)
+    lines[20_000], lines[23_000] = "010.1.1.1", "10.1"
+    said = refusal("\n".join(lines))
+    assert said.startswith("list, line 20001: '010.1.1.1' is not an IPv4 or IPv6 address: ")
+    assert "; list, line 23001: '10.1' is not an IPv4 or IPv6 address: " in said
+
+
+def test_the_same_ttl_on_many_lines_is_one_moment():
+    found = read("\n".join(f"{line} ttl=1h" for line in numbered(10)))
+    assert len({id(wanted) for wanted in found.values()}) == 1

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from test_plan import make_plan
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, lists, schema, sync
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
@@ -18,37 +19,55 @@ def keys(number):
     return [addresses.parse(f"10.0.{count >> 8}.{count & 255}") for count in range(number)]
 
 
+def read_wanted(request):
+    return sync.read_demand(request).wishes.by_key()
+
+
 def result(current, wanted, request=REQUEST, **options):
-    plan = lists.make_plan(current, wanted, request.owner, **options)
+    plan = make_plan(current, wanted, request.owner, **options)
     return sync._result(request, plan, 7, [])
 
 
 def test_exclusive_and_absent_contradict_each_other():
     with pytest.raises(PingKillerError) as raised:
-        sync.read_wanted(REQUEST._replace(exclusive=True, absent=True))
+        read_wanted(REQUEST._replace(exclusive=True, absent=True))
     assert str(raised.value) == (
         "exclusive=true and state=absent contradict each other: use exclusive with state=present only"
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"absent": True}, "from_owner and state=absent contradict each other: "),
+        ({"owner": "feed"}, "from_owner='feed' is the owner itself: "),
+        ({"from_owner": "a feed"}, "from_owner='a feed' is no name for an owner: "),
+    ],
+)
+def test_a_handover_that_is_none_is_refused(more, said):
+    with pytest.raises(PingKillerError) as raised:
+        sync.read_demand(REQUEST._replace(**{"from_owner": "feed", **more}))
+    assert str(raised.value).startswith(said)
+
+
 @pytest.mark.parametrize("owner", ["adhoc", "abuse-feed", "a_b.c-d", "7", "o" * 63])
 def test_an_owner_has_a_plain_name(owner):
-    assert sync.read_wanted(REQUEST._replace(owner=owner))
+    assert read_wanted(REQUEST._replace(owner=owner))
 
 
 @pytest.mark.parametrize("owner", ["", "two words", "sch\u00f6n", "a/b", "...", "line\n", "nul\0", "o" * 64])
 def test_any_other_name_of_an_owner_is_refused(owner):
     with pytest.raises(PingKillerError) as raised:
-        sync.read_wanted(REQUEST._replace(owner=owner))
+        read_wanted(REQUEST._replace(owner=owner))
     assert str(raised.value).startswith(f"owner={owner!r} is no name for an owner: use up to 63 letters, digits, ")
 
 
 def test_white_space_around_an_address_is_no_fault():
-    assert list(sync.read_wanted(REQUEST._replace(ip=[" 192.0.2.1", "192.0.2.1\t"]))) == [addresses.parse("192.0.2.1")]
+    assert list(read_wanted(REQUEST._replace(ip=[" 192.0.2.1", "192.0.2.1\t"]))) == [addresses.parse("192.0.2.1")]
 
 
 def test_the_direction_is_that_of_every_address_of_the_task():
-    assert list(sync.read_wanted(REQUEST._replace(direction="both")).values()) == [BOTH]
+    assert list(read_wanted(REQUEST._replace(direction="both")).values()) == [BOTH]
 
 
 def test_a_change_is_told_by_entry_in_order():

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, lists, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import claims as claims_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted, Wishes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.claims import Demand, Held
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
@@ -18,6 +20,7 @@ FOREVER = schema.FOREVER
 SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
 KEYS = [addresses.parse(text) for text in ("192.0.2.1", "192.0.2.0/24", "2001:db8::1", "2001:db8::/32", "::/0")]
 KEY, OTHER, *_ = KEYS
+MANY = [*KEYS, *(addresses.parse(f"10.0.0.{number}") for number in range(4)), addresses.parse("2001:db8::2")]
 OWNERS = ["adhoc", "inventory", "feed"]
 
 requests = st.builds(Wanted, st.sampled_from(list(schema.DIRECTIONS.values())), st.sampled_from([5, 9, FOREVER]))
@@ -28,18 +31,51 @@ wishes = st.dictionaries(st.sampled_from(KEYS), requests)
 kinds = st.sampled_from([{}, {"absent": True}, {"exclusive": True}])
 
 
+def as_held(current):
+    """A list as it is read, from claims by key: those together that are of one kind and have the same claims."""
+    alike = {}
+    for slot, (key, claims) in enumerate(current.items()):
+        group = len(key), tuple(sorted(claims.items()))
+        held = alike.setdefault(group, Held([], [], claims_module.effective(claims), claims))
+        held.keys.append(key)
+        held.slots.append(slot)
+    return list(alike.values())
+
+
+def as_wishes(wanted):
+    """What is asked for, from what is wanted by key."""
+    values = list(wanted.values())
+    usual = max(values, key=values.count, default=SOURCE)
+    others = {position: value for position, value in enumerate(values) if value != usual}
+    return Wishes(list(wanted), usual, others)
+
+
+def make_plan(current, wanted, owner, **kind):
+    return claims_module.make_plan(as_held(current), Demand(as_wishes(wanted), owner, **kind))
+
+
+def keys(changes):
+    """Every key once."""
+    found = [key for change in changes for key in change.keys]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
 def applied(plan, current):
     """A list as it is after a change: what the kernel's maps are brought to."""
-    after = dict(current)
+    after, slots = dict(current), {key: slot for slot, key in enumerate(current)}
     for change in [*plan.added, *plan.updated, *plan.removed]:
-        assert current.get(change.key, {}) == change.before
-        after[change.key] = change.after
+        assert len({len(key) for key in change.keys}) == 1
+        assert list(change.before.slots) == [slots[key] for key in change.keys if key in slots]
+        for key in change.keys:
+            assert current.get(key, {}) == change.before.claims
+            after[key] = change.after
     return {key: claims for key, claims in after.items() if claims}
 
 
 @given(contents, wishes, st.sampled_from(OWNERS), kinds)
 def test_a_change_leaves_the_owner_with_what_was_asked_for(current, wanted, owner, kind):
-    after = applied(lists.make_plan(current, wanted, owner, **kind), current)
+    after = applied(make_plan(current, wanted, owner, **kind), current)
     mine = {key: claims[owner] for key, claims in after.items() if owner in claims}
     before = {key: claims[owner] for key, claims in current.items() if owner in claims}
     if "absent" in kind:
@@ -55,62 +91,100 @@ def test_a_change_never_touches_what_others_want(current, wanted, owner, kind):
         claims = ((key, name, claim) for key, claims in content.items() for name, claim in claims.items())
         return {claim for claim in claims if claim[1] != owner}
 
-    after = applied(lists.make_plan(current, wanted, owner, **kind), current)
+    after = applied(make_plan(current, wanted, owner, **kind), current)
     assert theirs(after) == theirs(current)
 
 
 @given(contents, wishes, st.sampled_from(OWNERS), kinds)
 def test_the_same_change_again_is_none(current, wanted, owner, kind):
-    after = applied(lists.make_plan(current, wanted, owner, **kind), current)
-    assert not lists.make_plan(after, wanted, owner, **kind)
+    after = applied(make_plan(current, wanted, owner, **kind), current)
+    assert not make_plan(after, wanted, owner, **kind)
 
 
 @given(contents, wishes, st.sampled_from(OWNERS), kinds)
 def test_a_change_is_told_as_what_it_is(current, wanted, owner, kind):
-    plan = lists.make_plan(current, wanted, owner, **kind)
+    plan = make_plan(current, wanted, owner, **kind)
     after = applied(plan, current)
-    assert {change.key for change in plan.added} == after.keys() - current.keys()
-    assert {change.key for change in plan.removed} == current.keys() - after.keys()
+    assert keys(plan.added) == after.keys() - current.keys()
+    assert keys(plan.removed) == current.keys() - after.keys()
     both = after.keys() & current.keys()
-    assert {change.key for change in plan.updated} == {key for key in both if after[key] != current[key]}
+    assert keys(plan.updated) == {key for key in both if after[key] != current[key]}
 
 
 @given(contents, wishes, st.sampled_from(OWNERS))
 def test_what_was_to_go_and_is_only_wanted_by_others_is_told(current, wanted, owner):
-    plan = lists.make_plan(current, wanted, owner, absent=True)
-    assert {change.key for change in plan.kept} == {
-        key for key in wanted if key in current and owner not in current[key]
-    }
-    assert not lists.make_plan(current, wanted, owner).kept
+    plan = make_plan(current, wanted, owner, absent=True)
+    assert keys(plan.kept) == {key for key in wanted if key in current and owner not in current[key]}
+    assert not make_plan(current, wanted, owner).kept
 
 
 @given(contents, wishes, st.sampled_from(OWNERS), st.sampled_from([{}, {"absent": True}]))
 def test_only_an_exact_sync_looks_at_entries_that_nobody_asked_about(current, wanted, owner, kind):
     concerned = {key: claims for key, claims in current.items() if key in wanted}
-    assert lists.make_plan(current, wanted, owner, **kind) == lists.make_plan(concerned, wanted, owner, **kind)
+    plan, narrow = (make_plan(content, wanted, owner, **kind) for content in (current, concerned))
+    others = {key: claims for key, claims in current.items() if key not in wanted}
+    assert applied(plan, current) == {**others, **applied(narrow, concerned)}
+
+
+rows = st.lists(st.sampled_from(MANY), max_size=12)
+
+
+@given(rows, rows, st.sampled_from([{}, {"absent": True}, {"exclusive": True}]))
+def test_neither_order_nor_doubles_of_what_is_asked_for_make_a_difference(held, asked, kind):
+    """Equal rows are compared place by place."""
+    current = {key: {"adhoc": SOURCE} for key in held}
+    plan = claims_module.make_plan(as_held(current), Demand(Wishes(asked, SOURCE), "adhoc", **kind))
+    before, wanted = set(held), set(asked)
+    assert keys(plan.added) == (set() if "absent" in kind else wanted - before)
+    assert keys(plan.removed) == {"absent": before & wanted, "exclusive": before - wanted}.get(*kind or ["none"], set())
+    assert not plan.updated
+    assert not plan.kept
+
+
+@given(rows, st.lists(st.tuples(st.sampled_from(MANY), requests), max_size=12))
+def test_of_doubles_the_last_holds(held, asked):
+    current = {key: {"adhoc": SOURCE} for key in held}
+    others = {position: value for position, (_key, value) in enumerate(asked) if value != SOURCE}
+    wishes = Wishes([key for key, _value in asked], SOURCE, others)
+    plan = claims_module.make_plan(as_held(current), Demand(wishes, "adhoc", exclusive=True))
+    assert applied(plan, current) == {key: {"adhoc": value} for key, value in asked}
+
+
+@given(contents, wishes, st.sampled_from(OWNERS), st.sampled_from(OWNERS), st.sampled_from([{}, {"exclusive": True}]))
+def test_an_entry_that_is_handed_over_leaves_the_one_owner_and_has_the_other(current, wanted, owner, giver, kind):
+    def of(name, content):
+        return {key: claims[name] for key, claims in content.items() if name in claims}
+
+    assume(owner != giver)
+    after = applied(make_plan(current, wanted, owner, from_owner=giver, **kind), current)
+    assert of(giver, after) == {key: claim for key, claim in of(giver, current).items() if key not in wanted}
+    assert of(owner, after) == (wanted if kind else {**of(owner, current), **wanted})
+    (third,) = set(OWNERS) - {owner, giver}
+    assert of(third, after) == of(third, current)
+    assert not make_plan(after, wanted, owner, from_owner=giver, **kind)
 
 
 def test_an_exact_sync_with_nothing_takes_back_all_that_the_owner_has():
     current = {KEY: {"inventory": SOURCE}, OTHER: {"adhoc": SOURCE, "inventory": BOTH}}
-    plan = lists.make_plan(current, {}, "inventory", exclusive=True)
+    plan = make_plan(current, {}, "inventory", exclusive=True)
     assert applied(plan, current) == {OTHER: {"adhoc": SOURCE}}
-    assert [change.key for change in plan.removed] == [KEY]
-    assert [change.key for change in plan.updated] == [OTHER]
+    assert keys(plan.removed) == {KEY}
+    assert keys(plan.updated) == {OTHER}
 
 
 def test_a_new_direction_is_an_update():
     current = {KEY: {"adhoc": SOURCE}}
-    plan = lists.make_plan(current, {KEY: DESTINATION}, "adhoc")
+    plan = make_plan(current, {KEY: DESTINATION}, "adhoc")
     assert (plan.added, plan.removed) == ([], [])
     assert applied(plan, current) == {KEY: {"adhoc": DESTINATION}}
 
 
 def test_a_second_owner_joins_and_the_last_one_to_leave_takes_the_entry_along():
-    joined = applied(lists.make_plan({KEY: {"adhoc": SOURCE}}, {KEY: SOURCE}, "feed"), {KEY: {"adhoc": SOURCE}})
+    joined = applied(make_plan({KEY: {"adhoc": SOURCE}}, {KEY: SOURCE}, "feed"), {KEY: {"adhoc": SOURCE}})
     assert joined == {KEY: {"adhoc": SOURCE, "feed": SOURCE}}
-    left = applied(lists.make_plan(joined, {KEY: SOURCE}, "adhoc", absent=True), joined)
+    left = applied(make_plan(joined, {KEY: SOURCE}, "adhoc", absent=True), joined)
     assert left == {KEY: {"feed": SOURCE}}
-    assert applied(lists.make_plan(left, {KEY: SOURCE}, "feed", absent=True), left) == {}
+    assert applied(make_plan(left, {KEY: SOURCE}, "feed", absent=True), left) == {}
 
 
 @pytest.mark.parametrize(
@@ -127,17 +201,17 @@ def test_a_second_owner_joins_and_the_last_one_to_leave_takes_the_entry_along():
     ],
 )
 def test_an_entry_matches_each_side_for_as_long_as_any_owner_wants(claims, untils):
-    assert lists.effective(dict(zip(OWNERS, claims))) == untils
+    assert claims_module.effective(dict(zip(OWNERS, claims))) == untils
 
 
 def test_a_plan_is_true_if_it_changes_something():
-    assert lists.make_plan({}, {KEY: SOURCE}, "adhoc")
-    assert not lists.make_plan({}, {KEY: SOURCE}, "adhoc", absent=True)
-    assert not lists.make_plan({KEY: {"feed": SOURCE}}, {KEY: SOURCE}, "adhoc", absent=True)
+    assert make_plan({}, {KEY: SOURCE}, "adhoc")
+    assert not make_plan({}, {KEY: SOURCE}, "adhoc", absent=True)
+    assert not make_plan({KEY: {"feed": SOURCE}}, {KEY: SOURCE}, "adhoc", absent=True)
 
 
 def test_an_entry_is_described_by_one_line_for_each_owner():
-    assert lists.describe(OTHER, {"feed": BOTH, "adhoc": SOURCE}) == [
+    assert claims_module.describe(OTHER, {"feed": BOTH, "adhoc": SOURCE}) == [
         "192.0.2.0/24 direction=src owner=adhoc",
         "192.0.2.0/24 direction=both owner=feed",
     ]

@@ -81,12 +81,12 @@ def test_wrong_command_line_is_status_2(runtime, line):
 
 def test_time_on_the_wall_is_read_as_it_was_written():
     now = time.time()
-    assert durations.from_text(durations.to_text(now)) == round(now)
+    assert durations.from_iso(durations.iso(now)) == round(now)
 
 
 @pytest.mark.parametrize(("left", "ttl", "expected"), [(50, 100, 50), (500, 100, 100), (0, 100, 0), (-9, 100, 0)])
 def test_what_is_left_is_neither_negative_nor_more_than_was_given(left, ttl, expected):
-    about = {"direction": "src", "until": durations.to_text(time.time() + left), "ttl": ttl}
+    about = {"direction": "src", "until": durations.iso(time.time() + left), "ttl": ttl}
     assert abs(wanted.seconds_left(about) - expected) <= 1
     assert wanted.seconds_left({"direction": "src"}) is None
 

@@ -48,6 +48,8 @@ ANY, NOEXIST, EXIST = 0, 1, 2
 #: What the kernel answers when a map type has no batch operation (ENOTSUPP is the kernel's own number, without a name).
 _NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, 524)
 
+_BATCH = 65536  #: elements that one batch call is given
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -217,31 +219,41 @@ class Map(_Handle):
             key = self._next_key(key)
 
     def read_all(self) -> list[tuple[bytes, bytes]]:
-        """Every element of a hash map, some thousands a call where the kernel has batch operations."""
+        """Every element of a hash map."""
+        keys, values = self.read_columns()
         key_size, value_size = self.info.key_size, self.info.value_size
-        step = 4096
-        keys, values = ctypes.create_string_buffer(step * key_size), ctypes.create_string_buffer(step * value_size)
+        return [
+            (keys[n * key_size : (n + 1) * key_size], values[n * value_size : (n + 1) * value_size])
+            for n in range(len(keys) // key_size)
+        ]
+
+    def read_columns(self) -> tuple[bytes, bytes]:
+        """Every element of a hash map or trie, all keys behind one another and all values as well.
+
+        Some thousands a call where the kernel has batch operations for this type of map.
+        """
+        key_size, value_size = self.info.key_size, self.info.value_size
+        keys, values = ctypes.create_string_buffer(_BATCH * key_size), ctypes.create_string_buffer(_BATCH * value_size)
         cursor = ctypes.create_string_buffer(max(8, key_size))
         addresses = [ctypes.addressof(buffer) for buffer in (keys, values, cursor)]
-        found: list[tuple[bytes, bytes]] = []
+        found_keys, found_values = bytearray(), bytearray()
         start, more = 0, True
         while more:
             layout = "=QQQQIIQQ"
-            packed = struct.pack(layout, start, addresses[2], addresses[0], addresses[1], step, self.fd, 0, 0)
+            packed = struct.pack(layout, start, addresses[2], addresses[0], addresses[1], _BATCH, self.fd, 0, 0)
             attributes = ctypes.create_string_buffer(packed, len(packed))
             try:
                 _call(_LOOKUP_BATCH, attributes, len(packed))
             except OSError as error:
                 if error.errno != errno.ENOENT:  # which says that this was the last of it
-                    return list(self.items())
+                    pairs = list(self.items())
+                    return b"".join(key for key, _value in pairs), b"".join(value for _key, value in pairs)
                 more = False
             count = struct.unpack_from("=I", attributes.raw, 32)[0]
-            found += [
-                (keys.raw[n * key_size : (n + 1) * key_size], values.raw[n * value_size : (n + 1) * value_size])
-                for n in range(count)
-            ]
+            found_keys += memoryview(keys)[: count * key_size]
+            found_values += memoryview(values)[: count * value_size]
             start = addresses[2]
-        return found
+        return bytes(found_keys), bytes(found_values)
 
     def _next_key(self, key: bytes | None) -> bytes | None:
         following = ctypes.create_string_buffer(self.info.key_size)
@@ -253,32 +265,36 @@ class Map(_Handle):
             return None
         return following.raw
 
-    def update_many(self, keys: list[bytes], values: list[bytes]) -> None:
-        """Set all, in one call where the kernel has batch operations for this type of map."""
-        done = self._batch(_UPDATE_BATCH, keys, values)
-        for key, value in zip(keys[done:], values[done:]):
-            self.update(key, value)
+    def update_many(self, keys: bytes, values: bytes) -> None:
+        """Set the elements whose keys and values stand behind one another, many a call where the kernel can."""
+        key_size, value_size = self.info.key_size, self.info.value_size
+        for start in range(0, len(keys) // key_size, _BATCH):
+            part = keys[start * key_size : (start + _BATCH) * key_size]
+            part_values = values[start * value_size : (start + _BATCH) * value_size]
+            for n in range(self._batch(_UPDATE_BATCH, part, part_values), len(part) // key_size):
+                value = part_values[n * value_size : (n + 1) * value_size]
+                self.update(part[n * key_size : (n + 1) * key_size], value)
 
-    def delete_many(self, keys: list[bytes]) -> None:
-        """Delete all; a key that is not there is passed over."""
-        done = self._batch(_DELETE_BATCH, keys, None)
-        for key in keys[done:]:
-            self.delete(key)
+    def delete_many(self, keys: bytes) -> None:
+        """Delete all of them; a key that is not there is passed over."""
+        size = self.info.key_size
+        for start in range(0, len(keys), _BATCH * size):
+            part = keys[start : start + _BATCH * size]
+            for position in range(self._batch(_DELETE_BATCH, part) * size, len(part), size):
+                self.delete(part[position : position + size])
 
-    def _batch(self, command: int, keys: list[bytes], values: list[bytes] | None) -> int:
+    def _batch(self, command: int, keys: bytes, values: bytes | None = None) -> int:
         """How many of the keys one batch call has dealt with. The rest is the caller's, one by one."""
-        if len(keys) < 2:
+        number = len(keys) // self.info.key_size
+        if number < 2:
             return 0
-        key_buffer = ctypes.create_string_buffer(b"".join(keys), len(keys) * self.info.key_size)
-        value_buffer = ctypes.create_string_buffer(b"".join(values)) if values is not None else None
-        value_address = ctypes.addressof(value_buffer) if value_buffer is not None else 0
+        key_buffer, value_buffer = ctypes.c_char_p(keys), ctypes.c_char_p(values)
+        pointers = [ctypes.cast(buffer, ctypes.c_void_p).value or 0 for buffer in (key_buffer, value_buffer)]
         layout = "=QQQQIIQQ"
-        attributes = ctypes.create_string_buffer(
-            struct.pack(layout, 0, 0, ctypes.addressof(key_buffer), value_address, len(keys), self.fd, 0, 0),
-            struct.calcsize(layout),
-        )
+        packed = struct.pack(layout, 0, 0, *pointers, number, self.fd, 0, 0)
+        attributes = ctypes.create_string_buffer(packed, len(packed))
         try:
-            _call(command, attributes, struct.calcsize(layout))
+            _call(command, attributes, len(packed))
         except OSError as error:
             if error.errno in _NO_BATCH:
                 return 0

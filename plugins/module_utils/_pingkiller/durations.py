@@ -43,21 +43,26 @@ def until(seconds: int) -> int:
     return -(-boot_time() // _NS) * _NS + seconds * _NS
 
 
-def left(end: int) -> int:
-    """The whole seconds until such an end, at least one."""
-    return max(1, (end - boot_time()) // _NS)
+def from_boot(nanoseconds: int) -> float:
+    """A moment of CLOCK_BOOTTIME as seconds of the wall clock."""
+    return time.time() + (nanoseconds - boot_time()) / _NS
 
 
-def wall(end: int) -> float:
-    """Such an end by the wall clock, in seconds."""
-    return time.time() + (end - boot_time()) / _NS
+def from_monotonic(nanoseconds: int) -> float:
+    """The same of CLOCK_MONOTONIC, which the packet path notes."""
+    return time.time() - time.monotonic() + nanoseconds / _NS
 
 
-def to_text(seconds: float) -> str:
-    """A time of the wall clock as people read it, in UTC and whole seconds."""
+def iso(seconds: float) -> str:
+    """The wall clock in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(seconds)))
 
 
-def from_text(text: str) -> int:
-    """The inverse of ``to_text``. Raises ValueError."""
+def from_iso(text: str) -> int:
+    """The inverse of ``iso``. Raises ValueError."""
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def left(end: int) -> int:
+    """The whole seconds until a moment of CLOCK_BOOTTIME, at least one."""
+    return max(1, (end - boot_time()) // _NS)

@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 import os
-import time
-from itertools import islice
 
-from . import VERSION, addresses, bpf, durations, filters, hooks, lists, schema, state
+from . import VERSION, addresses, bpf, durations, filters, hooks, list_facts, schema, state
 from .errors import PingKillerError
-from .lists import EntryList
 from .pins import Pins
 
 _NOT_ICMP, _OTHER = schema.REASONS.index("not_icmp"), schema.FAMILIES.index("other")
 
 
-def collect(base: str, list_limit: int = 1000, top: int = 10) -> dict:
-    """The facts. A host without state gives empty ones. Raises PingKillerError without root."""
+def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None = None) -> dict:
+    """The facts. A host without state gives empty ones. Raises PingKillerError without root.
+
+    With ``dest``, a directory, each list is also written there as a file.
+    """
     for name, number in (("list_limit", list_limit), ("top", top)):
         if number < 0:
             raise PingKillerError(f"{name}={number} is less than nothing: give 0 or more")
@@ -30,7 +30,7 @@ def collect(base: str, list_limit: int = 1000, top: int = 10) -> dict:
         "version": VERSION,
         "kernel": os.uname().release,
         "filters": {name: _filter_facts(pins, name, list_limit) for name in pins.filters()},
-        "lists": {name: _list_facts(pins, name, list_limit, top) for name in schema.LISTS},
+        "lists": {name: list_facts.collect(pins, name, list_limit, top, dest) for name in schema.LISTS},
     }
 
 
@@ -40,8 +40,8 @@ def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
     info = now.get("info")
     program = None
     if info:
-        loaded_at = now.get("attached_at") or _from_boot(info.load_time)
-        program = {"id": info.id, "name": info.name, "tag": info.tag, "loaded_at": _iso(loaded_at)}
+        loaded_at = now.get("attached_at") or durations.from_boot(info.load_time)
+        program = {"id": info.id, "name": info.name, "tag": info.tag, "loaded_at": durations.iso(loaded_at)}
     options = now.get("options", {})
     return {
         "interface": hooks.split_name(interface)[0],
@@ -150,49 +150,3 @@ def _event_counts(pins: Pins, interface: str) -> dict | None:
         return None
     sent, suppressed, lost = (sum(c) for c in list(zip(*(schema.EVENT_BUDGET.unpack(value) for value in values)))[:3])
     return {"sent": sent, "suppressed": suppressed, "lost": lost}
-
-
-def _list_facts(pins: Pins, name: str, limit: int, top: int) -> dict:
-    with state.opened_list(pins, name) as entries:
-        if entries is None:
-            return {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
-        slots = list(islice(entries.live_slots(), limit))
-        shown = sorted(slots, key=lambda slot: addresses.sort_key(entries.records.key(slot)))
-        return {
-            "count": entries.count,
-            "capacity": entries.capacity,
-            "truncated": entries.count > len(shown),
-            "entries": [_entry_facts(entries, slot) for slot in shown],
-            "top": [_entry_facts(entries, slot) for slot in entries.top(top)],
-        }
-
-
-def _entry_facts(entries: EntryList, slot: int) -> dict:
-    packets, size, last_seen = entries.records.read(slot)[:3]
-    claims = entries.claims(slot)
-    untils = entries.records.untils(slot)
-    now = durations.boot_time()
-    sides = tuple(side for side, until in enumerate(untils) if until > now)
-    left = max(untils) - now
-    return {
-        "ip": addresses.display(entries.records.key(slot)),
-        "owners": sorted(claims),
-        "direction": lists.direction(sides) if sides else None,
-        "expires_in": -(-left // 10**9) if max(untils) != schema.FOREVER else None,
-        "packets": packets,
-        "bytes": size,
-        "last_seen": _iso(_from_monotonic(last_seen)) if last_seen else None,
-    }
-
-
-def _from_boot(nanoseconds: int) -> float:
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + nanoseconds / 1e9
-
-
-def _from_monotonic(nanoseconds: int) -> float:
-    return time.time() - time.monotonic() + nanoseconds / 1e9
-
-
-def _iso(seconds: float) -> str:
-    """UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(seconds)))

@@ -9,277 +9,26 @@ what follows from all of them (each side's latest ``until``) and the ``claims`` 
 
 from __future__ import annotations
 
-import contextlib
+import array
 import heapq
-import time
-from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+import operator
+import struct
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, compress
 
-from . import addresses, bpf, durations, schema
+from . import bpf, durations, schema
 from .addresses import Wanted
+from .claims import Change, Claims, Held, Plan, count, effective
+from .control import ENTRIES, Control, Owners, matching_columns
 from .errors import PingKillerError
 from .pins import CURRENT, Pins
+from .records import Records, Signature
 
 DEFAULT_CAPACITY = 65536
 MAX_CAPACITY = 4_000_000
 
 _SEVERAL = 0  #: a record's owner where the claims map has them
-_WORDS = schema.RECORD.size // 8
-_PACKETS, _BYTES, _UNTIL = 0, 1, 3  #: fields of a record, in words
-
-#: What the owners of one entry ask for.
-Claims = dict  # of str to Wanted; written out because Python 3.9 cannot subscript it in an alias used at run time
-
-
-class Change(NamedTuple):
-    """One entry before and after; no claims mean that it is not on the list."""
-
-    key: bytes
-    before: Claims
-    after: Claims
-
-
-class Plan(NamedTuple):
-    """What is to be done, and what was asked for but will not be."""
-
-    added: list[Change]
-    updated: list[Change]
-    removed: list[Change]
-    kept: list[Change]  #: entries that were to go, but others hold them
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.updated or self.removed)
-
-
-def make_plan(current: dict, wanted: dict, owner: str, absent: bool = False, exclusive: bool = False) -> Plan:
-    """Compare; pure. ``current`` holds the claims of every entry concerned, ``wanted`` is by key as well."""
-    plan = Plan([], [], [], [])
-    for key, request in wanted.items():
-        before = current.get(key, {})
-        after = {name: claim for name, claim in before.items() if name != owner}
-        if not absent:
-            after = {**after, owner: request}
-        elif after and owner not in before:
-            plan.kept.append(Change(key, before, before))
-        _sort_in(plan, Change(key, before, after))
-    if exclusive:
-        for key, before in current.items():
-            if owner in before and key not in wanted:
-                _sort_in(plan, Change(key, before, {name: c for name, c in before.items() if name != owner}))
-    return plan
-
-
-def _sort_in(plan: Plan, change: Change) -> None:
-    if change.before == change.after:
-        return
-    if not change.before:
-        plan.added.append(change)
-    elif not change.after:
-        plan.removed.append(change)
-    else:
-        plan.updated.append(change)
-
-
-def effective(claims: Claims) -> tuple[int, int]:
-    """Each side's ``until``: the latest of those who want the entry to match there, 0 if nobody does."""
-    source, destination = (
-        max((claim.until for claim in claims.values() if side in claim.sides), default=0)
-        for side in (schema.SOURCE, schema.DESTINATION)
-    )
-    return source, destination
-
-
-def direction(sides: tuple[int, ...]) -> str:
-    return next(name for name, value in schema.DIRECTIONS.items() if value == tuple(sides))
-
-
-def describe(key: bytes, claims: Claims) -> list[str]:
-    """An entry as lines of text, one for each owner."""
-    address = addresses.display(key)
-    return [
-        f"{address} direction={direction(claims[owner].sides)} owner={owner}{_describe_expiry(claims[owner].until)}"
-        for owner in sorted(claims)
-    ]
-
-
-def _describe_expiry(until: int) -> str:
-    """By the wall clock, to the minute, since a prediction and its run are some seconds apart."""
-    if until == schema.FOREVER:
-        return ""
-    return time.strftime(" until=%Y-%m-%dT%H:%MZ", time.gmtime(durations.wall(until)))
-
-
-def _wanted_from(untils: tuple[int, int]) -> Wanted:
-    return Wanted(tuple(side for side, until in enumerate(untils) if until), max(untils))
-
-
-class Records:
-    """The table of entries, in memory shared with the kernel. 64-bit fields are written in one piece."""
-
-    def __init__(self, table: bpf.Map) -> None:
-        self.capacity = table.info.max_entries
-        self._memory = table.memory()
-        self._bytes = memoryview(self._memory)
-        self.words = self._bytes.cast("Q")
-
-    def close(self) -> None:
-        self.words.release()
-        self._bytes.release()
-        self._memory.close()
-
-    def used(self) -> bytes:
-        """For each slot 1 + the number of the entry's kind, 0 if it is free."""
-        return self._bytes[schema.RECORD_USED :: schema.RECORD.size].tobytes()
-
-    def prefix_lengths(self, kind: str) -> Counter:
-        """How many networks of this kind have which prefix length."""
-        lengths = self._bytes[schema.RECORD_PREFIX_LENGTH :: schema.RECORD.size].tobytes()
-        number = 1 + schema.KINDS.index(kind)
-        return Counter(length for used, length in zip(self.used(), lengths) if used == number)
-
-    def read(self, slot: int) -> tuple:
-        """Fields in the order of ``schema.RECORD``."""
-        return schema.RECORD.unpack_from(self._memory, slot * schema.RECORD.size)
-
-    def untils(self, slot: int) -> tuple[int, int]:
-        start = slot * _WORDS + _UNTIL
-        return self.words[start], self.words[start + 1]
-
-    def key(self, slot: int) -> bytes:
-        *_counts, address, used, length, _owner = self.read(slot)
-        kind = schema.KINDS[used - 1]
-        size = 4 if kind.endswith("4") else 16
-        return address[:size] if kind.startswith("exact") else schema.SLOT.pack(length) + address[:size]
-
-    def write(self, slot: int, key: bytes, untils: tuple[int, int], owner: int) -> None:
-        """Fill a free slot, which no index names yet."""
-        kind = schema.KIND_OF_SIZE[len(key)]
-        network = kind.startswith("network")
-        address, length = (key[4:], schema.SLOT.unpack_from(key)[0]) if network else (key, len(key) * 8)
-        fields = (0, 0, 0, *untils, address, 1 + schema.KINDS.index(kind), length, owner)
-        schema.RECORD.pack_into(self._memory, slot * schema.RECORD.size, *fields)
-
-    def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
-        """Change what an entry matches and whose it is; its counters go on."""
-        start = slot * _WORDS + _UNTIL
-        self.words[start], self.words[start + 1] = untils
-        self._bytes[slot * schema.RECORD.size + schema.RECORD_OWNER] = owner
-
-    def free(self, slot: int) -> None:
-        self._bytes[slot * schema.RECORD.size + schema.RECORD_USED] = 0
-
-
-class Control:
-    """The control map: whether a change was interrupted, and how many entries of which kind there are."""
-
-    def __init__(self, control: bpf.Map) -> None:
-        self._memory = control.memory()
-        self._words = memoryview(self._memory).cast("I")
-        self._generation = memoryview(self._memory)[_GENERATION : _GENERATION + 8].cast("Q")
-
-    def close(self) -> None:
-        self._generation.release()
-        self._words.release()
-        self._memory.close()
-
-    @property
-    def schema_version(self) -> int:
-        return self._words[0]
-
-    def stamp(self) -> None:
-        self._words[0] = schema.SCHEMA_VERSION
-
-    def is_dirty(self, list_name: str) -> bool:
-        """Whether a change of this list is under way, or was interrupted."""
-        return bool(self._words[1] >> schema.LISTS.index(list_name) & 1)
-
-    @contextlib.contextmanager
-    def changing(self, list_name: str) -> Iterator[None]:
-        """The list is dirty meanwhile, and stays it if this does not end well. The filter forgets what it remembered."""
-        bit = 1 << schema.LISTS.index(list_name)
-        self._words[1] |= bit
-        yield
-        self._generation[0] += 1
-        self._words[1] &= ~bit
-
-    @property
-    def listening(self) -> bool:
-        return bool(self._words[2])
-
-    @listening.setter
-    def listening(self, value: bool) -> None:
-        self._words[2] = int(value)
-
-    def _row(self, list_name: str, kind: str) -> int:
-        number = schema.LISTS.index(list_name) * len(schema.KINDS) + schema.KINDS.index(kind)
-        return (schema.CONTROL_HEAD.size + number * schema.POPULATION.size) // 4
-
-    def count(self, list_name: str) -> int:
-        return sum(self._words[self._row(list_name, kind)] for kind in schema.KINDS)
-
-    def add(self, list_name: str, kind: str, untils: tuple[int, int], by: int) -> None:
-        """Count an entry in (1) or out (-1)."""
-        row = self._row(list_name, kind)
-        self._words[row] += by
-        self.add_matching(list_name, kind, untils, by)
-
-    def add_matching(self, list_name: str, kind: str, untils: tuple[int, int], by: int) -> None:
-        row = self._row(list_name, kind)
-        for column in _matching_columns(untils):
-            self._words[row + column] += by
-
-    def has_timed(self, list_name: str) -> bool:
-        """Whether any entry has an expiry."""
-        return any(self._words[self._row(list_name, kind) + _TIMED] for kind in schema.KINDS)
-
-    def recount(self, list_name: str, counted: dict[str, Counter]) -> None:
-        """Set what has been counted anew, by kind; each number at once, since the filter looks at nothing that is zero."""
-        for kind in schema.KINDS:
-            row = self._row(list_name, kind)
-            for column in range(_TIMED + 1):
-                self._words[row + column] = counted[kind][column]
-
-
-_GENERATION = 16  #: offset in the control map
-_ENTRIES, _TIMED = 0, 3  #: columns of a population: all entries, those with an expiry; between them the two sides
-
-
-def _matching_columns(untils: tuple[int, int]) -> list[int]:
-    """The columns of a population, but for the first, in which such an entry is counted."""
-    columns = [1 + side for side, until in enumerate(untils) if until]
-    return columns + [_TIMED] if any(0 < until < schema.FOREVER for until in untils) else columns
-
-
-class Owners:
-    """Names of owners and the numbers that records carry."""
-
-    def __init__(self, owners: bpf.Map) -> None:
-        self._map = owners
-        memory = owners.memory()
-        size = schema.OWNER_SIZE
-        names = [memory[start : start + size].rstrip(b"\0").decode() for start in range(0, len(memory), size)]
-        memory.close()
-        self.names = names[: schema.MAX_OWNERS]
-        self.numbers = {name: number for number, name in enumerate(self.names) if name}
-
-    def check(self, owners: set[str]) -> None:
-        """Raises PingKillerError if there are no numbers left for those that are new."""
-        new = sorted(owners - set(self.numbers))
-        most = schema.MAX_OWNERS - 1
-        if len(self.numbers) + len(new) > most:
-            raise PingKillerError(
-                f"owner={new[0]!r} would be one more than the {most} owners that a host can have: use one of those that exist"
-            )
-
-    def number(self, name: str) -> int:
-        """The owner's number, given out if it has none; ``check`` comes first."""
-        if name not in self.numbers:
-            free = self.names.index("", 1)
-            self._map.update(schema.SLOT.pack(free), name.encode().ljust(schema.OWNER_SIZE, b"\0"))
-            self.names[free] = name
-            self.numbers[name] = free
-        return self.numbers[name]
 
 
 class EntryList:
@@ -313,72 +62,80 @@ class EntryList:
     @property
     def count(self) -> int:
         """Entries that have not expired."""
-        return self._control.count(self.name) - sum(1 for _slot in self._expired())
+        return self._control.count(self.name) - sum(len(slots) for _signature, slots in self._expired())
 
     # Reading
 
     def slot_of(self, key: bytes) -> int | None:
         """Where the entry of exactly this address or network is."""
-        value = self._index(key).lookup(key)
+        value = self._maps[schema.KIND_OF_SIZE[len(key)]].lookup(key)
         if value is None:
             return None
         slot = schema.SLOT.unpack(value)[0]
         # A trie also finds the longest shorter network.
         return slot if len(key) in (4, 16) or self.records.key(slot) == key else None
 
+    def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
+        """The slots of all entries, also of those that have expired, together those that are alike."""
+        if not self._control.is_dirty(self.name):
+            yield from self.records.alike()
+            return
+        named = self._named()
+        for signature, slots in self.records.alike():
+            strays = self._strays(signature, slots, named)
+            yield signature, [slot for slot in slots if slot not in strays]
+
     def slots(self) -> Iterator[int]:
         """The slots of all entries, also of those that have expired."""
-        if not self._control.is_dirty(self.name):
-            return self._used_slots()
-        # A record that no index names is what an interrupted change left.
-        return (slot for slot in self._used_slots() if self.slot_of(self.records.key(slot)) == slot)
+        return chain.from_iterable(slots for _signature, slots in self.alike())
 
-    def _used_slots(self) -> Iterator[int]:
-        return (slot for slot, used in enumerate(self.records.used()) if used)
+    def live(self) -> Iterator[tuple[Signature, Sequence[int]]]:
+        """The entries that have not expired."""
+        now = durations.boot_time()
+        return ((signature, slots) for signature, slots in self.alike() if max(signature.untils) > now)
 
-    def live_slots(self) -> Iterator[int]:
-        """The slots of the entries that have not expired."""
-        if not self._control.has_timed(self.name):
-            return self.slots()
-        expired = set(self._expired())
-        return (slot for slot in self.slots() if slot not in expired)
-
-    def _expired(self) -> Iterator[int]:
+    def _expired(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         if not self._control.has_timed(self.name):
             return iter(())
         now = durations.boot_time()
-        return (slot for slot in self.slots() if max(self.records.untils(slot)) <= now)
+        return ((signature, slots) for signature, slots in self.alike() if max(signature.untils) <= now)
 
     def claims(self, slot: int) -> Claims:
         """What the owners of an entry ask for, but for what has expired."""
-        now = durations.boot_time()
-        return {name: claim for name, claim in self._all_claims(slot).items() if claim.until > now}
+        signature = self.records.signature(slot)
+        if signature.owner == _SEVERAL:
+            return _unexpired(self._shared_claims(self.records.key(slot)))
+        return self._one_claim(signature)
 
-    def _all_claims(self, slot: int) -> Claims:
-        owner = self.records.read(slot)[-1]
-        if owner == _SEVERAL:
-            return self._shared_claims(self.records.key(slot))
-        return {self._owners.names[owner]: _wanted_from(self.records.untils(slot))}
+    def _one_claim(self, signature: Signature) -> Claims:
+        sides = tuple(side for side, until in enumerate(signature.untils) if until)
+        return _unexpired({self._owners.names[signature.owner]: Wanted(sides, max(signature.untils))})
 
-    def current(self, keys, everything: bool) -> dict:
-        """The claims by key: of the keys given, and of all other entries too if ``everything``."""
-        if everything:
-            found = {self.records.key(slot): self.claims(slot) for slot in self.slots()}
+    def held(self, keys: Iterable[bytes] | None = None) -> list[Held]:
+        """The entries of these keys, without any all entries, together those that have the same claims."""
+        if keys is None:
+            found, shared = self.live(), self._all_shared_claims()
         else:
-            slots = {key: self.slot_of(key) for key in keys}
-            found = {key: self.claims(slot) for key, slot in slots.items() if slot is not None}
-        return {key: claims for key, claims in found.items() if claims}
+            slots = filter(lambda slot: slot is not None, map(self.slot_of, keys))
+            found, shared = ((self.records.signature(slot), (slot,)) for slot in slots), None
+        gathered: dict[tuple, Held] = {}
+        for signature, slots in found:
+            keys_found = self.records.keys(signature, slots)
+            if signature.owner != _SEVERAL:
+                _gather(gathered, signature, keys_found, slots, self._one_claim(signature))
+                continue
+            for key, slot in zip(keys_found, slots):
+                claims = shared.get(key, {}) if shared is not None else self._shared_claims(key)
+                _gather(gathered, signature, (key,), (slot,), _unexpired(claims))
+        return [each for each in gathered.values() if each.claims]
 
     def top(self, number: int) -> list[int]:
         """The slots of the entries that met the most packets, the busiest first; those that met none are left out."""
-        packets = self.records.words[_PACKETS::_WORDS].tolist()
-        used = self.records.used()
-        expired = set(self._expired())
-        busy = (slot for slot, count in enumerate(packets) if count and used[slot] and slot not in expired)
-        return heapq.nlargest(number, busy, key=packets.__getitem__)
-
-    def _index(self, key: bytes) -> bpf.Map:
-        return self._maps[schema.KIND_OF_SIZE[len(key)]]
+        busy = self.records.busy()
+        for _signature, slots in self._expired():
+            for slot in slots:
+                busy.pop(slot, None)
+        return heapq.nlargest(number, busy, key=busy.__getitem__)
 
     def _claim_key(self, key: bytes, owner: int) -> bytes:
         kind = schema.KIND_OF_SIZE[len(key)]
@@ -390,8 +147,16 @@ class EntryList:
         for name, number in self._owners.numbers.items():
             value = self._claims.lookup(self._claim_key(key, number))
             if value is not None:
-                until, bits = schema.CLAIM.unpack(value)
-                found[name] = Wanted(tuple(side for side in (0, 1) if bits >> side & 1), until)
+                found[name] = _claim(value)
+        return found
+
+    def _all_shared_claims(self) -> dict[bytes, Claims]:
+        """The claims of the entries that have, or had, several owners."""
+        found: dict[bytes, Claims] = defaultdict(dict)
+        for claim_key, value in self._claims.read_all():
+            number, key, owner = _split_claim_key(claim_key)
+            if number == self._number:
+                found[key][self._owners.names[owner]] = _claim(value)
         return found
 
     # Changing
@@ -401,7 +166,10 @@ class EntryList:
         if self._control.is_dirty(self.name):
             with self._control.changing(self.name):
                 self.repair()
-        expired = [Change(self.records.key(slot), {}, {}) for slot in self._expired()]
+        expired = [
+            Change(Held(self.records.keys(signature, slots), slots, signature.untils, {}), {})
+            for signature, slots in self._expired()
+        ]
         if expired:
             with self._control.changing(self.name):
                 self._remove(expired)
@@ -409,47 +177,53 @@ class EntryList:
     def repair(self) -> None:
         """Put right what an interrupted change left: records that no index names, and the counts."""
         self._forget_stray_claims()
-        counted: dict[str, Counter] = {kind: Counter() for kind in schema.KINDS}
-        for slot in self._used_slots():
-            key = self.records.key(slot)
-            if self.slot_of(key) != slot:
-                self.records.free(slot)
-                continue
-            if self.records.read(slot)[-1] == _SEVERAL:
+        named = self._named()
+        for signature, slots in self.records.alike():
+            self.records.free(self._strays(signature, slots, named))
+        for signature, slots in self.records.alike():
+            for key, slot in zip(self.records.keys(signature, slots), slots) if signature.owner == _SEVERAL else ():
                 self.records.edit(slot, effective(self._shared_claims(key)), _SEVERAL)
-            counted[schema.KIND_OF_SIZE[len(key)]].update([_ENTRIES, *_matching_columns(self.records.untils(slot))])
+        counted: dict[str, Counter] = {kind: Counter() for kind in schema.KINDS}
+        for signature, slots in self.records.alike():
+            for column in (ENTRIES, *matching_columns(signature.untils)):
+                counted[signature.kind][column] += len(slots)
         self._control.recount(self.name, counted)
+
+    def _named(self) -> dict[str, dict[bytes, int]]:
+        """What the indexes say: the slots by kind and key."""
+        found = {}
+        for kind, size in schema.KEY_SIZES.items():
+            keys, slots = self._maps[kind].read_columns()
+            found[kind] = dict(
+                zip(map(operator.itemgetter(0), struct.iter_unpack(f"{size}s", keys)), array.array("I", slots))
+            )
+        return found
+
+    def _strays(self, signature: Signature, slots: Sequence[int], named: dict[str, dict[bytes, int]]) -> set[int]:
+        """The records that no index names, which is what an interrupted change left."""
+        indexed = map(named[signature.kind].get, self.records.keys(signature, slots))
+        return set(compress(slots, map(operator.ne, indexed, slots)))
 
     def _forget_stray_claims(self) -> None:
         """Claims on entries that are gone, or that one owner's record speaks for."""
-        for claim_key, _claim in list(self._claims.items()):
-            number, kind, length, _owner, address = schema.CLAIM_KEY.unpack(claim_key)
-            if number != self._number:
-                continue
-            name = schema.KINDS[kind]
-            key = address[: 4 if name.endswith("4") else 16]
-            if name.startswith("network"):
-                key = schema.SLOT.pack(length) + key
-            slot = self.slot_of(key)
-            if slot is None or self.records.read(slot)[-1] != _SEVERAL:
+        for claim_key, _claim in self._claims.read_all():
+            number, key, _owner = _split_claim_key(claim_key)
+            slot = self.slot_of(key) if number == self._number else None
+            if number == self._number and (slot is None or self.records.owner(slot) != _SEVERAL):
                 self._claims.delete(claim_key)
 
     def check(self, plan: Plan) -> None:
         """Raises PingKillerError if the list would not hold what the plan leaves in it."""
-        left = self.count + len(plan.added) - len(plan.removed)
-        check_capacity(self.name, left, self.capacity)
-        if _ipv6_lengths(plan.added):
-            check_prefix_lengths(self.name, self._ipv6_lengths_after(plan))
+        check_capacity(self.name, self.count + count(plan.added) - count(plan.removed), self.capacity)
+        added = ipv6_lengths(plan.added)
+        if added:
+            left = self.records.prefix_lengths("network6") + added - ipv6_lengths(plan.removed)
+            check_prefix_lengths(self.name, set(left))
         self._check_owners(plan)
 
-    def _ipv6_lengths_after(self, plan: Plan) -> set[int]:
-        left = self.records.prefix_lengths("network6") + _ipv6_lengths(plan.added)
-        return set(left - _ipv6_lengths(plan.removed))
-
     def _check_owners(self, plan: Plan) -> None:
-        owners = {owner for change in plan.added + plan.updated for owner in change.after}
-        self._owners.check(owners)
-        shared = sum(len(change.after) for change in plan.updated if len(change.after) > 1)
+        self._owners.check({owner for change in plan.added + plan.updated for owner in change.after})
+        shared = sum(len(change.after) * len(change.keys) for change in plan.updated if len(change.after) > 1)
         if not shared:
             return
         shared += len(self._claims.read_all())
@@ -467,77 +241,60 @@ class EntryList:
         """
         self.check(plan)
         with self._control.changing(self.name):
-            removals = sorted(plan.removed, key=lambda change: len(change.key) not in (4, 16))
-            early = self._early_removals(plan)
-            self._remove(removals[:early])
+            removals = sorted(plan.removed, key=lambda change: change.kind.startswith("network"))
+            early, late = _divided(removals, self._early_removals(plan))
+            self._remove(early)
             self._add(plan.added)
             for change in plan.updated:
                 self._update(change)
-            self._remove(removals[early:])
+            self._remove(late)
 
     def _early_removals(self, plan: Plan) -> int:
         """How many removals have to come first, so that the additions fit."""
-        lengths = set(self.records.prefix_lengths("network6") + _ipv6_lengths(plan.added))
-        if _ipv6_lengths(plan.added) and len(lengths) > schema.MAX_PREFIX_LENGTHS:
-            return len(plan.removed)
-        return max(0, self.count + len(plan.added) - self.capacity)
-
-    def _count(self, key: bytes, untils: tuple[int, int], by: int) -> None:
-        self._control.add(self.name, schema.KIND_OF_SIZE[len(key)], untils, by)
-
-    def _by_kind(self, keys: list[bytes]) -> Iterator[tuple[bpf.Map, list[int]]]:
-        """The indexes concerned, each with the positions of its keys."""
-        for kind, size in schema.KEY_SIZES.items():
-            positions = [position for position, key in enumerate(keys) if len(key) == size]
-            if positions:
-                yield self._maps[kind], positions
+        added = ipv6_lengths(plan.added)
+        if added and len(self.records.prefix_lengths("network6") + added) > schema.MAX_PREFIX_LENGTHS:
+            return count(plan.removed)
+        return max(0, self.count + count(plan.added) - self.capacity)
 
     def _add(self, changes: list[Change]) -> None:
-        used = self.records.used()
-        slots, start = [], 0
-        for change in changes:
-            start = used.index(0, start) + 1
-            slots.append(start - 1)
-            untils = effective(change.after)
-            self.records.write(start - 1, change.key, untils, self._store_owners(change.key, False, change.after))
-            self._count(change.key, untils, 1)
-        keys = [change.key for change in changes]
+        free = deque(self.records.free_slots(count(changes)))
         try:
-            for index, positions in self._by_kind(keys):
-                values = [schema.SLOT.pack(slots[position]) for position in positions]
-                index.update_many([keys[position] for position in positions], values)
+            for change in changes:
+                (owner,), untils = change.after, effective(change.after)
+                slots = _taken(free, len(change.keys))
+                self.records.fill(slots, change.keys, untils, self._owners.number(owner))
+                self._control.add(self.name, change.kind, untils, len(change.keys))
+                self._index(change.keys, slots)
         except OSError as error:
-            self._delete(keys)
+            for change in changes:
+                self._maps[change.kind].delete_many(b"".join(change.keys))
             self.repair()
             raise PingKillerError(
-                f"the kernel refused {len(keys)} entries for the {self.name} ({error.strerror}): none of them was added"
+                f"the kernel refused {count(changes)} entries for the {self.name} ({error.strerror}): none of them was added"
             ) from error
 
+    def _index(self, keys: list[bytes], slots: list[range]) -> None:
+        """Make the filter find entries of one kind."""
+        numbers = array.array("I", chain.from_iterable(slots))
+        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(b"".join(keys), numbers.tobytes())
+
     def _update(self, change: Change) -> None:
-        slot = self.slot_of(change.key)
-        if slot is None:
-            return
-        kind = schema.KIND_OF_SIZE[len(change.key)]
-        before, after = self.records.untils(slot), effective(change.after)
+        after, number = effective(change.after), len(change.keys)
         # In this order a side that is matched is never one that the filter does not look at.
-        self._control.add_matching(self.name, kind, after, 1)
-        several = self.records.read(slot)[-1] == _SEVERAL
-        self.records.edit(slot, after, self._store_owners(change.key, several, change.after))
-        self._control.add_matching(self.name, kind, before, -1)
+        self._control.add_matching(self.name, change.kind, after, number)
+        for key, slot in zip(change.keys, change.before.slots):
+            several = self.records.owner(slot) == _SEVERAL
+            self.records.edit(slot, after, self._store_owners(key, several, change.after))
+        self._control.add_matching(self.name, change.kind, change.before.untils, -number)
 
     def _remove(self, changes: list[Change]) -> None:
-        keys = [change.key for change in changes]
-        slots = [self.slot_of(key) for key in keys]
-        self._delete(keys)
-        for key, slot in zip(keys, slots):
-            if slot is not None:
-                self._store_owners(key, self.records.read(slot)[-1] == _SEVERAL, {})
-                self.records.free(slot)
-                self._count(key, self.records.untils(slot), -1)
-
-    def _delete(self, keys: list[bytes]) -> None:
-        for index, positions in self._by_kind(keys):
-            index.delete_many([keys[position] for position in positions])
+        for change in changes:
+            self._maps[change.kind].delete_many(b"".join(change.keys))
+            for key, slot in zip(change.keys, change.before.slots):
+                if self.records.owner(slot) == _SEVERAL:
+                    self._store_owners(key, True, {})
+            self.records.free(change.before.slots)
+            self._control.add(self.name, change.kind, change.before.untils, -len(change.keys))
 
     def _store_owners(self, key: bytes, had_several: bool, after: Claims) -> int:
         """Keep the claims of an entry that has several owners, forget those it no longer has; the record's owner."""
@@ -556,27 +313,75 @@ class EntryList:
 
         How many entries there are holds for both, so the control map is left alone.
         """
-        keys, values = [], []
-        for new, old in enumerate(other.slots()):
-            key = other.records.key(old)
-            self.records.write(new, key, other.records.untils(old), other.records.read(old)[-1])
-            keys.append(key)
-            values.append(schema.SLOT.pack(new))
-        for index, positions in self._by_kind(keys):
-            index.update_many([keys[position] for position in positions], [values[position] for position in positions])
+        free = deque([range(self.capacity)])
+        for signature, slots in other.alike():
+            keys, new = other.records.keys(signature, slots), _taken(free, len(slots))
+            if keys:
+                self.records.fill(new, keys, signature.untils, signature.owner)
+                self._index(keys, new)
 
     def carry_from(self, other: EntryList, carry: bpf.Program) -> None:
         """Add what the entries of ``other``, which no filter reads any more, have counted."""
-        for old in other.slots():
+        for old in other.records.busy():
             packets, seen_bytes, last_seen = other.records.read(old)[:3]
-            slot = self.slot_of(other.records.key(old)) if packets else None
+            slot = self.slot_of(other.records.key(old))
             if slot is not None:
                 carry.test_run(schema.CARRIED.pack(self._number, slot, packets, seen_bytes, last_seen))
 
 
-def _ipv6_lengths(changes: list[Change]) -> Counter:
-    """How many of the changes are IPv6 networks of which prefix length."""
-    return Counter(change.key[0] for change in changes if len(change.key) == schema.KEY_SIZES["network6"])
+def _unexpired(claims: Claims) -> Claims:
+    now = durations.boot_time()
+    return {name: claim for name, claim in claims.items() if claim.until > now}
+
+
+def _claim(value: bytes) -> Wanted:
+    until, bits = schema.CLAIM.unpack(value)
+    return Wanted(tuple(side for side in (0, 1) if bits >> side & 1), until)
+
+
+def _split_claim_key(claim_key: bytes) -> tuple[int, bytes, int]:
+    """The list's number, the entry's key, the owner's number."""
+    number, kind, length, owner, address = schema.CLAIM_KEY.unpack(claim_key)
+    name = schema.KINDS[kind]
+    key = address[: 4 if name.endswith("4") else 16]
+    return number, schema.SLOT.pack(length) + key if name.startswith("network") else key, owner
+
+
+def _gather(gathered: dict, signature: Signature, keys: Sequence[bytes], slots: Sequence[int], claims: Claims) -> None:
+    """Put entries to those that are alike."""
+    alike = signature.kind, signature.untils, tuple(sorted(claims.items()))
+    if alike not in gathered:
+        gathered[alike] = Held([], array.array("I"), signature.untils, claims)
+    gathered[alike].keys.extend(keys)
+    gathered[alike].slots.extend(slots)
+
+
+def _taken(free: deque[range], number: int) -> list[range]:
+    """So many slots off the stretches that are free."""
+    taken = []
+    while number:
+        stretch = free.popleft()
+        taken.append(stretch[:number])
+        if len(stretch) > number:
+            free.appendleft(stretch[number:])
+        number -= len(taken[-1])
+    return taken
+
+
+def _divided(changes: list[Change], number: int) -> tuple[list[Change], list[Change]]:
+    """The first so many entries, and the rest."""
+    first, rest = [], []
+    for change in changes:
+        entries, here = range(len(change.keys)), max(0, number - count(first))
+        for part, positions in ((first, entries[:here]), (rest, entries[here:])):
+            if positions:
+                part.append(change._replace(before=change.before.at(positions)))
+    return first, rest
+
+
+def ipv6_lengths(changes: list[Change]) -> Counter:
+    """How many of the entries are IPv6 networks of which prefix length."""
+    return Counter(key[0] for change in changes if change.kind == "network6" for key in change.keys)
 
 
 def check_capacity(name: str, count: int, capacity: int) -> None:

@@ -9,6 +9,7 @@ each owner's entries are dealt with by themselves: what cannot be brought back i
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -187,16 +188,17 @@ def _read(path: str) -> str:
 
 
 def _keys(path: str) -> Iterator[bytes]:
-    return iter(addresses.parse_lines(_read(path).splitlines(), path, addresses.Wanted(())))
+    return iter(addresses.parse_file(io.StringIO(_read(path)), path, addresses.Wanted(())).keys)
 
 
 def _timed_lines(run: Run, name: str, owner: str, timed: dict) -> list[str]:
     """Those, by key, that have not expired and that the owner has not on the list."""
     with state.opened_list(Pins(run.base), name) as entries:
-        current = entries.current(list(timed), False) if entries is not None else {}
+        held = entries.held(timed) if entries is not None else []
+    there = {key for each in held if owner in each.claims for key in each.keys}
     lines = []
     for key, about in timed.items():
         seconds = wanted.seconds_left(about)
-        if seconds and owner not in current.get(key, {}):
+        if seconds and key not in there:
             lines.append(f"{addresses.display(key)} direction={about['direction']} ttl={seconds}")
     return lines

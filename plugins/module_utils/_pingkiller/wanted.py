@@ -19,7 +19,9 @@ import stat
 import time
 from typing import NamedTuple
 
-from . import addresses, durations, hooks, lists, schema
+from . import addresses, durations, hooks, schema
+from .addresses import Wanted, Wishes
+from .claims import direction
 from .errors import PingKillerError
 
 DEFAULT_DIRECTORY = "/etc/pingkiller"
@@ -235,57 +237,64 @@ def _check_kept(part: str, name: str, about: dict) -> None:
     {"entries": addresses.parse, "sources": str}[part](name)
     schema.DIRECTIONS[about["direction"]]
     if "until" in about:
-        durations.from_text(about["until"])
+        durations.from_iso(about["until"])
         durations.parse(about["ttl"])
 
 
-def plan_entries(store: Store, request, wanted: dict) -> Edit:
-    """What a request for a list changes of what will be restored. ``wanted`` are its entries by key."""
-    name = f"entries/{request.name}/{request.owner}"
-    found = _found(entries, store, request.name, request.owner)
-    before = _unexpired(found or {})
+def plan_entries(store: Store, request, wishes: Wishes) -> list[Edit]:
+    """What a request for a list changes of what will be restored."""
     keep = store.restores() if request.persist is None else request.persist
+    edit = _begin(store, request, request.owner)
     if request.absent or request.persist is False:
-        after = {} if request.exclusive else _without(before, request, wanted)
+        after = {} if request.exclusive else _without(edit.before, request, wishes)
     elif keep:
-        after = _merged({} if request.exclusive else before, _asked(request, wanted))
+        after = _merged({} if request.exclusive else edit.before, _asked(request, wishes))
     else:
-        after = before
-    return Edit(store, name, found, before, after)
+        after = edit.before
+    edits = [edit._replace(after=after)]
+    if request.from_owner is not None:
+        other = _begin(store, request, request.from_owner)
+        edits.append(other._replace(after=_without(other.before, request, wishes)))
+    return edits
 
 
-def _asked(request, wanted: dict) -> dict:
+def _begin(store: Store, request, owner: str) -> Edit:
+    """No change yet of what an owner has on the list."""
+    found = _found(entries, store, request.name, owner)
+    before = _unexpired(found or {})
+    return Edit(store, f"entries/{request.name}/{owner}", found, before, before)
+
+
+def _asked(request, wishes: Wishes) -> dict:
     """A request as it is kept. A list file is named, not copied; but its entries that expire are, with the time."""
     if request.src is None:
-        return {"entries": {addresses.display(key): _kept(claim) for key, claim in wanted.items()}}
-    default = {"direction": request.direction}
-    if request.ttl is not None:
-        default = _expiring(default, durations.until(durations.checked("ttl", request.ttl)))
-    timed = {} if request.ttl is not None else {k: c for k, c in wanted.items() if c.until != schema.FOREVER}
-    kept = {addresses.display(key): _kept(claim) for key, claim in timed.items()}
-    return {"sources": {os.path.abspath(request.src): default}, "entries": kept}
+        return {"entries": {addresses.display(key): _kept(wanted) for key, wanted in wishes.by_key().items()}}
+    about = _kept(wishes.wanted)
+    others = wishes.by_key().items() if wishes.others else ()
+    timed = {key: wanted for key, wanted in others if wanted != wishes.wanted and wanted.until != schema.FOREVER}
+    kept = {addresses.display(key): _kept(wanted) for key, wanted in timed.items()}
+    return {"sources": {os.path.abspath(request.src): about}, "entries": kept}
 
 
-def _kept(claim: addresses.Wanted) -> dict:
-    kept = {"direction": lists.direction(claim.sides)}
-    return kept if claim.until == schema.FOREVER else _expiring(kept, claim.until)
-
-
-def _expiring(kept: dict, until: int) -> dict:
-    return {**kept, "until": durations.to_text(durations.wall(until)), "ttl": durations.left(until)}
+def _kept(wanted: Wanted) -> dict:
+    kept = {"direction": direction(wanted.sides)}
+    if wanted.until == schema.FOREVER:
+        return kept
+    return {**kept, "until": durations.iso(durations.from_boot(wanted.until)), "ttl": durations.left(wanted.until)}
 
 
 def _merged(old: dict, new: dict) -> dict:
     return _nonempty({part: {**old.get(part, {}), **new.get(part, {})} for part in ("sources", "entries")})
 
 
-def _without(old: dict, request, wanted: dict) -> dict:
+def _without(old: dict, request, wishes: Wishes) -> dict:
     source = request.src and os.path.abspath(request.src)
-    gone = {address for address in old.get("entries", {}) if addresses.parse(address) in wanted}
+    kept = {addresses.parse(address): address for address in old.get("entries", {})}
+    gone = {kept[key] for key in kept.keys() & wishes.keys}
     return _nonempty(
         {
-            "sources": {path: kept for path, kept in old.get("sources", {}).items() if path != source},
-            "entries": {address: kept for address, kept in old.get("entries", {}).items() if address not in gone},
+            "sources": {path: about for path, about in old.get("sources", {}).items() if path != source},
+            "entries": {address: about for address, about in old.get("entries", {}).items() if address not in gone},
         }
     )
 
@@ -307,7 +316,7 @@ def seconds_left(kept: dict) -> int | None:
     """
     if "until" not in kept:
         return None
-    return max(0, min(kept["ttl"], round(durations.from_text(kept["until"]) - time.time())))
+    return max(0, min(kept["ttl"], round(durations.from_iso(kept["until"]) - time.time())))
 
 
 def describe_entries(edit: Edit, when: str) -> str:

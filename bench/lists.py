@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long changes of long lists take, beside ipset, nftables and xdp-filter doing the same in the same run.
+
+What is timed is a process from its start to its end; of ours, the module as a managed host runs it. Peak memory is that of
+the process, with the table of entries, which it shares with the kernel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import report
+
+OURS = "xdp_blocklist"
+CHANGES = 1000
+INTERFACE = "pkbench0"
+
+COLUMNS = {
+    "list": "list",
+    "what": "what",
+    "ms": "ms",
+    "against_ipset": "of ipset restore",
+    "cpu_ms": "CPU ms",
+    "peak_mb": "peak MB",
+    "runs": "runs",
+}
+
+
+def addresses4(chance: random.Random, number: int) -> list[str]:
+    return [str(ipaddress.IPv4Address(each)) for each in chance.sample(range(1 << 24, 223 << 24), number)]
+
+
+def addresses6(chance: random.Random, number: int) -> list[str]:
+    return [str(ipaddress.IPv6Address((0x20010DB8 << 96) + chance.getrandbits(90))) for _ in range(number)]
+
+
+def networks4(chance: random.Random, number: int) -> list[str]:
+    return [f"{ipaddress.IPv4Address(each << 8)}/24" for each in chance.sample(range(1 << 16, 223 << 16), number)]
+
+
+#: Name: how it is made, how many, and what ipset and nftables call it.
+LISTS = {
+    "IPv4 addresses": (addresses4, 1_000_000, "hash:ip family inet", "type ipv4_addr;"),
+    "IPv6 addresses": (addresses6, 200_000, "hash:ip family inet6", "type ipv6_addr;"),
+    "IPv4 networks": (networks4, 50_000, "hash:net family inet", "type ipv4_addr; flags interval;"),
+}
+
+
+class Bench:
+    """Figures, by list and what was done."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.seconds: dict[tuple, list[float]] = defaultdict(list)
+        self.cpu: dict[tuple, list[float]] = defaultdict(list)
+        self.peaks: dict[tuple, list[int]] = defaultdict(list)
+
+    def file(self, name: str, lines) -> Path:
+        path = self.directory / name
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    def time(self, about: tuple, *command) -> str:
+        """Run a command and keep its figures; what it said."""
+        with tempfile.TemporaryFile("w+") as said:
+            began = time.perf_counter()
+            process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            _pid, status, usage = os.wait4(process.pid, 0)
+            self.seconds[about].append(time.perf_counter() - began)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            text = said.read()
+        self.cpu[about].append(usage.ru_utime + usage.ru_stime)
+        self.peaks[about].append(usage.ru_maxrss // 1024)
+        if process.returncode:
+            sys.exit(f"bench: {' '.join(map(str, command))[:200]} ended with {process.returncode}:\n{text[-500:]}")
+        return text
+
+    def module(self, about: tuple, name: str, **arguments) -> dict:
+        command = sys.executable, report.CHECKOUT / "bench/run_module.py", name, json.dumps(arguments)
+        return json.loads(self.time(about, *command))
+
+    def sync(self, about: tuple, path: Path, added: int, removed: int) -> None:
+        """An exact sync, which has to report just this."""
+        result = self.module(about, OURS, src=str(path), exclusive=True, owner="bench")
+        assert (result["added_count"], result["removed_count"]) == (added, removed), result
+
+    def rows(self) -> list[dict]:
+        found = []
+        for (content, what), seconds in self.seconds.items():
+            median = statistics.median(seconds)
+            peer = self.seconds.get((content, "ipset restore"))
+            found.append(
+                {
+                    "list": content,
+                    "what": what,
+                    "ms": round(median * 1000),
+                    "against_ipset": f"{median / statistics.median(peer):.2f}" if peer else None,
+                    "cpu_ms": round(statistics.median(self.cpu[content, what]) * 1000),
+                    "peak_mb": max(self.peaks[content, what]),
+                    "runs": len(seconds),
+                }
+            )
+        return [each for each in found if each["list"]]
+
+
+def changed(chance: random.Random, lines: list[str], new: list[str]) -> list[str]:
+    """The lines with some taken out and as many new ones put in, anywhere."""
+    gone = set(chance.sample(range(len(lines)), CHANGES // 2))
+    left = [line for number, line in enumerate(lines) if number not in gone]
+    for line in new:
+        left.insert(chance.randint(0, len(left)), line)
+    return left
+
+
+def list_round(bench: Bench, content: str, divided_by: int) -> None:
+    make, number, ipset_type, nft_type = LISTS[content]
+    number //= divided_by
+    chance = random.Random(1)
+    lines = make(chance, number + CHANGES // 2)
+    lines, new = lines[:number], lines[number:]
+    other = changed(chance, lines, new)
+    shuffled = chance.sample(other, len(other))
+    files = {name: bench.file(name, each) for name, each in (("list", lines), ("other", other), ("shuffled", shuffled))}
+
+    restore = [
+        f"create pkbench {ipset_type} maxelem {number} hashsize 262144",
+        *(f"add pkbench {each}" for each in lines),
+    ]
+    bench.time((content, "ipset restore"), "ipset", "restore", "-f", bench.file("ipset", restore))
+    bench.time(("", ""), "ipset", "destroy", "pkbench")
+    bench.sync((content, "sync from a file into an empty list"), files["list"], number, 0)
+    bench.sync((content, "the same file again"), files["list"], 0, 0)
+    bench.sync((content, f"a file with {CHANGES:,} changes"), files["other"], CHANGES // 2, CHANGES // 2)
+    bench.sync((content, "that file again"), files["other"], 0, 0)
+    bench.sync((content, "its lines in another order"), files["shuffled"], 0, 0)
+    bench.sync((content, "an empty file"), bench.file("empty", ()), 0, number)
+    elements = ["table inet pkbench {", "set listed {", nft_type, f"elements = {{ {', '.join(lines)} }}", "}", "}"]
+    bench.time((content, "nft -f"), "nft", "-f", bench.file("nft", elements))
+    bench.time(("", ""), "nft", "delete", "table", "inet", "pkbench")
+
+
+def small_round(bench: Bench) -> None:
+    """A thousand addresses: one by one, as xdp-filter takes them, and at once."""
+    lines = addresses4(random.Random(2), CHANGES)
+    content = f"{CHANGES:,} IPv4 addresses"
+    one_by_one = " && ".join(["set -e", *(f"xdp-filter ip {each} >/dev/null" for each in lines)]).replace(
+        "set -e && ", ""
+    )
+    subprocess.run(["xdp-filter", "load", "-f", "ipv4", INTERFACE + "p"], check=True, capture_output=True)
+    try:
+        bench.time((content, "xdp-filter ip, one by one"), "sh", bench.file("xdp-filter", [one_by_one]))
+    finally:
+        subprocess.run(["xdp-filter", "unload", "--all"], check=True, capture_output=True)
+    bench.sync((content, "sync from a file"), bench.file("small", lines), CHANGES, 0)
+    bench.module((content, "one address more"), OURS, ip="192.0.2.1")
+    bench.module((content, "facts"), "xdp_facts")
+    bench.sync(("", ""), bench.file("empty", ()), 0, CHANGES)
+
+
+def growth(bench: Bench, divided_by: int) -> None:
+    """A change of max_entries moves every entry."""
+    number = LISTS["IPv4 addresses"][1] // divided_by
+    path = bench.file("list", addresses4(random.Random(1), number))
+    bench.sync(("", ""), path, number, 0)
+    what = f"max_entries from {2 * number:,} to {4 * number:,}"
+    bench.module(("IPv4 addresses", what), "xdp_filter", interface=INTERFACE, max_entries=4 * number)
+    bench.sync(("IPv4 addresses", f"the same file again, of {4 * number:,} possible entries"), path, 0, 0)
+    bench.module(("IPv4 addresses", "facts"), "xdp_facts")
+    bench.module(("IPv4 addresses", "facts with dest"), "xdp_facts", dest=str(bench.directory / "dump"))
+
+
+def in_namespaces() -> None:
+    """Go on in mount and network namespaces of our own, where pins, the lock and interfaces meet nobody's."""
+    command = (
+        "mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs tmpfs /run && "
+        f'ip link add {INTERFACE} type veth peer name {INTERFACE}p && exec "$@"'
+    )
+    os.environ.update(PINGKILLER_BENCH=str(os.getpid()), PYTHONPATH=str(report.CHECKOUT / ".collections"))
+    os.execvp("unshare", ["unshare", "--net", "--mount", "sh", "-c", command, "sh", sys.executable, *sys.argv])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="how often everything is done (default: %(default)s)")
+    parser.add_argument(
+        "--divide", type=int, default=1, help="make the lists this many times shorter, to try things out"
+    )
+    options = parser.parse_args()
+    if os.environ.get("PINGKILLER_BENCH") != str(os.getpid()):  # which exec keeps
+        in_namespaces()
+    with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
+        bench = Bench(Path(directory))
+        capacity = 2 * LISTS["IPv4 addresses"][1] // options.divide
+        bench.module(("", ""), "xdp_filter", interface=INTERFACE, max_entries=capacity)
+        for _run in range(options.runs):
+            for content in LISTS:
+                list_round(bench, content, options.divide)
+            small_round(bench)
+        growth(bench, options.divide)
+    rows = bench.rows()
+    print(report.table(rows, COLUMNS))
+    report.write_json(report.OUTPUT / "lists.json", rows, changes=CHANGES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a module as Ansible does on a managed host, from where Python starts there: ``run_module.py NAME ARGUMENTS``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+from ansible.module_utils import basic
+from report import CHECKOUT
+
+
+def sources() -> dict:
+    """What the action plugin carries to the host for xdp_filter."""
+    return {
+        path.relative_to(CHECKOUT / "bpf").as_posix(): path.read_text() for path in (CHECKOUT / "bpf").rglob("*.[ch]")
+    }
+
+
+def main(name: str, arguments: str) -> None:
+    given = {**json.loads(arguments), "_ansible_diff": True}
+    if name == "xdp_filter":
+        given["_sources"] = sources()
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
+    basic._ANSIBLE_PROFILE = "legacy"
+    importlib.import_module(f"ansible_collections.pingkiller.fleet.plugins.modules.{name}").main()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one list holds and has counted: the part of it that facts tell, and the file that has all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from . import addresses, durations, schema, state
+from .claims import direction
+from .errors import PingKillerError
+from .lists import EntryList
+from .pins import Pins
+
+
+def collect(pins: Pins, name: str, limit: int, top: int, dest: str | None) -> dict:
+    """Counts, up to ``limit`` entries, the busiest ones; with ``dest``, a directory, a file there has all entries."""
+    with state.opened_list(pins, name) as entries:
+        file = {"file": write(entries, name, dest)} if dest is not None else {}
+        if entries is None:
+            return {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": [], **file}
+        live = chain.from_iterable(slots for _signature, slots in entries.live())
+        shown = sorted(islice(live, limit), key=lambda slot: addresses.sort_key(entries.records.key(slot)))
+        count = entries.count
+        return {
+            "count": count,
+            "capacity": entries.capacity,
+            "truncated": count > len(shown),
+            "entries": [_entry(entries, slot) for slot in shown],
+            "top": [_entry(entries, slot) for slot in entries.top(top)],
+            **file,
+        }
+
+
+def _entry(entries: EntryList, slot: int) -> dict:
+    packets, size, last_seen = entries.records.read(slot)[:3]
+    sides, seconds_left = _validity(entries.records.untils(slot))
+    return {
+        "ip": addresses.display(entries.records.key(slot)),
+        "owners": sorted(entries.claims(slot)),
+        "direction": sides,
+        "expires_in": seconds_left,
+        "packets": packets,
+        "bytes": size,
+        "last_seen": _moment(last_seen) if last_seen else None,
+    }
+
+
+def _validity(untils: tuple[int, int]) -> tuple[str | None, int | None]:
+    """The direction in which an entry matches now, and for how many seconds (None for ever)."""
+    now = durations.boot_time()
+    sides = tuple(side for side, until in enumerate(untils) if until > now)
+    left = None if max(untils) == schema.FOREVER else -(-(max(untils) - now) // 10**9)
+    return direction(sides) if sides else None, left
+
+
+def _moment(last_seen: int) -> str:
+    return durations.iso(durations.from_monotonic(last_seen))
+
+
+def write(entries: EntryList | None, name: str, dest: str) -> str:
+    """Write the list whole, in the format that ``src`` reads, into the directory; the path. Raises PingKillerError.
+
+    What was there under this name stays until the new file is complete. Nobody but root may read it.
+    """
+    path = os.path.join(dest, name)
+    try:
+        os.makedirs(dest, 0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=dest)
+        try:
+            with open(handle, "w", encoding="ascii") as file:
+                file.write(
+                    f"# The {name} of this host at {durations.iso(durations.from_boot(durations.boot_time()))}\n"
+                )
+                file.writelines(_lines(entries) if entries else ())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise PingKillerError(
+            f"dest={dest!r} cannot be written on the managed host ({error.strerror}): give a directory there that takes the files"
+        ) from None
+    return path
+
+
+def _lines(entries: EntryList) -> Iterator[str]:
+    """Each entry with its options, and behind a # its owners and what it has counted."""
+    for held in entries.held():
+        where, left = _validity(held.untils)
+        options = ("" if where == "src" else f" direction={where}") + ("" if left is None else f" ttl={left}s")
+        said = f"{options} # owners={','.join(sorted(held.claims))}"
+        for key, slot in zip(held.keys, held.slots):
+            packets, size, last_seen = entries.records.read(slot)[:3]
+            seen = f" last_seen={_moment(last_seen)}" if last_seen else ""
+            yield f"{addresses.display(key)}{said} packets={packets} bytes={size}{seen}\n"

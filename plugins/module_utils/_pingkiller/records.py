@@ -1,0 +1,180 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of a list's entries, in memory shared with the kernel.
+
+A list may have millions of entries, so whatever concerns all of them goes by columns and stretches of the table rather
+than by entries: copying a column is one step of the interpreter, and a stretch of entries that are alike is looked at
+once. The fields that the packet path writes are never written for an entry that an index names.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import NamedTuple
+
+from . import bpf, schema
+
+_SIZE = schema.RECORD.size
+_WORDS, _HALVES = _SIZE // 8, _SIZE // 4
+_PACKETS, _UNTIL = 0, 3  #: fields of a record, in words of 64 bits
+_ADDRESS, _TAG = schema.RECORD_ADDRESS // 4, schema.RECORD_USED // 4  #: in words of 32 bits
+_STRETCH = 1024  #: slots looked at together: large for speed, small because one that differs costs a look at each
+_FILLED_AT_ONCE = 16384
+
+
+class Signature(NamedTuple):
+    """What entries have in common that are alike for us."""
+
+    kind: str
+    prefix_length: int
+    owner: int
+    untils: tuple[int, int]
+
+
+class Records:
+    """The table, opened. 64-bit fields are written in one piece."""
+
+    def __init__(self, table: bpf.Map) -> None:
+        self.capacity = table.info.max_entries
+        self._memory = table.memory()
+        self._bytes = memoryview(self._memory)
+        self._halves = self._bytes.cast("I")
+        self.words = self._bytes.cast("Q")
+
+    def close(self) -> None:
+        for view in (self.words, self._halves, self._bytes):
+            view.release()
+        self._memory.close()
+
+    # One entry
+
+    def read(self, slot: int) -> tuple:
+        """Fields in the order of ``schema.RECORD``."""
+        return schema.RECORD.unpack_from(self._memory, slot * _SIZE)
+
+    def untils(self, slot: int) -> tuple[int, int]:
+        start = slot * _WORDS + _UNTIL
+        return self.words[start], self.words[start + 1]
+
+    def owner(self, slot: int) -> int:
+        return self._bytes[slot * _SIZE + schema.RECORD_OWNER]
+
+    def signature(self, slot: int) -> Signature:
+        return _signature(self._halves[slot * _HALVES + _TAG], *self.untils(slot))
+
+    def key(self, slot: int) -> bytes:
+        return self.keys(self.signature(slot), (slot,))[0]
+
+    def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
+        """Change what an entry matches and whose it is; its counters go on."""
+        start = slot * _WORDS + _UNTIL
+        self.words[start], self.words[start + 1] = untils
+        self._bytes[slot * _SIZE + schema.RECORD_OWNER] = owner
+
+    # Many
+
+    def used(self) -> bytes:
+        """For each slot 1 + the number of the entry's kind, 0 if it is free."""
+        return self._bytes[schema.RECORD_USED :: _SIZE].tobytes()
+
+    def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
+        """The slots in use, together those that are near one another and have a signature in common."""
+        extent = len(self.used().rstrip(b"\0"))
+        for start in range(0, extent, _STRETCH):
+            for values, slots in self._stretch(start, min(start + _STRETCH, extent)).items():
+                signature = _signature(*values)
+                if signature:
+                    yield signature, slots
+
+    def _stretch(self, start: int, stop: int) -> dict[tuple[int, int, int], Sequence[int]]:
+        """The slots of one stretch by the fields that make up a signature."""
+        columns = [
+            self._halves[start * _HALVES + _TAG : stop * _HALVES : _HALVES],
+            *(self.words[start * _WORDS + until : stop * _WORDS : _WORDS] for until in (_UNTIL, _UNTIL + 1)),
+        ]
+        if all(_uniform(column) for column in columns):
+            return {tuple(column[0] for column in columns): range(start, stop)}
+        found = defaultdict(list)
+        for slot, values in enumerate(zip(*columns), start):
+            found[values].append(slot)
+        return found
+
+    def keys(self, signature: Signature, slots: Sequence[int]) -> list[bytes]:
+        """The keys of slots that have this signature."""
+        size = 4 if signature.kind.endswith("4") else 16
+        layout = f"{schema.RECORD_ADDRESS}x{size}s{_SIZE - schema.RECORD_ADDRESS - size}x"
+        if isinstance(slots, range):
+            addresses = struct.unpack_from("=" + layout * len(slots), self._memory, slots.start * _SIZE)
+        else:
+            starts = [slot * _SIZE + schema.RECORD_ADDRESS for slot in slots]
+            addresses = [self._memory[start : start + size] for start in starts]
+        if signature.kind.startswith("exact"):
+            return list(addresses)
+        prefix = schema.SLOT.pack(signature.prefix_length)
+        return [prefix + address for address in addresses]
+
+    def prefix_lengths(self, kind: str) -> Counter:
+        """How many networks of this kind have which prefix length."""
+        lengths: Counter = Counter()
+        if 1 + schema.KINDS.index(kind) in self.used():
+            for signature, slots in self.alike():
+                lengths[signature.prefix_length] += len(slots) if signature.kind == kind else 0
+        return +lengths
+
+    def busy(self) -> dict[int, int]:
+        """The slots in use that met packets, and how many."""
+        packets, used = self.words[_PACKETS::_WORDS].tolist(), self.used()
+        return {slot: packets[slot] for slot in compress(range(self.capacity), packets) if used[slot]}
+
+    def free_slots(self, number: int) -> list[range]:
+        """So many of the free slots as stretches, the first ones."""
+        found = []
+        for free in re.finditer(rb"\0+", self.used()):
+            if not number:
+                break
+            found.append(range(free.start(), min(free.end(), free.start() + number)))
+            number -= len(found[-1])
+        return found
+
+    def fill(self, stretches: list[range], keys: list[bytes], untils: tuple[int, int], owner: int) -> None:
+        """Write entries of one kind into free slots, which no index names yet."""
+        position = 0
+        for slots in stretches:
+            for start in range(slots.start, slots.stop, _FILLED_AT_ONCE):
+                part = keys[position : position + min(_FILLED_AT_ONCE, slots.stop - start)]
+                self._bytes[start * _SIZE : (start + len(part)) * _SIZE] = _packed(part, untils, owner)
+                position += len(part)
+
+    def free(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            self._bytes[slot * _SIZE + schema.RECORD_USED] = 0
+
+
+def _uniform(column: memoryview) -> bool:
+    values = column.tobytes()
+    return values == values[: column.itemsize] * len(column)
+
+
+def _signature(tag: int, source: int, destination: int) -> Signature | None:
+    """From the word around ``used`` and each side's ``until``; None for a free slot."""
+    used, length, owner, _reserved = struct.pack("=I", tag)
+    return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
+
+
+def _packed(keys: list[bytes], untils: tuple[int, int], owner: int) -> bytearray:
+    """The records of entries of one kind that have met no packet yet, one behind the other."""
+    kind = schema.KIND_OF_SIZE[len(keys[0])]
+    used = 1 + schema.KINDS.index(kind)
+    packed = bytearray(schema.RECORD.pack(0, 0, 0, *untils, b"", used, len(keys[0]) * 8, owner) * len(keys))
+    table, columns = memoryview(packed).cast("I"), memoryview(b"".join(keys)).cast("I")
+    words, address_words = len(keys[0]) // 4, 1 if kind.endswith("4") else 4
+    for word in range(address_words):
+        table[_ADDRESS + word :: _HALVES] = columns[words - address_words + word :: words]
+    if kind.startswith("network"):
+        packed[schema.RECORD_PREFIX_LENGTH :: _SIZE] = bytes(columns[::words].tolist())
+    return packed

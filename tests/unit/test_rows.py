@@ -1,0 +1,72 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding again, in a long row of keys, what another one has of it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import rows
+
+
+def row(*parts: range) -> list[bytes]:
+    return [number.to_bytes(4, "big") for part in parts for number in part]
+
+
+def in_common(ours, theirs):
+    """The places found, checked to be the same in both, in order and each one once."""
+    pieces = list(rows.in_common(ours, theirs))
+    here = there = 0
+    for start, other, length in pieces:
+        assert length
+        assert start >= here
+        assert other >= there
+        assert ours[start : start + length] == theirs[other : other + length]
+        here, there = start + length, other + length
+    return pieces
+
+
+def found(ours, theirs) -> int:
+    return sum(length for _here, _there, length in in_common(ours, theirs))
+
+
+def test_what_is_the_same_throughout_is_one_piece():
+    same = row(range(5000))
+    assert in_common(same, list(same)) == [(0, 0, 5000)]
+
+
+def test_nothing_in_common_is_nothing():
+    assert in_common(row(range(3000)), row(range(3000, 6000))) == []
+    assert in_common([], row(range(9))) == in_common(row(range(9)), []) == []
+
+
+def test_a_key_more_or_less_or_another_hides_only_what_is_near():
+    ours = row(range(4000))
+    for theirs in (
+        row(range(2000), range(9000, 9001), range(2000, 4000)),
+        row(range(2000), range(2001, 4000)),
+        row(range(2000), range(9000, 9001), range(2001, 4000)),
+        row(range(2000), range(8000, 9500), range(2000, 4000)),
+        row(range(1000), range(2000, 4000)),
+    ):
+        expected = len(set(ours) & set(theirs))
+        assert expected - 32 <= found(ours, theirs) <= expected
+        assert expected - 32 <= found(theirs, ours) <= expected
+
+
+def test_single_keys_that_have_moved_far_do_not_lead_astray():
+    theirs = row(range(10_000))
+    ours = theirs[9000:9003] + theirs[:9000] + theirs[9003:]
+    assert found(ours, theirs) > 9900
+
+
+few = st.lists(st.integers(0, 30).map(lambda number: bytes([number] * 4)), max_size=60)
+
+
+@given(few, few)
+def test_pieces_are_the_same_in_both_and_gaps_are_the_rest(ours, theirs):
+    pieces = [(start, length) for start, _other, length in in_common(ours, theirs)]
+    covered = [place for start, length in pieces for place in range(start, start + length)]
+    rest = [place for gap in rows.gaps(pieces, len(ours)) for place in gap]
+    assert sorted(covered + rest) == list(range(len(ours)))
