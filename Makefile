@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench-pressure bench-lists bench-adhoc lint sanity build clean
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc lint sanity build clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -37,16 +37,20 @@ TOGETHER ?= 3
 matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 8: all), and tell the sizes
 	@python tests/kernel/matrix.py --together $(TOGETHER)
 
+bench: ## Measure what a packet costs, option by option and beside xdp-filter, nftables and ipset
+	@tools/setup bench
+	@cd bench && python -m datapath
+
 bench-pressure: ## Measure what a flood leaves of a transfer and of pings, filter by filter
 	@tools/setup bench
-	@python bench/pressure.py
+	@cd bench && python -m pressure
 
 bench-lists: ## Measure changes of long lists beside ipset, nftables and xdp-filter
 	@tools/setup bench
-	@python bench/lists.py
+	@cd bench && python -m lists
 
 bench-adhoc: setup ## Measure single commands on a host with a million entries beside a ping of Ansible
-	@python bench/adhoc.py
+	@cd bench && python -m adhoc
 
 lint: setup ## Check style, documentation and the artifact
 	@tools/test lint

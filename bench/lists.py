@@ -22,6 +22,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import namespaces  # noqa: F401 (first: it starts this program anew)
 import report
 
 OURS = "xdp_blocklist"
@@ -183,16 +184,6 @@ def growth(bench: Bench, divided_by: int) -> None:
     bench.module(("IPv4 addresses", "facts with dest"), "xdp_facts", dest=str(bench.directory / "dump"))
 
 
-def in_namespaces() -> None:
-    """Go on in mount and network namespaces of our own, where pins, the lock and interfaces meet nobody's."""
-    command = (
-        "mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs tmpfs /run && "
-        f'ip link add {INTERFACE} type veth peer name {INTERFACE}p && exec "$@"'
-    )
-    os.environ.update(PINGKILLER_BENCH=str(os.getpid()), PYTHONPATH=str(report.CHECKOUT / ".collections"))
-    os.execvp("unshare", ["unshare", "--net", "--mount", "sh", "-c", command, "sh", sys.executable, *sys.argv])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="how often everything is done (default: %(default)s)")
@@ -200,8 +191,7 @@ def main() -> None:
         "--divide", type=int, default=1, help="make the lists this many times shorter, to try things out"
     )
     options = parser.parse_args()
-    if os.environ.get("PINGKILLER_BENCH") != str(os.getpid()):  # which exec keeps
-        in_namespaces()
+    subprocess.run(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", INTERFACE + "p"], check=True)
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
         bench = Bench(Path(directory))
         capacity = 2 * LISTS["IPv4 addresses"][1] // options.divide

@@ -8,6 +8,7 @@ import shlex
 import signal
 import stat
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,23 @@ def ping():
         return fleet("ping", source, host, "-W", str(patience), *options).returncode == 0
 
     return send
+
+
+@pytest.fixture(scope="session")
+def reboot(on):
+    """Reboot a host, and wait until it has booted and lets us in. Returns how systemd calls the state it is in."""
+
+    def boot(host):
+        begun = ("systemctl", "show", "--property=UserspaceTimestampMonotonic,UserspaceTimestamp")
+        before = on(host, *begun)
+        on(host, "systemctl", "reboot")
+        deadline = time.monotonic() + 90
+        while on(host, *begun) in ("", before):
+            assert time.monotonic() < deadline, f"{host} did not come back"
+            time.sleep(0.1)  # how often to look, not how long to wait
+        return on(host, "systemctl", "is-system-running", "--wait").strip()
+
+    return boot
 
 
 @pytest.fixture

@@ -5,28 +5,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-SOURCES = Path(__file__).resolve().parents[2] / "bpf"
-
-
-def read_sources() -> dict[str, str]:
-    """The files below bpf/ by their path there."""
-    before = versions()
-    sources = {path.relative_to(SOURCES).as_posix(): path.read_text(encoding="utf-8") for path in before}
-    if versions() != before:  # a collection that is being upgraded: half of the one and half of the other
-        raise AnsibleActionFail(f"the C sources in {SOURCES} were changed while they were read: run again")
-    return sources
-
-
-def versions() -> dict[Path, tuple]:
-    """The files below bpf/, in order, each with what changes when it is written to or replaced."""
-    files = sorted(path for path in SOURCES.rglob("*") if path.suffix in (".c", ".h"))
-    statuses = ((path, path.stat()) for path in files)
-    return {path: (status.st_ino, status.st_size, status.st_mtime_ns) for path, status in statuses}
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import read_sources
 
 
 class ActionModule(ActionBase):
