@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+import faults
 from machine import held, ping, program
 from running import run, unchanged
 
@@ -37,6 +38,13 @@ class Operation(NamedTuple):
 
     def run(self, *prepare) -> dict:
         return run(self.module, *prepare, **self.arguments)
+
+    def steps(self) -> list[faults.Step]:
+        """Those of a run that is not the first: pins that no set-up takes away are there already."""
+        self.set_up()
+        self.run()
+        self.set_up()
+        return faults.record(self.run)
 
 
 NOTHING = ("xdp_filter", {"state": "absent"})
@@ -77,6 +85,7 @@ def described() -> dict:
         "filters": filters,
         "held": held(),
         "capacity": {name: each["capacity"] for name, each in told["lists"].items()},
+        "programs": [each.programs for each in netlink.links()],
         "there": os.path.isdir(DEFAULT_BASE),
     }
 

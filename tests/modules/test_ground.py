@@ -31,11 +31,11 @@ def unmount() -> None:
 def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quarter):
     """The program goes on, and keeps its maps. The next run finds them in it, and pins them again."""
     operation = OPERATIONS[name]
-    operation.set_up()
-    steps = faults.record(operation.run)
+    steps = operation.steps()
     operation.set_up()
     with faults.at(len(steps) * quarter // 4, unmount) as fault:
         result = operation.run(fault.prepare)
+    assert fault.step is not None
     try:
         assert not result.get("failed") or result["msg"]
         assert_filters(operation)
@@ -50,11 +50,11 @@ def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quart
 @pytest.mark.parametrize("name", ["attach", "upgrade"])
 def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
     operation = OPERATIONS[name]
-    operation.set_up()
-    steps = faults.record(operation.run)
+    steps = operation.steps()
     operation.set_up()
     with faults.at(len(steps) * quarter // 4, lambda: ip("link", "set", "pk0", "name", "pknew")) as fault:
         result = operation.run(fault.prepare)
+    assert fault.step is not None
     try:
         assert not result.get("failed") or result["msg"]
         if operation.filters:
@@ -73,11 +73,11 @@ def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
 @pytest.mark.parametrize("name", ["attach", "upgrade"])
 def test_an_interface_may_go_in_the_middle(machine, name, quarter):
     operation = OPERATIONS[name]
-    operation.set_up()
-    steps = faults.record(operation.run)
+    steps = operation.steps()
     operation.set_up()
     with faults.at(len(steps) * quarter // 4, lambda: ip("link", "del", "pk0")) as fault:
         result = operation.run(fault.prepare)
+    assert fault.step is not None
     try:
         assert not result.get("failed") or result["msg"]
     finally:

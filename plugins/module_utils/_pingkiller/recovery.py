@@ -13,6 +13,7 @@ import json
 import os
 
 from . import bpf, compiler, hooks, netlink, pins, schema, state
+from .errors import PingKillerError
 from .pins import Pins
 
 
@@ -80,7 +81,10 @@ def bind(pins_: Pins, name: str, fd: int) -> None:
     paths = [*(pins_.host(each) for each in _BOUND), pins_.filter(name, "meta")]
     with bpf.Program(os.dup(fd)) as program:
         for path in paths:
-            with pins_.open(path) as found:
+            found = pins_.open(path)
+            if not found:
+                raise PingKillerError(f"{path} has gone while it was needed: find out who removed it, and run again")
+            with found:
                 program.bind(found)
 
 
