@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc lint sanity build clean
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc lint sanity build clean test-vm
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -32,6 +32,10 @@ test-kernel: setup ## Run the tests that load programs into the kernel
 
 test-molecule: setup ## Run the tests on real hosts
 	@tools/test molecule
+
+test-vm: ## Run the tests on virtual machines with other kernels (40 minutes)
+	@tools/setup vm
+	@tools/test vm
 
 TOGETHER ?= 3
 matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 8: all), and tell the sizes
@@ -64,4 +68,5 @@ build: setup ## Build the artifact for Galaxy in build/
 clean: fleet-down ## Remove everything that was made here
 	@tools/fleet --name demo down
 	@tools/fleet --name molecule down
+	@tools/vm --name molecule down
 	@rm -rf .ansible .cache .hypothesis .pytest_cache .ruff_cache .venv build tests/output
