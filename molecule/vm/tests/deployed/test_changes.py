@@ -17,10 +17,10 @@ def modes(everywhere, facts_of):
 
 
 @pytest.mark.usefixtures("restored")
-def test_no_blocked_ping_is_answered_and_no_other_lost_while_options_and_lists_change(everywhere, hosts, deploy, stream):
-    ends = {
-        (source, host): stream(source, host) for host in hosts for source in (BLOCKED, BLOCKED6, FREE, FREE6)
-    }
+def test_no_blocked_ping_is_answered_and_no_other_lost_while_options_and_lists_change(
+    everywhere, hosts, deploy, stream
+):
+    ends = {(source, host): stream(source, host) for host in hosts for source in (BLOCKED, BLOCKED6, FREE, FREE6)}
     changes = (
         {"pingkiller_events": "dropped", "pingkiller_blocklist_more": ["203.0.113.200"]},
         {"pingkiller_icmp_types": ["all"], "pingkiller_ratelimit_pps": 1000, "pingkiller_timing_sample": 10},

@@ -72,7 +72,9 @@ def cut_while_deploying(points, variables, run_tool, inventory):
     """Deploy, and cut the power of a machine just as a task begins: each its own."""
     command = ["ansible-playbook", "--inventory", inventory, "deploy-pingkiller.yml", "-e", json.dumps(variables)]
     cut = []
-    with subprocess.Popen(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as process:
         try:
             for line in process.stdout:
                 print(line, end="")

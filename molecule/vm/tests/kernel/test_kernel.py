@@ -32,7 +32,9 @@ def run_tests(with_sources, everywhere, ssh_config):
 
     def run(file, *options):
         command = f"cd {PACKAGE} && PYTHONPATH={HOME}:tests/kernel PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q -c /dev/null"
-        command += f" -p no:cacheprovider --import-mode=importlib --rootdir=. {' '.join(options)} tests/kernel/{file}.py"
+        command += (
+            f" -p no:cacheprovider --import-mode=importlib --rootdir=. {' '.join(options)} tests/kernel/{file}.py"
+        )
         done = everywhere(
             lambda host: subprocess.run(
                 ["ssh", "-F", ssh_config, host, command], text=True, capture_output=True, timeout=1500
