@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc lint sanity build clean
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc lint sanity build clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,8 +21,12 @@ fleet-up: setup ## Boot three hosts to play with: the README's commands work on 
 fleet-down: ## Remove them
 	@tools/fleet down
 
-test: setup ## Run all tests
+test: setup ## Run all tests but those on virtual machines
 	@tools/test
+
+test-all: setup ## Run all tests
+	@tools/setup vm
+	@tools/test all
 
 test-unit: setup ## Run the tests that need neither root nor kernel
 	@tools/test unit
@@ -32,6 +36,10 @@ test-kernel: setup ## Run the tests that load programs into the kernel
 
 test-molecule: setup ## Run the tests on real hosts
 	@tools/test molecule
+
+test-vm: ## Run the tests on virtual machines with other kernels (40 minutes)
+	@tools/setup vm
+	@tools/test vm
 
 TOGETHER ?= 3
 matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 8: all), and tell the sizes
@@ -64,4 +72,5 @@ build: setup ## Build the artifact for Galaxy in build/
 clean: fleet-down ## Remove everything that was made here
 	@tools/fleet --name demo down
 	@tools/fleet --name molecule down
+	@tools/vm --name molecule down
 	@rm -rf .ansible .cache .hypothesis .pytest_cache .ruff_cache .venv build tests/output
