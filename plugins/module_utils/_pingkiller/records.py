@@ -82,9 +82,13 @@ class Records:
         """For each slot 1 + the number of the entry's kind, 0 if it is free."""
         return self._bytes[schema.RECORD_USED :: _SIZE].tobytes()
 
+    def _used_part(self) -> bytes:
+        """``used`` up to the last slot that is in use: lists are filled from the front."""
+        return self.used().rstrip(b"\0")
+
     def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         """The slots in use, together those that are near one another and have a signature in common."""
-        extent = len(self.used().rstrip(b"\0"))
+        extent = len(self._used_part())
         for start in range(0, extent, _STRETCH):
             for values, slots in self._stretch(start, min(start + _STRETCH, extent)).items():
                 signature = _signature(*values)
@@ -128,8 +132,9 @@ class Records:
 
     def busy(self) -> dict[int, int]:
         """The slots in use that met packets, and how many."""
-        packets, used = self.words[_PACKETS::_WORDS].tolist(), self.used()
-        return {slot: packets[slot] for slot in compress(range(self.capacity), packets) if used[slot]}
+        used = self._used_part()
+        packets = self.words[_PACKETS : len(used) * _WORDS : _WORDS].tolist()
+        return {slot: packets[slot] for slot in compress(range(len(used)), packets) if used[slot]}
 
     def free_slots(self, number: int) -> list[range]:
         """So many of the free slots as stretches, the first ones."""
