@@ -34,7 +34,7 @@ static __always_inline bool is_reported(enum content content, enum reason reason
 
 static __always_inline bool within_budget(struct event_budget *mine)
 {
-	u32 now = tick();
+	u32 now = ticks();
 
 	if (now - mine->window >= TICKS_PER_SECOND) {
 		mine->window = now;
@@ -58,38 +58,47 @@ static __always_inline void copy_address(u8 *to, const struct packet *packet, en
 	*(struct in6_address *)to = address;
 }
 
-static __always_inline void report(enum content content, enum reason reason, const struct packet *packet, u32 processing,
-				   u32 interface)
+static __always_inline void send(enum content content, enum reason reason, const struct packet *packet, u32 processing,
+				 u32 interface, struct event_budget *mine)
 {
-	struct event event = {};
-	struct event_budget *mine;
-	struct control *state;
-	u32 zero = 0;
+	struct event event = {
+		.time = monotonic_clock(),
+		.interface = interface,
+		.bytes = packet->bytes,
+		.processing = processing,
+		.vlan = packet->vlan,
+		.family = packet->family,
+		.protocol = packet->protocol,
+		.has_type = content == CONTENT_ICMP,
+		.type = packet->type,
+		.code = packet->code,
+		.reason = reason,
+		.monitored = MONITOR && reason >= FIRST_DROP,
+	};
 
-	state = control.lookup(&zero);
-	if (!state || !state->listening || !is_reported(content, reason, packet))
-		return;
-	mine = event_budget.lookup(&zero);
-	if (!mine || !within_budget(mine))
-		return;
-	event.time = monotonic_clock();
-	event.interface = interface;
-	event.bytes = packet->bytes;
-	event.processing = processing;
-	event.vlan = packet->vlan;
-	event.family = packet->family;
-	event.protocol = packet->protocol;
-	event.has_type = content == CONTENT_ICMP;
-	event.type = packet->type;
-	event.code = packet->code;
-	event.reason = reason;
-	event.monitored = MONITOR && reason >= FIRST_DROP;
 	copy_address(event.source, packet, SOURCE);
 	copy_address(event.destination, packet, DESTINATION);
 	if (events.ringbuf_output(&event, sizeof(event), RINGBUF_NO_WAKEUP))
 		mine->lost++;
 	else
 		mine->sent++;
+}
+
+static __always_inline void report(enum content content, enum reason reason, const struct packet *packet, u32 processing,
+				   u32 interface)
+{
+	struct event_budget *mine;
+	struct control *state;
+	u32 zero = 0;
+
+	if (!is_reported(content, reason, packet))
+		return;
+	state = control.lookup(&zero);
+	if (!state || !state->listening)
+		return;
+	mine = event_budget.lookup(&zero);
+	if (mine && within_budget(mine))
+		send(content, reason, packet, processing, interface, mine);
 }
 
 #else

@@ -12,8 +12,12 @@
 static __always_inline bool matches(const struct record *record, enum side side)
 {
 	u64 until = record->until[side];
+	const struct coarse_clocks *now;
 
-	return until == FOREVER || (until && boot_clock() < until);
+	if (until == FOREVER || !until)
+		return until;
+	now = coarse();
+	return now && now->boot < until;
 }
 
 /* The longest network that matches on this side, from the longest of all on. One that has expired, or holds for the other
@@ -62,16 +66,13 @@ static __always_inline struct record *find(enum list list, enum side side, struc
 
 static __always_inline void credit(struct record *record, u32 bytes)
 {
-	u32 now = tick();
+	const struct coarse_clocks *now = coarse();
 
 	/* Other CPUs may count on the same entry. */
 	__sync_fetch_and_add(&record->packets, 1);
 	__sync_fetch_and_add(&record->bytes, bytes);
-	/* In a flood the clock is read once a tick. */
-	if (record->tick != now) {
-		record->tick = now;
-		record->last_seen = monotonic_clock();
-	}
+	if (now)
+		record->last_seen = now->monotonic;
 }
 
 /* `listing` is of SIDES. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
- * The seconds follow one another from a source's first packet on, so across the border of two a source may send more.
+ * The seconds follow one another from a source's first packet on, so across the border of two a source may send more; they
+ * begin and end with a timer tick.
  * The sources are in an LRU hash, so an attacker with many addresses costs memory that was set aside for it.
  */
 #ifndef PINGKILLER_RATELIMIT_H
@@ -35,11 +36,15 @@ static __always_inline void source_key(const struct packet *packet, struct sourc
 
 static __always_inline bool over_limit(const struct packet *packet)
 {
+	const struct coarse_clocks *clocks = coarse();
 	struct source first = {};
 	struct source *source;
 	struct source_key key;
-	u64 now = boot_clock();
+	u64 now;
 
+	if (!clocks)
+		return false;
+	now = clocks->boot;
 	source_key(packet, &key);
 	source = sources.lookup(&key);
 	if (!source) {

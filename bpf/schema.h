@@ -41,20 +41,19 @@ struct counters {
 };
 
 /* An entry of a list, at the slot that the list's indexes name. One cache line: the packet path reads and writes
- * the first five fields, user space the rest but `tick`. User space maps the table and edits `until` in place, so a change of an
+ * the first five fields, user space the rest. User space maps the table and edits `until` in place, so a change of an
  * entry loses no count.
  */
 struct record {
 	u64 packets;
 	u64 bytes;
-	u64 last_seen;    /* CLOCK_MONOTONIC ns, 0: never */
+	u64 last_seen;    /* CLOCK_MONOTONIC ns at the last timer tick, 0: never */
 	u64 until[SIDES]; /* CLOCK_BOOTTIME ns; 0: does not match on this side, FOREVER: no expiry */
 	u8 address[16];   /* network byte order, IPv4 in the first four */
 	u8 used;          /* 1 + enum kind, 0: free slot */
 	u8 prefix_length;
 	u8 owner;
-	u8 reserved;
-	u32 tick; /* of the last look at the clock for last_seen */
+	u8 reserved[5];
 };
 
 #define FOREVER (~0ULL)

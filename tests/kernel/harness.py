@@ -254,8 +254,9 @@ class Host:
             self._filters[chosen] = self.attach(interface, options, **more)
         return self._filters[chosen]
 
-    def measure(self, **options) -> Measured:
-        """Compile and load with these options, attached nowhere."""
+    @contextlib.contextmanager
+    def compiled(self, **options):
+        """BCC's object of the program with these options, loaded and attached nowhere."""
         chosen, name = FilterOptions.checked(**options), "load"
         state.create(self.pins, CAPACITY)
         self.pins.make_directory(self.pins.filter(name))
@@ -266,12 +267,15 @@ class Host:
                 self.pins.ensure(self.pins.filter(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            function = compiler.compile_program(self.sources, {**definitions(chosen), **paths}, chosen.hook)
-            with bpf.Program(os.dup(function.fd)) as program:
-                jited, translated = struct.unpack_from("=II", program._info(32), 16)
-                return Measured(program.info.instructions or walked(function), translated // 8, jited)
+            yield compiler.compile_program(self.sources, {**definitions(chosen), **paths}, chosen.hook)
         finally:
             self.pins.remove_filter(name)
+
+    def measure(self, **options) -> Measured:
+        """What the verifier makes of the program with these options."""
+        with self.compiled(**options) as function, bpf.Program(os.dup(function.fd)) as program:
+            jited, translated = struct.unpack_from("=II", program._info(32), 16)
+            return Measured(program.info.instructions or walked(function), translated // 8, jited)
 
     @contextlib.contextmanager
     def listening(self):

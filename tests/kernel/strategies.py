@@ -151,11 +151,14 @@ class Batch(list):
 genes = st.binary(min_size=GENE_SIZE, max_size=GENE_SIZE)
 
 
+WAITS = {14: 0.4, 15: 1}  # seconds: part of a window, and all of it
+
+
 @st.composite
 def batches(draw, fewest: int, most: int):
     drawn = draw(st.lists(genes, min_size=fewest, max_size=most))
     # The last byte is the last that a frame would ask for.
-    return Batch((int(gene[-1] % 16 == 15), frame(gene)) for gene in drawn)
+    return Batch((WAITS.get(gene[-1] % 16, 0), frame(gene)) for gene in drawn)
 
 
 def _entry_texts():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 
 import pytest
@@ -165,3 +166,15 @@ def test_what_has_expired_leaves_room_for_others(host, filter_, soon):
     block(host, *(f"10.0.0.{number}" for number in range(64)), ttl="1h")  # as many as the list holds
     over(filter_, bytes(ping(src="10.0.0.63")))
     assert block(host, *(f"10.0.1.{number}" for number in range(64)))["added_count"] == 64
+
+
+KTIME_GET_BOOT_NS = 125  # bpf-helpers(7), numbered in linux/bpf.h
+
+
+@pytest.mark.parametrize("options", [{}, {"ratelimit_pps": 5}], ids=["expiry", "expiry and rate limit"])
+def test_the_clock_of_expiry_goes_on_while_the_host_is_suspended(host, options):
+    """No test suspends the machine, and until it was, the clocks are the same: so this looks which one is asked."""
+    with host.compiled(**options) as function:
+        code = function.bpf.dump_func(function.name)
+    calls = [imm for opcode, _registers, _offset, imm in struct.iter_unpack("=BBhi", code) if opcode == 0x85]
+    assert KTIME_GET_BOOT_NS in calls

@@ -21,11 +21,10 @@ from rows import Known
 from strategies import GENE_SIZE, OPTION_SETS, Gene, batches, frame, genes, lists, option_sets, whole_frame
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import ticks_per_second
 
 EXAMPLES, FEWEST, MOST = 400, 60, 140  # examples, and frames in each
 CUT_EXAMPLES = 60  # frames of which every beginning is tried
-TICK = SECOND // ticks_per_second()
+LAG = SECOND // 10  # how far behind the time of the last timer tick may be on a busy machine
 SEARCH = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -48,14 +47,12 @@ class Comparison:
 
     def wait(self, seconds):
         """Let time pass for the rate limit, for both of them: everything it knows becomes so much older."""
+        by = int(seconds * SECOND)
         aged = {
-            name: source._replace(
-                window=source.window - seconds * SECOND,
-                blocked_until=max(0, source.blocked_until - seconds * SECOND),
-            )
+            name: source._replace(window=source.window - by, blocked_until=max(0, source.blocked_until - by))
             for name, source in self.sources.items()
         }
-        if aged:
+        if seconds and aged:
             self.sources = aged
             self.filter.set_sources(aged)
 
@@ -77,7 +74,7 @@ class Comparison:
         That is the time it noted, if it did and if that can be. Where it noted none it saw no second and no block time
         end, so the earliest moment is as good as its own.
         """
-        earliest = start - TICK
+        earliest = start - LAG
         for name, source in sources.items():
             if source != self.sources.get(name):
                 blocked_at = source.blocked_until - self.options.ratelimit_block_time * SECOND

@@ -7,12 +7,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from model import Entry, Options
+from model import SECOND, Entry, Options, Source
 from network import wait_until
 from packets import DESTINATION, SOURCE, SOURCE6, STRANGER, icmp6, ip, ping, ping6
 from scapy.all import ICMP, TCP, Raw
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, durations, schema
 
 pytestmark = pytest.mark.kernel
 
@@ -68,6 +68,13 @@ def test_a_blocked_source_is_let_in_again_when_its_time_is_over(limited):
     wait_until(lambda: filter_.send(PING).action == "pass", "the source stays blocked")
     assert time.monotonic() - start >= 1
     assert filter_.moved(lambda: filter_.repeat(PING, PPS - 1)) == {"policy_pass": PPS - 1}
+
+
+def test_the_time_of_a_source_begins_with_the_packet_that_is_too_much(limited):
+    filter_, begun = limited(block_time=2), durations.boot_time()
+    filter_.set_sources({SOURCE: Source(begun - SECOND // 2, PPS)})
+    assert filter_.send(PING).action == "drop"
+    assert filter_.sources()[SOURCE].blocked_until > begun + 2 * SECOND - SECOND // 4
 
 
 def test_one_source_does_not_cost_another_its_answers(limited):

@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+
 import pytest
 from harness import Host
 from model import Entry, Options
-from network import FAMILIES, Root, run
+from network import FAMILIES, Root, run, wait_until
+from packets import SOURCE, ping
+from scapy.all import IP, Dot1Q, Ether, Raw
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import filters, netlink, tc
 
@@ -77,3 +82,41 @@ def test_nothing_is_left_of_a_filter_that_goes(live_host, cable, hook):
     filters.absent(live_host.base, ())
     assert "clsact" not in run("tc", "qdisc", "show", "dev", cable.interface).stdout
     assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
+
+
+def emit(cable, frame, linear=None):
+    """Send a frame from the inside. Of one larger than a page the buffer's linear part can be made to end early."""
+    header_of_virtio = struct.pack("=BBHHHH", 0, 0, linear or len(frame), 0, 0, 0)
+    with cable.inside.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
+        wire.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
+        wire.bind(("pk0", 0))
+        wire.send(header_of_virtio + frame)
+
+
+def test_headers_outside_of_the_linear_part_are_read(live_host, cable):
+    for namespace, link in ((Root, cable.interface), (cable.inside, "pk0")):
+        namespace.run("ip", "link", "set", link, "mtu", "9000")
+    filter_ = live_host.attach(cable.interface, Options(), hook="tc_ingress")
+    live_host.set_lists(blocklist=(Entry(SOURCE),))
+    frame = bytes(ping() / Raw(bytes(6000)))
+    for linear in (14, 20, 34, 41):
+        before = filter_.reasons()["reason", "blocklist", "ipv4"][0]
+        emit(cable, frame, linear)
+        wait_until(
+            lambda before=before: filter_.reasons()["reason", "blocklist", "ipv4"][0] == before + 1,
+            f"the frame of which {linear} bytes are in the linear part was not read",
+        )
+
+
+def test_a_tag_that_the_kernel_has_taken_off_is_told(live_host, cable):
+    """It does so with frames that arrive, before tc sees them."""
+    filter_ = live_host.attach(cable.interface, DROP_PING, hook="tc_ingress", events="dropped")
+    live_host.set_lists()
+    told = []
+    with live_host.listening():
+        for tags in (Dot1Q(vlan=100, prio=7), Dot1Q(vlan=7, prio=7) / Dot1Q(vlan=8)):
+            emit(cable, bytes(Ether(src="02:00:00:00:00:07", dst="02:00:00:00:00:01") / tags / ping()[IP]))
+            wait_until(lambda: told.extend(live_host.heard()) or told, "the frame was not reported")
+            assert [(event["vlan"], event["reason"]) for event in told] == [(tags.vlan, "policy_drop")]
+            told.clear()
+    assert filter_.reasons()["reason", "policy_drop", "ipv4"][0] == 2

@@ -49,7 +49,7 @@ FOREVER = (1 << 64) - 1  #: an ``until`` that never comes
 COUNTER = struct.Struct("=QQ")  #: packets, bytes
 COUNTERS_SIZE = COUNTER.size * len(REASONS) * len(FAMILIES)
 
-#: packets, bytes, last_seen, until source, until destination, address, used, prefix length, owner; then the kernel's tick
+#: packets, bytes, last_seen, until source, until destination, address, used, prefix length, owner; then what is reserved
 RECORD = struct.Struct("=QQQQQ16sBBB5x")
 RECORD_ADDRESS = 40  #: offset
 RECORD_USED = 56  #: offset of ``used``: 0 for a free slot, else 1 + the kind's number

@@ -1,0 +1,182 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a packet costs: the nanoseconds that each program adds to an empty one, by BPF_PROG_TEST_RUN.
+
+Every program gets every kind of packet, in turns, round after round. From each figure that of the empty program in the
+same round is taken off; what is shown is the median over the rounds. The kernel measures in whole nanoseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from contextlib import ExitStack
+
+from bench import report
+from bench.datapath import frames, programs
+from bench.datapath.measurement import Cell, Runner, measure
+
+OURS = "pingkiller, {:,}"  #: by how many entries are on its blocklist
+XDP_FILTER = "xdp-filter"
+XDP_FILTER_ENTRIES = 1000
+#: The filters that the cases ask for, by the options they differ in from the defaults.
+VARIANTS = {
+    "default": {},
+    "policy": {"policy": "drop"},
+    "below": {"ratelimit_pps": 10_000_000},
+    "over": {"ratelimit_pps": 1},
+}
+#: What each option costs is measured against the default filter.
+OPTIONS = {
+    "policy: drop": {"policy": "drop"},
+    "icmp_types: all": {"icmp_types": ["all"]},
+    "protect: false": {"protect": False},
+    "monitor: true": {"monitor": True},
+    "ratelimit_pps, not reached": {"ratelimit_pps": 10_000_000},
+    "ratelimit_pps, exceeded": {"ratelimit_pps": 1},
+    "timing_sample: 1000": {"timing_sample": 1000},
+    "timing_sample: 100": {"timing_sample": 100},
+    "timing_sample: 1": {"timing_sample": 1},
+    "events: dropped": {"events": "dropped", "events_per_second": 10_000_000},
+    "events: dropped, above events_per_second": {"events": "dropped", "events_per_second": 1},
+    "events: all_icmp": {"events": "all_icmp", "events_per_second": 10_000_000},
+    "events: trace": {"events": "trace", "events_per_second": 10_000_000},
+}
+UNHEARD = "events: dropped, nobody listens"
+OPTION_CASES = ("TCP", "ICMP, not listed", "ICMP, listed")
+OPTION_REPEAT = 5000  #: packets, whose events the ring buffer has room for
+BASELINES = {
+    "perf event per packet": ("perf_event", "drain_perf"),
+    "ring buffer record per ICMP": ("ring_buffer", "drain_ring"),
+    "trace line per drop": ("trace_print", None),
+}
+
+
+class Bench:
+    """Everything that is loaded for the measurements, and unloaded after them."""
+
+    def __init__(self, stack: ExitStack, rounds: int, repeat: int):
+        self._stack, self._rounds, self._repeat = stack, rounds, repeat
+        self._empty = programs.Baseline("empty")
+        self.empty = Runner(self._empty.program())
+        self.empty_classifier = Runner(self._empty.program("classifier", "SCHED_CLS"))
+        self.cases = frames.cases()
+
+    def host(self, name: str, entries: int) -> programs.Ours:
+        """One of our hosts, with a blocklist of so many addresses."""
+        print(f"loading a blocklist of {entries:,}", flush=True)
+        host = self._stack.enter_context(programs.Ours(f"pkbench-{name}", entries + programs.SPARE))
+        host.filter()
+        host.fill("blocklist", frames.list_file(entries))
+        return host
+
+    def measure(self, cells: list[Cell], repeat: int | None = None) -> dict:
+        return measure(cells, self._rounds, repeat or self._repeat)
+
+    def drawn(self, program, addresses: list[int]) -> Runner:
+        wrapper = programs.Drawing(program, addresses)
+        self._stack.callback(wrapper.close)
+        return Runner(wrapper.program)
+
+
+def shuffled(addresses: list[int]) -> list[int]:
+    return random.Random(1).sample(addresses, len(addresses))
+
+
+def strangers(number: int) -> list[int]:
+    """Addresses that are on no list."""
+    return [address + 1 for address in shuffled(frames.listed(number))]
+
+
+def our_cells(bench: Bench, entries: int) -> list[Cell]:
+    """All cases, with a list of this size."""
+    host = bench.host(f"size-{entries}", entries)
+    variants = {name: Runner(host.filter(**options)) for name, options in VARIANTS.items()}
+    drawn = {"listed": shuffled(frames.listed(entries)), "unlisted": strangers(entries)}
+    floors = {name: bench.drawn(bench.empty.program, addresses) for name, addresses in drawn.items()}
+    cells = []
+    for name, case in bench.cases.items():
+        runner, floor = variants[case.variant], bench.empty
+        if case.draw:
+            runner, floor = bench.drawn(runner.program, drawn[case.draw]), floors[case.draw]
+        cells.append(Cell(OURS.format(entries), name, runner, floor, case.frame))
+    return cells
+
+
+def peer_cells(bench: Bench) -> list[Cell]:
+    """xdp-filter, and what the ways to report to user space cost that are common in examples.
+
+    They get no sources drawn: the kernel lets no other program call one that xdp-filter has loaded.
+    """
+    listed = frames.listed(XDP_FILTER_ENTRIES)
+    runners = {XDP_FILTER: Runner(programs.load_xdp_filter(listed))}
+    for name, (source, drain) in BASELINES.items():
+        baseline = programs.Baseline(source)
+        runners[name] = Runner(baseline.program(), drain and getattr(baseline, drain)())
+    cells = []
+    for name, case in bench.cases.items():
+        if case.variant == "default" and not case.draw:
+            cells += [Cell(program, name, runner, bench.empty, case.frame) for program, runner in runners.items()]
+    return cells
+
+
+def option_cells(bench: Bench) -> list[Cell]:
+    """What each option adds to the default filter, with a thousand addresses on the list."""
+    host, unheard = bench.host("options", 1000), bench.host("unheard", 1000)
+    default = Runner(host.filter())
+    runners = {}
+    for name, options in OPTIONS.items():
+        runners[name] = Runner(host.filter(**options), host.skip_events if "events" in options else None)
+    host.listening(True)
+    runners[UNHEARD] = Runner(unheard.filter(events="dropped"))
+    return [
+        Cell(name, case, runner, default, bench.cases[case].frame)
+        for name, runner in runners.items()
+        for case in OPTION_CASES
+    ]
+
+
+def classifier_cells(bench: Bench) -> list[Cell]:
+    """The same filter on tc."""
+    host = bench.host("tc", 1000)
+    return [
+        Cell(hook, case, Runner(host.filter(hook=hook, mode="auto")), bench.empty_classifier, bench.cases[case].frame)
+        for hook in ("tc_ingress", "tc_egress")
+        for case in OPTION_CASES
+    ]
+
+
+def rows(figures: dict, by: str) -> list[dict]:
+    """One row for each case (or program), with a column for each program (or case)."""
+    found: dict[str, dict] = {}
+    for (program, case), added in figures.items():
+        row, column = (case, program) if by == "case" else (program, case)
+        found.setdefault(row, {by: row})[column] = added
+    return list(found.values())
+
+
+def show(title: str, table: list[dict]):
+    columns = dict.fromkeys(name for row in table for name in row)
+    print(f"\n{title}\n" + report.table(table, {name: name for name in columns}))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, prog="bench/run datapath")
+    parser.add_argument("--rounds", type=int, default=31, help="how often everything is measured (default: 31)")
+    parser.add_argument("--repeat", type=int, default=20_000, help="packets in a round (default: 20000)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 1000, 1_000_000], help="entries on the blocklist")
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        bench = Bench(stack, arguments.rounds, arguments.repeat)
+        cells = [cell for size in arguments.sizes for cell in our_cells(bench, size)] + peer_cells(bench)
+        packets = rows(bench.measure(cells), "case")
+        options = rows(bench.measure(option_cells(bench), OPTION_REPEAT), "program")
+        hooks = rows(bench.measure(classifier_cells(bench)), "program")
+    show("ns added to an empty XDP program, for each packet", packets)
+    show("ns that an option adds to the default filter, for each packet", options)
+    show("ns added to an empty classifier of tc, for each packet", hooks)
+    report.write_json(report.OUTPUT / "datapath.json", packets, options=options, hooks=hooks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that are measured: ours as xdp_filter attaches it, xdp-filter as its own command loads it, baselines."""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import json
+import mmap
+import os
+import subprocess
+from contextlib import ExitStack, closing
+from itertools import count
+from pathlib import Path
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    bpf,
+    filters,
+    hooks,
+    schema,
+    state,
+    sync,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.events import RingBuffer
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import Control
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
+
+from bench.report import CHECKOUT
+
+BPF_SOURCES = CHECKOUT / "bpf"
+BASELINES = Path(__file__).parent / "baselines"
+SPARE = 1024  # slots that a list has beyond what is on it
+_numbers = count()
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def cable() -> str:
+    """A veth interface that nothing is ever sent through."""
+    name = f"pkbench{next(_numbers)}"
+    run("ip", "link", "add", name, "type", "veth", "peer", "name", name + "p")
+    run("ip", "link", "set", name, "up")
+    return name
+
+
+def read_sources() -> dict[str, str]:
+    return {path.relative_to(BPF_SOURCES).as_posix(): path.read_text() for path in BPF_SOURCES.rglob("*.[ch]")}
+
+
+class Ours:
+    """A host with filters and lists of its own. Use as a context manager: nothing is left."""
+
+    def __init__(self, name: str, capacity: int):
+        self.base, self.capacity = f"/sys/fs/bpf/{name}", capacity
+        self._pins = Pins(self.base)
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Ours:
+        return self
+
+    def __exit__(self, *_exception):
+        self._opened.close()
+        filters.absent(self.base, ())
+
+    def filter(self, **options) -> bpf.Program:
+        """Attached to an interface of its own."""
+        chosen = FilterOptions.checked(**{"mode": "native", **options})
+        interface = cable()
+        filters.present(self.base, filters.FilterRequest((interface,), chosen, read_sources(), self.capacity))
+        found = state.running(self._pins, hooks.filter_name(interface, chosen.hook))
+        return self._opened.enter_context(bpf.Program.from_id(found.info.id))
+
+    def fill(self, name: str, content: str):
+        """Make a list hold this."""
+        sync.change(self.base, sync.ListRequest(name, content=content, exclusive=True, owner="bench"))
+
+    def listening(self, value: bool):
+        """Let the filters believe that somebody reads their events, or not."""
+        with bpf.Map.open(self._pins.host("control")) as control, closing(Control(control)) as opened:
+            opened.listening = value
+
+    def skip_events(self):
+        """Make room in the ring buffer."""
+        with bpf.Map.open(self._pins.host("events")) as events, closing(RingBuffer(events)) as ring:
+            ring.skip()
+
+
+def load_xdp_filter(addresses: list[int]) -> bpf.Program:
+    """xdp-filter with the features that the job takes: it drops what comes from these addresses, ICMP or not."""
+    interface = cable()
+    run("xdp-filter", "load", interface, "-m", "native", "-p", "allow", "-f", "ipv4,ipv6")
+    for address in addresses:
+        run("xdp-filter", "ip", str(ipaddress.ip_address(address)), "-m", "src")
+    link = json.loads(run("ip", "-j", "-d", "link", "show", interface))[0]
+    return bpf.Program.from_id(link["xdp"]["prog"]["id"])
+
+
+class Baseline:
+    """A program of this directory, and what it told user space that nobody wants to know."""
+
+    def __init__(self, name: str, **defines: int):
+        from bcc import BPF
+
+        text = (BASELINES / f"{name}.c").read_text()
+        header = (BASELINES / "frame.h").read_text()
+        flags = [f"-D{key}={value}" for key, value in {"PAGE_SIZE": mmap.PAGESIZE, **defines}.items()]
+        os.environ["BCC_KERNEL_SOURCE"] = str(BPF_SOURCES)  # stand-ins for the kernel's headers
+        self.bcc = BPF(text=text.replace('#include "frame.h"', header), cflags=flags)
+
+    def program(self, function: str = "baseline", kind: str = "XDP") -> bpf.Program:
+        return bpf.Program(os.dup(self.bcc.load_func(function, getattr(self.bcc, kind)).fd))
+
+    def drain_perf(self):
+        """Throw the perf events away, for which there is room from now on."""
+        self.bcc["notes"].open_perf_buffer(lambda *_event: None, page_cnt=1024, wakeup_events=1 << 20)
+        return lambda: self.bcc.perf_buffer_poll(timeout=0)
+
+    def drain_ring(self):
+        """The same for the records of a ring buffer."""
+        self.bcc["notes"].open_ring_buffer(lambda *_record: 0)
+        return self.bcc.ring_buffer_consume
+
+
+class Drawing:
+    """A program behind one that gives each frame the next of these source addresses."""
+
+    def __init__(self, measured: bpf.Program, addresses: list[int]):
+        self._baseline = Baseline("draw", ADDRESSES=len(addresses))
+        tables = self._baseline.bcc
+        with bpf.Map(os.dup(tables["addresses"].map_fd)) as drawn:
+            keys = [schema.SLOT.pack(number) for number in range(len(addresses))]
+            drawn.update_many(keys, [address.to_bytes(4, "big") for address in addresses])
+        tables["measured"][ctypes.c_int(0)] = ctypes.c_int(measured.fd)
+        self.program = self._baseline.program("draw")
+
+    def close(self):
+        self.program.close()
+        self._baseline.bcc.cleanup()
