@@ -23,8 +23,9 @@ _SIZE = schema.RECORD.size
 _WORDS, _HALVES = _SIZE // 8, _SIZE // 4
 _PACKETS, _UNTIL = 0, 3  #: fields of a record, in words of 64 bits
 _ADDRESS, _TAG = schema.RECORD_ADDRESS // 4, schema.RECORD_USED // 4  #: in words of 32 bits
-_STRETCH = 1024  #: slots looked at together: large for speed, small because one that differs costs a look at each
-_FILLED_AT_ONCE = 16384
+_STRETCH = (
+    1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
+)
 
 
 class Signature(NamedTuple):
@@ -150,8 +151,8 @@ class Records:
         """Write entries of one kind into free slots, which no index names yet."""
         position = 0
         for slots in stretches:
-            for start in range(slots.start, slots.stop, _FILLED_AT_ONCE):
-                part = keys[position : position + min(_FILLED_AT_ONCE, slots.stop - start)]
+            for start in range(slots.start, slots.stop, _STRETCH):
+                part = keys[position : position + min(_STRETCH, slots.stop - start)]
                 self._bytes[start * _SIZE : (start + len(part)) * _SIZE] = _packed(part, untils, owner)
                 position += len(part)
 
