@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench-pressure bench-lists bench-adhoc lint sanity build clean
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc lint sanity build clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,8 +21,12 @@ fleet-up: setup ## Boot three hosts to play with: the README's commands work on 
 fleet-down: ## Remove them
 	@tools/fleet down
 
-test: setup ## Run all tests
+test: setup ## Run all tests but those on virtual machines
 	@tools/test
+
+test-all: setup ## Run all tests
+	@tools/setup vm
+	@tools/test all
 
 test-unit: setup ## Run the tests that need neither root nor kernel
 	@tools/test unit
@@ -33,20 +37,28 @@ test-kernel: setup ## Run the tests that load programs into the kernel
 test-molecule: setup ## Run the tests on real hosts
 	@tools/test molecule
 
+test-vm: ## Run the tests on virtual machines with other kernels (40 minutes)
+	@tools/setup vm
+	@tools/test vm
+
 TOGETHER ?= 3
 matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 8: all), and tell the sizes
 	@python tests/kernel/matrix.py --together $(TOGETHER)
 
+bench: ## Measure what a packet costs, option by option and beside xdp-filter, nftables and ipset
+	@tools/setup bench
+	@cd bench && python -m datapath
+
 bench-pressure: ## Measure what a flood leaves of a transfer and of pings, filter by filter
 	@tools/setup bench
-	@python bench/pressure.py
+	@cd bench && python -m pressure
 
 bench-lists: ## Measure changes of long lists beside ipset, nftables and xdp-filter
 	@tools/setup bench
-	@python bench/lists.py
+	@cd bench && python -m lists
 
 bench-adhoc: setup ## Measure single commands on a host with a million entries beside a ping of Ansible
-	@python bench/adhoc.py
+	@cd bench && python -m adhoc
 
 lint: setup ## Check style, documentation and the artifact
 	@tools/test lint
@@ -60,4 +72,5 @@ build: setup ## Build the artifact for Galaxy in build/
 clean: fleet-down ## Remove everything that was made here
 	@tools/fleet --name demo down
 	@tools/fleet --name molecule down
+	@tools/vm --name molecule down
 	@rm -rf .ansible .cache .hypothesis .pytest_cache .ruff_cache .venv build tests/output

@@ -23,6 +23,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import namespaces  # noqa: F401 (first: it starts this program anew)
 import report
 
 OURS = "xdp_blocklist"
@@ -194,16 +195,6 @@ def growth(bench: Bench, number: int) -> None:
     bench.module((content, "facts with dest"), "xdp_facts", dest=str(bench.directory / "dump"))
 
 
-def in_namespaces() -> None:
-    """Go on in mount and network namespaces of our own, where pins, the lock and interfaces meet nobody's."""
-    command = (
-        "mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs tmpfs /run && "
-        f'ip link add {INTERFACE} type veth peer name {INTERFACE}p && exec "$@"'
-    )
-    os.environ.update(PINGKILLER_BENCH=str(os.getpid()), PYTHONPATH=str(report.CHECKOUT / ".collections"))
-    os.execvp("unshare", ["unshare", "--net", "--mount", "sh", "-c", command, "sh", sys.executable, *sys.argv])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="how often everything is done (default: %(default)s)")
@@ -211,8 +202,7 @@ def main() -> None:
         "--divide", type=int, default=1, help="make the lists this many times shorter, to try things out"
     )
     options = parser.parse_args()
-    if os.environ.get("PINGKILLER_BENCH") != str(os.getpid()):  # which exec keeps
-        in_namespaces()
+    subprocess.run(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", INTERFACE + "p"], check=True)
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
         bench = Bench(Path(directory))
         # In a child: what a process is made of counts in the peak of those that it starts.

@@ -23,23 +23,18 @@ import struct
 import subprocess
 import sys
 import time
-import warnings
 from contextlib import ExitStack, contextmanager
 from fcntl import ioctl
 from pathlib import Path
 
+import namespaces  # noqa: F401 (first: it starts this program anew, where the other imports work)
+import network
 import report
+from scapy.all import ICMP, IP, Ether, Raw
 
-sys.path[:0] = [str(report.CHECKOUT / ".collections"), str(report.CHECKOUT / "tests/kernel")]
-
-warnings.filterwarnings("ignore", module="scapy")  # of old ciphers that it names
-
-import network  # noqa: E402
-from scapy.all import ICMP, IP, Ether, Raw  # noqa: E402
-
-from ansible_collections.pingkiller.fleet.plugins.action.xdp_filter import read_sources  # noqa: E402
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, facts, filters, sync  # noqa: E402
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions  # noqa: E402
+from ansible_collections.pingkiller.fleet.plugins.action.xdp_filter import read_sources
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, facts, filters, sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
 
 WORLD_CPU, HOST_CPU = 0, (os.cpu_count() or 1) - 1
 LINK, BASE = "pk0", "/sys/fs/bpf/pingkiller"
@@ -47,6 +42,11 @@ HOST_ADDRESS, ALLOWED = "192.0.2.1", "192.0.2.2"
 LISTED = [f"198.18.{number // 250}.{number % 250 + 1}" for number in range(10_000)]
 FLOODING = 1000  # of the listed ones
 PING_INTERVAL = 0.01
+
+
+def flooding():
+    """The listed addresses that pings come from."""
+    return LISTED[:: len(LISTED) // FLOODING]
 
 
 # The filters to compare. Each tells how many pings that are allowed it has seen, and how many packets it has dropped.
@@ -434,16 +434,5 @@ def main():
     print(f"pressure: medians of {chosen.repeat} runs of {chosen.seconds:g} s; all of them are in {path}")
 
 
-def in_own_namespaces():
-    """Start anew where there is no other network, no pin and no lock, so that nothing can be left of any of them."""
-    if os.environ.get("PINGKILLER_PRESSURE"):
-        return
-    script = "mount -t sysfs sys /sys && mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs run /run && ip link set lo up"
-    command = f'{script} && exec "$@"'
-    os.environ["PINGKILLER_PRESSURE"] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", "sh", "-c", command, "sh", sys.executable, *sys.argv])
-
-
 if __name__ == "__main__":
-    in_own_namespaces()
     main()

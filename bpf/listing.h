@@ -26,6 +26,8 @@ struct lookaside_line {
 /* Every hook runs with softirqs disabled, so nothing else writes this CPU's lines meanwhile. */
 BPF_PERCPU_ARRAY(lookaside, struct lookaside_line, 1 << LOOKASIDE_LINES_LOG2);
 
+#define barrier() asm volatile("" ::: "memory")
+
 static __always_inline u32 lookaside_number(const struct in6_address *address, enum family family)
 {
 	u32 mixed = address->word[0];
@@ -85,18 +87,22 @@ static __always_inline void find_listing_of(const struct control *control, enum 
 	}
 	number = lookaside_number(&endpoint->address, family);
 	line = lookaside.lookup(&number);
-	if (line && !control->dirty && line->tag == tag && same_address(&line->address, &endpoint->address, family)) {
-		*listing = line->listing;
+	if (!line) {
+		*listing = (struct listing){};
 		return;
 	}
-	ask_indexes(control, exact, network, endpoint, listing);
-	if (!line || control->dirty)
-		return;
-	line->tag = tag;
-	line->address.word[0] = endpoint->address.word[0];
-	if (family == IPV6)
-		line->address = endpoint->address;
-	line->listing = *listing;
+	if (control->dirty || line->tag != tag || !same_address(&line->address, &endpoint->address, family)) {
+		ask_indexes(control, exact, network, endpoint, &line->listing);
+		line->address.word[0] = endpoint->address.word[0];
+		if (family == IPV6)
+			line->address = endpoint->address;
+		line->tag = control->dirty ? 0 : tag;
+	}
+	/* Always out of the map: what comes from there is one unknown number to the verifier. What each index has said,
+	 * nothing or a slot, would be sixteen cases on either side, which verifiers before Linux 6.8 follow one by one.
+	 */
+	barrier();
+	*listing = line->listing;
 }
 
 static __always_inline void find_listing(const struct control *control, enum side side, struct packet *packet,

@@ -8,6 +8,7 @@ import shlex
 import signal
 import stat
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,57 +31,70 @@ def pytest_configure(config):
     config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario.name}-{stage.name}.xml")
 
 
-def fleet(*arguments):
-    return subprocess.run(
-        [CHECKOUT / "tools/fleet", "--name", FLEET, *arguments],
-        text=True,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-    )
+@pytest.fixture(scope="session")
+def tool():
+    """Who has the hosts in hand."""
+    return [str(CHECKOUT / "tools/fleet"), "--name", FLEET]
 
 
 @pytest.fixture(scope="session")
-def guest():
+def run_tool(tool):
+    """Have it do something."""
+
+    def run(*arguments, timeout=60):
+        return subprocess.run(
+            [*tool, *arguments], text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def guest(run_tool):
     """Run a command in the guest's network."""
-    return lambda *command: fleet("exec", "guest", *command)
+    return lambda *command: run_tool("exec", "guest", *command)
 
 
 @pytest.fixture(scope="session")
-def on():
+def on(run_tool):
     """Run a command on a host and return what it printed."""
-    return lambda host, *command: fleet("exec", host, *command).stdout
+    return lambda host, *command: run_tool("exec", host, *command).stdout
 
 
 @pytest.fixture(scope="session")
-def ping():
+def ping(run_tool):
     """Ping a host once from an address; true if it answers."""
 
     def send(source, host, *options, patience=1):
-        return fleet("ping", source, host, "-W", str(patience), *options).returncode == 0
+        return run_tool("ping", source, host, "-W", str(patience), *options).returncode == 0
 
     return send
 
 
+@pytest.fixture(scope="session")
+def reboot(on):
+    """Reboot a host, and wait until it has booted and lets us in. Returns how systemd calls the state it is in."""
+
+    def boot(host):
+        begun = ("systemctl", "show", "--property=UserspaceTimestampMonotonic,UserspaceTimestamp")
+        before = on(host, *begun)
+        on(host, "systemctl", "reboot")
+        deadline = time.monotonic() + 90
+        while on(host, *begun) in ("", before):
+            assert time.monotonic() < deadline, f"{host} did not come back"
+            time.sleep(0.1)  # how often to look, not how long to wait
+        return on(host, "systemctl", "is-system-running", "--wait").strip()
+
+    return boot
+
+
 @pytest.fixture
-def stream():
+def stream(tool):
     """Ping a host without pause in the background. Calling the result ends that and tells how many got an answer."""
     running = []
 
     def start(source, host):
-        command = [
-            CHECKOUT / "tools/fleet",
-            "--name",
-            FLEET,
-            "ping",
-            source,
-            host,
-            "-c",
-            "1000000",
-            "-i",
-            "0.002",
-            "-q",
-        ]
+        command = [*tool, "ping", source, host, "-c", "1000000", "-i", "0.002", "-q"]
         process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, start_new_session=True)
         running.append(process)
 
@@ -145,33 +159,38 @@ class Run:
         return {host: counts["changed"] for host, counts in self.recap.items()}
 
 
-def ansible(*command):
+@pytest.fixture(scope="session")
+def ansible(pytestconfig):
     """Run a command of Ansible as a user of the checkout does, with the scenario's inventory."""
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-    environment["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
-    environment["ANSIBLE_INVENTORY"] = str(CHECKOUT / f".fleet/{FLEET}/inventory.yml")
-    done = subprocess.run(
-        command,
-        cwd=CHECKOUT,
-        env=environment,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=300,
-    )
-    print(done.stdout)
-    return Run(done.returncode, done.stdout)
+
+    def run(*command, timeout=300):
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+        environment["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
+        environment["ANSIBLE_INVENTORY"] = pytestconfig.getoption("ansible_inventory")
+        done = subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+        )
+        print(done.stdout)
+        return Run(done.returncode, done.stdout)
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def playbook():
+def playbook(ansible):
     """Run a playbook."""
     return lambda name, *arguments: ansible("ansible-playbook", name, *arguments)
 
 
 @pytest.fixture(scope="session")
-def by_hand():
+def by_hand(ansible):
     """Block an address on all hosts with an ad hoc command, or take it off the blocklist again."""
 
     def run(state, ip):

@@ -10,15 +10,17 @@ import json
 import mmap
 import os
 import subprocess
+from array import array
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
+
+from report import CHECKOUT
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
     bpf,
     filters,
     hooks,
-    schema,
     state,
     sync,
 )
@@ -26,8 +28,6 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.event
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import Control
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
-
-from bench.report import CHECKOUT
 
 BPF_SOURCES = CHECKOUT / "bpf"
 BASELINES = Path(__file__).parent / "baselines"
@@ -135,8 +135,8 @@ class Drawing:
         self._baseline = Baseline("draw", ADDRESSES=len(addresses))
         tables = self._baseline.bcc
         with bpf.Map(os.dup(tables["addresses"].map_fd)) as drawn:
-            keys = [schema.SLOT.pack(number) for number in range(len(addresses))]
-            drawn.update_many(keys, [address.to_bytes(4, "big") for address in addresses])
+            packed = b"".join(address.to_bytes(4, "big") for address in addresses)
+            drawn.update_many(array("I", range(len(addresses))).tobytes(), packed)
         tables["measured"][ctypes.c_int(0)] = ctypes.c_int(measured.fd)
         self.program = self._baseline.program("draw")
 

@@ -5,17 +5,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ansible.plugins.action import ActionBase
 
-SOURCES = Path(__file__).resolve().parents[2] / "bpf"
-
-
-def read_sources() -> dict[str, str]:
-    """The files below bpf/ by their path there."""
-    files = sorted(path for path in SOURCES.rglob("*") if path.suffix in (".c", ".h"))
-    return {path.relative_to(SOURCES).as_posix(): path.read_text(encoding="utf-8") for path in files}
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import read_sources
 
 
 class ActionModule(ActionBase):

@@ -21,6 +21,15 @@ author:
   - PingKiller maintainers (@pingkiller)
 """
 
+    CONFIG = r"""
+options:
+  config_dir:
+    description:
+      - The directory on the managed host that says what is restored at boot. All modules and the role must agree on it.
+    type: path
+    default: /etc/pingkiller
+"""
+
     LOCK = r"""
 options:
   lock_timeout:
@@ -38,7 +47,7 @@ options:
       - Addresses and networks, IPv4 and IPv6, as a list or as one string with commas.
       - C(::ffff:192.0.2.1) is C(192.0.2.1), and C(192.0.2.1/32) is the exact address C(192.0.2.1).
       - A network with bits set behind its prefix is refused, since either the address or the prefix is not what was meant.
-      - Exactly one of O(ip), O(src) and O(content) is given.
+      - Either this or O(src) or O(content) is given.
     type: list
     elements: str
   src:
@@ -50,6 +59,7 @@ options:
   content:
     description:
       - The text of such a file, for lists that are not on the managed host.
+      - With O(src) as well, what that file will hold, for check mode before it is written.
     type: str
   state:
     description:
@@ -92,4 +102,13 @@ options:
       - The same command again renews the time, and reports a change since it did.
       - A line of O(src) or O(content) may say otherwise for its entry.
     type: str
+  persist:
+    description:
+      - Whether the entries are to come back when the host boots, with what is then left of their O(ttl). Their counters start anew.
+      - V(true) notes them in O(config_dir), from where the boot service of the role restores them. V(false) keeps them until
+        the next boot only. With O(state=absent) they are taken out of there, whatever this option says.
+      - If omitted, entries come back on hosts that restore a filter, since an address that was blocked during an attack should
+        not get through because the host was rebooted in it.
+      - Of O(src) the path is noted, so the file has to be there at boot; what it holds then is on the list then.
+    type: bool
 """

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import pins, sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import pins, sync, wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
 LOCK_OPTION = {"lock_timeout": {"type": "float", "default": 30}}
+PERSIST_OPTIONS = {
+    "persist": {"type": "bool"},
+    "config_dir": {"type": "path", "default": wanted.DEFAULT_DIRECTORY},
+}
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
 
 
@@ -45,13 +49,17 @@ def run_list_module(list_name: str) -> None:
             "ttl": {"type": "str"},
             **STATE_OPTION,
             **LOCK_OPTION,
+            **PERSIST_OPTIONS,
             **BASE_OPTION,
         },
-        mutually_exclusive=[("ip", "src", "content")],
+        mutually_exclusive=[("ip", "src"), ("ip", "content")],
         required_one_of=[("ip", "src", "content")],
         supports_check_mode=True,
     )
-    given = module.params
+    finish(module, _change_list, list_name, module.params, module.check_mode)
+
+
+def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
     request = sync.ListRequest(
         name=list_name,
         ip=given["ip"],
@@ -63,5 +71,7 @@ def run_list_module(list_name: str) -> None:
         from_owner=given["from_owner"],
         direction=given["direction"],
         ttl=given["ttl"],
+        persist=given["persist"],
+        store=wanted.Store(given["config_dir"]),
     )
-    finish(module, sync.change, given["base"], request, module.check_mode, given["lock_timeout"])
+    return sync.change(given["base"], request, check_mode, given["lock_timeout"])

@@ -18,6 +18,7 @@ description:
   - On a host without a filter the entries are stored, with a warning that nothing is dropped yet.
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.list
+  - pingkiller.fleet.pingkiller.config
   - pingkiller.fleet.pingkiller.lock
   - pingkiller.fleet.pingkiller
   - pingkiller.fleet.attributes

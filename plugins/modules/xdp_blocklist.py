@@ -19,6 +19,7 @@ description:
   - On a host without a filter the entries are stored, with a warning that nothing is dropped yet.
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.list
+  - pingkiller.fleet.pingkiller.config
   - pingkiller.fleet.pingkiller.lock
   - pingkiller.fleet.pingkiller
   - pingkiller.fleet.attributes
@@ -61,6 +62,11 @@ EXAMPLES = r"""
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1
     ttl: 1h
+
+- name: Block an attacker until the host boots
+  pingkiller.fleet.xdp_blocklist:
+    ip: 192.0.2.1
+    persist: false
 
 - name: Drop arriving ICMP that names a network as its source or as its destination
   pingkiller.fleet.xdp_blocklist:

@@ -139,11 +139,19 @@ options:
       - Replace an XDP program on the interface that is not PingKiller's. Without it, the module fails, and names that program.
     type: bool
     default: false
+  persist:
+    description:
+      - Whether the filter is to come back when the host boots or the interface appears again, with these options.
+      - V(true) notes it in O(config_dir), from where the boot service of the role restores it. V(false) takes that note away.
+      - If omitted, what is noted stays as it is, so that what is tried by hand lasts until the next boot or deployment.
+      - With O(state=absent) the note goes, whatever this option says.
+    type: bool
   _sources:
     description:
       - The filter's C sources by path. Set by the action plugin of this module, never by a user.
     type: dict
 extends_documentation_fragment:
+  - pingkiller.fleet.pingkiller.config
   - pingkiller.fleet.pingkiller.lock
   - pingkiller.fleet.pingkiller
   - pingkiller.fleet.attributes
@@ -221,10 +229,11 @@ from ansible.module_utils.common.respawn import has_respawned, probe_interpreter
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
     LOCK_OPTION,
+    PERSIST_OPTIONS,
     STATE_OPTION,
     finish,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters, hooks
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters, hooks, wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
 
 SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
@@ -251,13 +260,16 @@ def request_from(given):
         sources=given["_sources"],
         capacity=given["max_entries"],
         force=given["force"],
+        persist=given["persist"],
+        store=wanted.Store(given["config_dir"]),
     )
 
 
 def run(given, check_mode):
     if given["state"] == "absent":
         names = tuple(hooks.filter_name(interface, given["hook"]) for interface in given["interface"] or ())
-        return filters.absent(given["base"], names, check_mode, given["lock_timeout"])
+        store = wanted.Store(given["config_dir"])
+        return filters.absent(given["base"], names, check_mode, given["lock_timeout"], store)
     return filters.present(given["base"], request_from(given), check_mode, given["lock_timeout"])
 
 
@@ -285,6 +297,7 @@ def main():
             "_sources": {"type": "dict"},
             **STATE_OPTION,
             **LOCK_OPTION,
+            **PERSIST_OPTIONS,
             **BASE_OPTION,
         },
         supports_check_mode=True,

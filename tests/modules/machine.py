@@ -29,6 +29,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
 
 BPFFS = "/sys/fs/bpf"
+CONFIG = "/etc/pingkiller"
 LOCK_FILE = "/run/pingkiller.lock"
 NOBODY = 65534
 
@@ -83,6 +84,9 @@ def own_machine():
         mount("tmpfs", "/run")
         umount(BPFFS)  # the pins of the machine that the tests run on
         mount("bpf", BPFFS)
+        if os.path.isdir(CONFIG):  # what the machine itself is to restore at boot
+            mount("tmpfs", CONFIG)
+            os.chmod(CONFIG, 0o700)
         ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
         yield
     finally:

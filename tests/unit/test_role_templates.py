@@ -30,6 +30,7 @@ FIT = {
     "distribution": "debian ",
     "python": "3.11",
     "bcc": "True",
+    "init": "systemd",
     "directory": "",
     "allowlist": " ",
     "blocklist": " ",
@@ -88,6 +89,7 @@ HOSTS = {
             "::ffff:192.0.2.1",
         ],
     },
+    "not_to_be_restored": found(init="") | {"pingkiller_persist": "false"},
     "old_enough": found(kernel="5.10.0", python="3.9"),
     "rocky_with_bcc": found(distribution="rocky rhel centos fedora"),
     "unknown_with_package": found(distribution="plan9", bcc="False") | {"pingkiller_package": "bcc-for-python"},
@@ -101,6 +103,7 @@ HOSTS = {
     "with_old_kernel": found(kernel="5.4.0-150-generic"),
     "unknown_family": found(distribution="plan9", bcc="False"),
     "not_to_install": found(bcc="False") | {"pingkiller_manage_packages": "false"},
+    "without_systemd": found(init=""),
     "shared_directory": {"pingkiller_config_dir": "/etc"},
     "two_filters_on_one_hook": {"pingkiller_hide_from_traceroute": True, "pingkiller_hook": "tc_egress"},
     # Refused for their lists
@@ -260,7 +263,8 @@ def test_variable_with_nothing_in_it_is_an_empty_list(entries):
 
 
 @pytest.mark.parametrize(
-    "host", ["every_spelling", "old_enough", "rocky_with_bcc", "unknown_with_package", "removable"]
+    "host",
+    ["every_spelling", "not_to_be_restored", "old_enough", "rocky_with_bcc", "unknown_with_package", "removable"],
 )
 def test_fit_host_is_not_refused(made, host):
     assert "refusal" not in made[host]
@@ -280,6 +284,7 @@ def test_fit_host_is_not_refused(made, host):
             "BCC is missing on not_to_install",
             "install python3-bpfcc, or set pingkiller_manage_packages",
         ),
+        ("without_systemd", "without_systemd was not booted with systemd", "set pingkiller_persist: false"),
         ("shared_directory", "pingkiller_config_dir is /etc", "as in /etc/pingkiller"),
         ("two_filters_on_one_hook", "pingkiller_hook is tc_egress, too", "choose another pingkiller_hook"),
     ],

@@ -10,11 +10,13 @@ fields appended in later kernels are left out, which the kernel reads as zero.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap
 import os
 import platform
+import resource
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -75,13 +77,26 @@ def _bpf_fd(command: int, layout: str, *fields) -> int:
     return _call(command, ctypes.create_string_buffer(struct.pack(layout, *fields), size), size)
 
 
+def _create_map(layout: str, *fields) -> int:
+    """Before Linux 5.11 a map counts as locked memory of its maker, of which a process may have far too little."""
+    try:
+        return _bpf_fd(_MAP_CREATE, layout, *fields)
+    except PermissionError:
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
+            raise
+        with contextlib.suppress(OSError, ValueError):  # not allowed to: then the kernel says what it said
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
+        return _bpf_fd(_MAP_CREATE, layout, *fields)
+
+
 def _name(text: str) -> bytes:
     return text.encode()[:15]
 
 
 def probe() -> None:
     """Raise the OSError that bpf(2) gives on this kernel to this user; nothing if it works."""
-    os.close(_bpf_fd(_MAP_CREATE, "=IIIII", ARRAY, 4, 8, 1, 0))
+    os.close(_create_map("=IIIII", ARRAY, 4, 8, 1, 0))
 
 
 def possible_cpus() -> int:
@@ -151,8 +166,7 @@ class Map(_Handle):
     def create(cls, name: str, info: MapInfo) -> Map:
         """A new map without a pin: it lives as long as this handle or a program that uses it."""
         return cls(
-            _bpf_fd(
-                _MAP_CREATE,
+            _create_map(
                 "=IIIIIII16s",
                 info.type,
                 info.key_size,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
 
@@ -55,3 +56,13 @@ def from_monotonic(nanoseconds: int) -> float:
 def iso(seconds: float) -> str:
     """The wall clock in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(seconds)))
+
+
+def from_iso(text: str) -> int:
+    """The inverse of ``iso``. Raises ValueError."""
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def left(end: int) -> int:
+    """The whole seconds until a moment of CLOCK_BOOTTIME, at least one."""
+    return max(1, (end - boot_time()) // _NS)

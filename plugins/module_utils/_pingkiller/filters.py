@@ -23,6 +23,7 @@ from .errors import PingKillerError
 from .lock import host_lock
 from .options import FilterOptions
 from .pins import Pins
+from .wanted import Edit, Store, describe_filters, plan_filters, plan_forgetting
 
 _MEMBARRIER_NUMBERS = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}
 _MEMBARRIER_GLOBAL = 1
@@ -36,6 +37,8 @@ class FilterRequest(NamedTuple):
     sources: dict
     capacity: int | None = None
     force: bool = False
+    persist: bool | None = None  #: None: what is restored at boot is left alone
+    store: Store | None = None
 
 
 class Step(NamedTuple):
@@ -90,12 +93,18 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
     pins.check_mount()
     if check:
         steps, capacity = _plan(pins, request)
-        return _result(steps, capacity, request, {}, _prediction_warnings(steps))
+        kept = _plan_kept(pins, request, steps, capacity)
+        return _with_kept(_result(steps, capacity, request, {}, _prediction_warnings(steps)), kept)
     with host_lock(lock_timeout):
         pins.settle_lists()
         steps, capacity = _plan(pins, request)
+        kept = _plan_kept(pins, request, steps, capacity)
         notes = _apply(pins, request, steps, capacity)
-        return _result(steps, capacity, request, {s.name: running(pins, s.name) for s in steps}, notes)
+        for edit in kept:
+            edit.write()
+        return _with_kept(
+            _result(steps, capacity, request, {s.name: running(pins, s.name) for s in steps}, notes), kept
+        )
 
 
 # Planning
@@ -202,6 +211,26 @@ def _mode_settled(before: dict, options: FilterOptions) -> bool:
     if options.mode == "auto":
         return before["mode"] == "native" or before.get("options", {}).get("mode") == "auto"
     return before["mode"] == options.mode
+
+
+def _plan_kept(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int | None) -> list[Edit]:
+    """What changes of what is restored at boot. The filters not named that a change of capacity takes along stay as they are."""
+    if request.persist is None or request.store is None:
+        return []
+    options = {**request.options.as_dict(), "force": request.force}
+    interfaces = request.interfaces or netlink.default_interfaces()
+    asked = [step.name for step in steps if step.link.name in interfaces and step.options.hook == request.options.hook]
+    about_host = {"base": pins.base, "max_entries": _final_capacity(request, capacity)}
+    return plan_filters(request.store, about_host, dict.fromkeys(asked, options if request.persist else None))
+
+
+def _with_kept(result: dict, kept: list[Edit]) -> dict:
+    """The result with what changes of what is restored at boot."""
+    if any(kept):
+        result["changed"] = True
+        for when in ("before", "after"):
+            result["diff"][when]["at_boot"] = describe_filters(kept, when)
+    return result
 
 
 # Applying
@@ -355,23 +384,43 @@ def _wait_for_packets() -> None:
 # Removing
 
 
-def absent(base: str, names: tuple[str, ...], check: bool = False, lock_timeout: float = 30.0) -> dict:
-    """Remove the filters of these names; without any named, all filters, both lists and every pin."""
+def absent(
+    base: str,
+    names: tuple[str, ...],
+    check: bool = False,
+    lock_timeout: float = 30.0,
+    store: Store | None = None,
+) -> dict:
+    """Remove the filters of these names; without any named, all filters, both lists and every pin.
+
+    What is removed is not restored at boot either.
+    """
     state.require_bpf()
     pins = Pins(base)
-    if not (pins.check_mount() and pins.exists()):
-        return _removal_result({}, False, False)
+    there = pins.check_mount() and pins.exists()
+    kept = _plan_forgetting(store, names)
     everything = not names
-    if check:
-        return _removal_result(_removable(pins, names), everything, True)
+    if check or not (there or kept):
+        return _with_kept(_removal_result(_removable(pins, names), everything, there), kept)
     with host_lock(lock_timeout):
+        # First of all, so that a removal that is interrupted is not undone by a boot.
+        kept = _plan_forgetting(store, names)
+        for edit in kept:
+            edit.write()
         before = _removable(pins, names)
         for name in before:
             _detach(pins, name)
             pins.remove_filter(name)
         if everything:
             pins.remove_all()
-        return _removal_result(before, everything, True)
+        return _with_kept(_removal_result(before, everything, there), kept)
+
+
+def _plan_forgetting(store: Store | None, names: tuple[str, ...]) -> list[Edit]:
+    if store is None:
+        return []
+    edits = plan_filters(store, {}, dict.fromkeys(names)) if names else plan_forgetting(store)
+    return [edit for edit in edits if edit]
 
 
 def _removable(pins: Pins, names: tuple[str, ...]) -> dict:
@@ -403,7 +452,7 @@ def _removal_result(before: dict, everything: bool, existed: bool) -> dict:
 def _result(steps: list[Step], capacity: int | None, request: FilterRequest, after: dict, notes: list[str]) -> dict:
     before = {step.name: _shown_before(step) for step in steps}
     wanted = {step.name: _shown_wanted(step) for step in steps}
-    final = request.capacity or capacity or lists.DEFAULT_CAPACITY
+    final = _final_capacity(request, capacity)
     return {
         "changed": any(step.needed for step in steps),
         "filters": {step.name: _shown_after(step, after.get(step.name)) for step in steps},
@@ -414,6 +463,10 @@ def _result(steps: list[Step], capacity: int | None, request: FilterRequest, aft
         },
         "warnings": notes,
     }
+
+
+def _final_capacity(request: FilterRequest, capacity: int | None) -> int:
+    return request.capacity or capacity or lists.DEFAULT_CAPACITY
 
 
 def _shown_before(step: Step) -> dict:

@@ -135,6 +135,11 @@ class FilterOptions(NamedTuple):
         options = options._replace(
             ratelimit_block_time=durations.checked("ratelimit_block_time", options.ratelimit_block_time)
         )
+        for name, choices in _CHOICES.items():
+            if getattr(options, name) not in choices:
+                raise PingKillerError(
+                    f"{name}={getattr(options, name)!r} does not exist: use one of {', '.join(choices)}"
+                )
         for name, (least, most) in _RANGES.items():
             value = getattr(options, name)
             if not least <= value <= most:
@@ -159,6 +164,7 @@ class FilterOptions(NamedTuple):
         return {**self._asdict(), "icmp_types": list(self.icmp_types), "trace_exclude": list(self.trace_exclude)}
 
 
+_CHOICES = {"hook": HOOKS, "mode": MODES, "policy": POLICIES, "events": EVENTS}
 _RANGES = {
     "ratelimit_pps": (0, 10_000_000),
     "ratelimit_sources": (1, 16_000_000),

@@ -15,13 +15,14 @@ from .claims import Change, Demand, Plan
 from .errors import PingKillerError
 from .lock import host_lock
 from .pins import Pins
+from .wanted import Edit, Store, describe_entries, plan_entries
 
 _MANY = 1000  #: entries
 MAX_SHOWN = 1000  #: entries named in a result or a diff; the counts are always exact
 
 
 class ListRequest(NamedTuple):
-    """What a user asks of a list. Exactly one of ``ip``, ``src``, ``content`` is set."""
+    """What a user asks of a list. One of ``ip``, ``src``, ``content`` is set; ``src`` with ``content`` is a file to come."""
 
     name: str
     ip: list[str] | None = None
@@ -33,6 +34,8 @@ class ListRequest(NamedTuple):
     direction: str = "src"
     ttl: str | None = None
     from_owner: str | None = None
+    persist: bool | None = None  #: None: where the host restores its filters
+    store: Store | None = None  #: None: what is restored at boot is left alone
 
 
 def read_demand(request: ListRequest) -> Demand:
@@ -49,10 +52,10 @@ def read_demand(request: ListRequest) -> Demand:
 def _read_wishes(request: ListRequest) -> Wishes:
     until = schema.FOREVER if request.ttl is None else durations.until(durations.checked("ttl", request.ttl))
     wanted = Wanted(schema.DIRECTIONS[request.direction], until)
-    if request.src is not None:
-        return _read_file(request.src, wanted)
     if request.content is not None:
         return addresses.parse_file(io.StringIO(request.content, newline=None), "content", wanted)
+    if request.src is not None:
+        return _read_file(request.src, wanted)
     texts = [text.strip() for text in request.ip or []]
     return addresses.parse_all(texts, wanted)
 
@@ -95,21 +98,44 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     state.require_bpf()
     pins = Pins(base)
     mounted = pins.check_mount()
-    if check or (request.absent and not (mounted and pins.exists())):
-        return _result(request, *_predict(pins, request, demand))
+    kept = _plan_kept(request, demand)
+    if check or (request.absent and not any(kept) and not (mounted and pins.exists())):
+        return _with_kept(_result(request, *_predict(pins, request, demand)), kept)
     with host_lock(lock_timeout):
-        pins.settle_lists()
-        if not request.absent:
-            _check_before_creating(pins, request, demand)
-            state.create(pins, lists.DEFAULT_CAPACITY)
-        with state.opened_list(pins, request.name) as entries:
-            if entries is None:
-                return _result(request, _plan(None, demand), 0, [])
-            entries.settle()
-            plan = _plan(entries, demand)
-            if plan:
-                entries.apply(plan)
-            return _result(request, plan, entries.count, [] if request.absent else _warnings(pins))
+        kept = _plan_kept(request, demand)
+        result = _change(pins, request, demand)
+        for edit in kept:
+            edit.write()
+        return _with_kept(result, kept)
+
+
+def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict:
+    """The same under the lock, but for what is restored at boot."""
+    pins.settle_lists()
+    if not request.absent:
+        _check_before_creating(pins, request, demand)
+        state.create(pins, lists.DEFAULT_CAPACITY)
+    with state.opened_list(pins, request.name) as entries:
+        if entries is None:
+            return _result(request, _plan(None, demand), 0, [])
+        entries.settle()
+        plan = _plan(entries, demand)
+        if plan:
+            entries.apply(plan)
+        return _result(request, plan, entries.count, [] if request.absent else _warnings(pins))
+
+
+def _plan_kept(request: ListRequest, demand: Demand) -> list[Edit]:
+    return plan_entries(request.store, request, demand.wishes) if request.store else []
+
+
+def _with_kept(result: dict, kept: list[Edit]) -> dict:
+    """The result with what changes of what is restored at boot."""
+    if any(kept):
+        result["changed"] = True
+        for when in ("before", "after"):
+            result["diff"][when] += "".join(describe_entries(edit, when) for edit in kept)
+    return result
 
 
 def _predict(pins: Pins, request: ListRequest, demand: Demand) -> tuple:

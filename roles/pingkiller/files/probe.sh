@@ -29,10 +29,19 @@ say python "${found% *}"
 case "$found" in *True) ;; *) found=$(/usr/bin/python3 -c "$look" 2>/dev/null) ;; esac
 say bcc "${found#* }"
 
+say init "$([ -d /run/systemd/system ] && echo systemd)"
+say udev "$([ -d /etc/udev/rules.d ] && echo True)"
+
 # Owner, mode and content of what the last deploy wrote.
+mark() { say "$1" "$(stat -c '%u:%g %a' "$2") $(sha256sum <"$2")"; }
 {
     say hidden "$(cat "$directory/hidden")"
     say directory "$(stat -c '%u:%g %a' "$directory")"
-    say allowlist "$(stat -c '%u:%g %a' "$directory/allowlist") $(sha256sum <"$directory/allowlist")"
-    say blocklist "$(stat -c '%u:%g %a' "$directory/blocklist") $(sha256sum <"$directory/blocklist")"
+    mark allowlist "$directory/allowlist"
+    mark blocklist "$directory/blocklist"
+    mark command /usr/local/sbin/pingkiller
+    mark service /etc/systemd/system/pingkiller.service
+    mark instance /etc/systemd/system/pingkiller@.service
+    mark rules /etc/udev/rules.d/99-pingkiller.rules
+    say enabled "$(readlink /etc/systemd/system/sysinit.target.wants/pingkiller.service)"
 } 2>/dev/null

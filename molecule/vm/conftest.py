@@ -1,0 +1,138 @@
+"""What tests on virtual machines use in place of what tests on containers do."""
+
+import concurrent.futures
+import itertools
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+RUN = Path("/var/lib/pingkiller-vm/molecule")
+PATIENCE = 600  # seconds that an emulated machine may take for anything
+BLOCKED, BLOCKED6, FREE, FREE6 = "203.0.113.66", "2001:db8:bad::66", "203.0.113.5", "2001:db8::5"
+
+# What a machine writes by itself all the time, or Ansible and these tests where they log in.
+NOT_OURS = ("/root", "/tmp", "/var/cache", "/var/lib/private", "/var/lib/systemd", "/var/log", "/var/tmp")
+
+
+@pytest.fixture(scope="session")
+def tool():
+    return [str(CHECKOUT / "tools/vm"), "--name", "molecule"]
+
+
+@pytest.fixture(scope="session")
+def run_tool(tool):
+    def run(*arguments):
+        return subprocess.run(
+            [*tool, *arguments], text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def hosts():
+    """Names of the machines."""
+    return tuple(json.loads((RUN / "ports.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def everywhere(hosts):
+    """Call a function for each machine, at once; the results by machine."""
+
+    def run(function):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return dict(zip(hosts, pool.map(function, hosts)))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ansible(ansible):
+    """The same, with the patience that these machines take."""
+    return lambda *command: ansible(*command, timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def ssh_config():
+    return str(RUN / "ssh/config")
+
+
+@pytest.fixture(scope="session")
+def answered(ping):
+    """Which of some sources a machine answers. None that should be is given up soon, for much is slow here."""
+
+    def run(host, expected=(FREE, FREE6), refused=(BLOCKED, BLOCKED6)):
+        return [source for source in expected if ping(source, host, patience=20)] + [
+            source for source in refused if ping(source, host, "-c", "3", "-i", "0.2", patience=1)
+        ]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def disk(on):
+    """All files of a machine's disk: path -> kind, mode, owner, size or target, and time of the last change."""
+
+    def read(host):
+        listed = on(host, "find", "/", "-xdev", "-printf", r"%p\t%y%m %u:%g %l\t%s %T@\n").splitlines()
+        found = {}
+        for path, kind, content in (line.split("\t") for line in listed):
+            if not path.startswith(NOT_OURS):
+                found[path] = (kind, "" if kind.startswith("d") else content)
+        return found
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def remembered():
+    """A file that lasts from one stage to the next: the disks as they were before anything was deployed."""
+    return RUN / "before.json"
+
+
+@pytest.fixture
+def stream(run_tool, on, hosts):
+    """Ping a machine without pause in the background. Calling the result ends that and tells how many pings there were
+    up to the last that got an answer, and how many of these did not get one."""
+    numbers = itertools.count()
+    begun = []
+
+    def start(source, host):
+        neighbour = hosts[(hosts.index(host) + 1) % len(hosts)]
+        unit, output = f"pings-{next(numbers)}", f"/run/pings-{source}-{host}"
+        target = on(host, "hostname", "-I").split()
+        target = next(each for each in target if each.startswith("fd70:" if ":" in source else "198.18."))
+        pinging = ["ip", "netns", "exec", "world", "ping", "-n", "-i", "0.05", "-I", source, target]
+        begun.append((neighbour, unit))
+        unit_options = ["--collect", f"--unit={unit}", f"--property=StandardOutput=file:{output}"]
+        done = run_tool("exec", neighbour, "systemd-run", *unit_options, "--property=KillSignal=SIGINT", *pinging)
+        assert done.returncode == 0, done.stderr
+
+        def end():
+            run_tool("exec", neighbour, "systemctl", "stop", unit)
+            said = on(neighbour, "cat", output)
+            sent = int(re.search(r"(\d+) packets transmitted", said)[1])
+            answers = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", said)}
+            return sent, sorted(set(range(1, max(answers, default=0) + 1)) - answers), len(answers)
+
+        return end
+
+    yield start
+    for neighbour, unit in begun:
+        run_tool("exec", neighbour, "systemctl", "stop", unit)
+
+
+@pytest.fixture(scope="session")
+def facts_of(ansible):
+    """What xdp_facts says of a machine."""
+
+    def read(host):
+        done = ansible("ansible", host, "-m", "xdp_facts")
+        assert done.returncode == 0
+        return json.loads(done.said.partition("=> ")[2])["ansible_facts"]["pingkiller"]
+
+    return read

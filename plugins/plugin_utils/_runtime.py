@@ -1,0 +1,46 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller carries to hosts: the C sources, and the runtime, which is the library and them in one file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+PLUGINS = Path(__file__).resolve().parents[1]
+LIBRARY = PLUGINS / "module_utils" / "_pingkiller"
+SOURCES = PLUGINS.parent / "bpf"
+
+_INTERPRETER = b"#!/usr/bin/python3\n"  # the distribution's, to which BCC belongs
+_MAIN = "import sys\n\nfrom pingkiller.cli import main\n\nsys.exit(main())\n"
+
+
+def read_sources() -> dict[str, str]:
+    """The files below bpf/ by their path there."""
+    return _read(SOURCES, ".c", ".h")
+
+
+def _read(top: Path, *suffixes: str) -> dict[str, str]:
+    files = sorted(path for path in top.rglob("*") if path.suffix in suffixes)
+    return {path.relative_to(top).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def build() -> bytes:
+    """The runtime, a Python zip application. The same files make the same bytes, wherever and whenever.
+
+    Stored and not deflated, because what deflating makes of a text depends on the version of zlib.
+    """
+    files = {f"pingkiller/{name}": text for name, text in _read(LIBRARY, ".py").items()}
+    files.update({f"pingkiller/bpf/{name}": text for name, text in read_sources().items()})
+    files["__main__.py"] = _MAIN
+    buffer = io.BytesIO()
+    buffer.write(_INTERPRETER)
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, text in sorted(files.items()):
+            entry = zipfile.ZipInfo(name)  # of 1 January 1980
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, text)
+    return buffer.getvalue()

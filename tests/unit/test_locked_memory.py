@@ -1,0 +1,45 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making maps on kernels before 5.11, to which they are locked memory of the process."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf
+
+UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+@pytest.fixture
+def old_kernel(monkeypatch):
+    """A kernel that makes no map under a limit; the limits that were set."""
+    limits = [(65536, 65536)]
+
+    def create(_command, _layout, *_fields):
+        if limits[-1] != UNLIMITED:
+            raise PermissionError(1, "Operation not permitted")
+        return os.open("/dev/null", os.O_RDONLY)
+
+    monkeypatch.setattr(bpf, "_bpf_fd", create)
+    monkeypatch.setattr(bpf.resource, "getrlimit", lambda _kind: limits[-1])
+    monkeypatch.setattr(bpf.resource, "setrlimit", lambda _kind, limit: limits.append(limit))
+    return limits
+
+
+def test_a_map_is_made_where_the_limit_of_locked_memory_forbids_it_until_lifted(old_kernel):
+    bpf.probe()
+    with bpf.Map.create("name", bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)):
+        assert old_kernel[1:] == [UNLIMITED]
+
+
+def test_the_kernels_answer_is_told_where_the_limit_may_not_be_lifted(old_kernel, monkeypatch):
+    def refuse(_kind, _limit):
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(bpf.resource, "setrlimit", refuse)
+    with pytest.raises(PermissionError):
+        bpf.probe()

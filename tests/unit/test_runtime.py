@@ -1,0 +1,96 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime as a file, and the command it is, as far as both need no host."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, durations, schema, wanted
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
+
+COMMANDS = ("status", "stats", "list", "apply", "check")
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runtime") / "pingkiller"
+    path.write_bytes(_runtime.build())
+    return path
+
+
+def call(runtime, *arguments):
+    return subprocess.run([sys.executable, runtime, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_same_files_make_the_same_bytes_in_every_zone_and_under_every_umask(runtime, monkeypatch):
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    before = os.umask(0o077)
+    try:
+        assert _runtime.build() == runtime.read_bytes()
+    finally:
+        os.umask(before)
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_runtime_holds_the_library_and_the_sources_and_nothing_else(runtime):
+    names = set(zipfile.ZipFile(runtime).namelist())
+    library = {f"pingkiller/{path.name}" for path in _runtime.LIBRARY.glob("*.py")}
+    assert names == library | {f"pingkiller/bpf/{name}" for name in _runtime.read_sources()} | {"__main__.py"}
+
+
+def test_runtime_reads_the_same_sources_as_the_controller(runtime):
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller import runtime; print(runtime.sources())"
+    done = subprocess.run([sys.executable, "-c", code, runtime], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{dict(_runtime.read_sources())}\n" or eval(done.stdout) == _runtime.read_sources()
+
+
+def test_runtime_runs_without_ansible(runtime):
+    done = subprocess.run([sys.executable, "-I", "-S", runtime, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_tells_commands_exit_status_files_and_examples(runtime):
+    text = call(runtime, "--help").stdout
+    for part in (*COMMANDS, "exit status:", "files:", "examples:"):
+        assert part in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_describes_itself(runtime, name):
+    text = call(runtime, name, "--help").stdout
+    assert "--json" in text
+    assert len(text.split("\n\n")[1]) > 40
+
+
+@pytest.mark.parametrize(
+    "line", [[], ["nonsense"], ["list", "nonsense"], ["list", "--limit", "-1"], ["apply", "--bogus"]]
+)
+def test_wrong_command_line_is_status_2(runtime, line):
+    assert call(runtime, *line).returncode == cli.USAGE
+
+
+def test_time_on_the_wall_is_read_as_it_was_written():
+    now = time.time()
+    assert durations.from_iso(durations.iso(now)) == round(now)
+
+
+@pytest.mark.parametrize(("left", "ttl", "expected"), [(50, 100, 50), (500, 100, 100), (0, 100, 0), (-9, 100, 0)])
+def test_what_is_left_is_neither_negative_nor_more_than_was_given(left, ttl, expected):
+    about = {"direction": "src", "until": durations.iso(time.time() + left), "ttl": ttl}
+    assert abs(wanted.seconds_left(about) - expected) <= 1
+    assert wanted.seconds_left({"direction": "src"}) is None
+
+
+def test_duration_that_begins_now_is_noted_with_its_length():
+    assert durations.left(durations.until(60)) in (59, 60)
+    assert durations.left(schema.FOREVER) > 10**9

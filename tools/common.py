@@ -1,0 +1,68 @@
+"""What tools/fleet and tools/vm share: how hosts for tests are made, whatever they run in."""
+
+import os
+import select
+import shlex
+import subprocess
+import time
+
+# Addresses that never belong to anybody (RFC 5737, RFC 3849): whoever plays the rest of the world owns them all.
+WORLD = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+
+SSHD_CONFIG = """\
+HostKey /etc/ssh/ssh_host_ed25519_key
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+Subsystem sftp internal-sftp
+"""
+
+SSH_CONFIG = """\
+{hosts}
+Host *
+    User root
+    IdentityFile {state}/ssh/id_ed25519
+    IdentitiesOnly yes
+    UserKnownHostsFile {state}/ssh/known_hosts
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+    ConnectTimeout 10
+    LogLevel ERROR
+"""
+
+KEYGEN = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "")
+
+
+class Trouble(Exception):
+    """What went wrong, in one sentence that says what to do."""
+
+
+def sh(*command, check=True):
+    """Run a command quietly and return its output; what it said is the error when it fails."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    if check and done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise Trouble(f"'{shlex.join(str(part) for part in command)}' failed: {said}")
+    return done.stdout.strip()
+
+
+def put(path, content, mode=0o644):
+    """Write a file that nobody can read before its mode is right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+
+
+def wait_for_end(handles, patience):
+    """Wait until all processes behind these handles (of pidfd_open) have ended, but no longer than patience."""
+    deadline = time.monotonic() + patience
+    for handle in handles:
+        select.select([handle], [], [], max(0, deadline - time.monotonic()))
