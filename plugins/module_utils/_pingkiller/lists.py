@@ -134,6 +134,8 @@ class EntryList:
 
     def top(self, number: int) -> list[int]:
         """The slots of the entries that met the most packets, the busiest first; those that met none are left out."""
+        if not self._control.count(self.name):
+            return []
         busy = self.records.busy()
         for _signature, slots in self._expired():
             for slot in slots:
