@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
+import multiprocessing
 import os
 import random
 import statistics
@@ -127,30 +128,42 @@ def changed(chance: random.Random, lines: list[str], new: list[str]) -> list[str
     return left
 
 
-def list_round(bench: Bench, content: str, divided_by: int) -> None:
-    make, number, ipset_type, nft_type = LISTS[content]
-    number //= divided_by
-    chance = random.Random(1)
-    lines = make(chance, number + CHANGES // 2)
-    lines, new = lines[:number], lines[number:]
-    other = changed(chance, lines, new)
-    shuffled = chance.sample(other, len(other))
-    files = {name: bench.file(name, each) for name, each in (("list", lines), ("other", other), ("shuffled", shuffled))}
+def write_files(directory: Path, divided_by: int) -> None:
+    """What every tool is given, for each list in a directory of its own."""
+    for content, (make, number, ipset_type, nft_type) in LISTS.items():
+        number //= divided_by
+        chance = random.Random(1)
+        lines = make(chance, number + CHANGES // 2)
+        lines, new = lines[:number], lines[number:]
+        other = changed(chance, lines, new)
+        files = {
+            "list": lines,
+            "other": other,
+            "shuffled": chance.sample(other, len(other)),
+            "empty": (),
+            "ipset": [
+                f"create pkbench {ipset_type} maxelem {number} hashsize 262144",
+                *(f"add pkbench {each}" for each in lines),
+            ],
+            "nft": ["table inet pkbench {", "set listed {", nft_type, f"elements = {{ {', '.join(lines)} }}", "}", "}"],
+        }
+        (directory / content).mkdir()
+        for name, each in files.items():
+            (directory / content / name).write_text("".join(f"{line}\n" for line in each))
 
-    restore = [
-        f"create pkbench {ipset_type} maxelem {number} hashsize 262144",
-        *(f"add pkbench {each}" for each in lines),
-    ]
-    bench.time((content, "ipset restore"), "ipset", "restore", "-f", bench.file("ipset", restore))
+
+def list_round(bench: Bench, content: str, number: int) -> None:
+    files = bench.directory / content
+    half = CHANGES // 2
+    bench.time((content, "ipset restore"), "ipset", "restore", "-f", files / "ipset")
     bench.time(("", ""), "ipset", "destroy", "pkbench")
-    bench.sync((content, "sync from a file into an empty list"), files["list"], number, 0)
-    bench.sync((content, "the same file again"), files["list"], 0, 0)
-    bench.sync((content, f"a file with {CHANGES:,} changes"), files["other"], CHANGES // 2, CHANGES // 2)
-    bench.sync((content, "that file again"), files["other"], 0, 0)
-    bench.sync((content, "its lines in another order"), files["shuffled"], 0, 0)
-    bench.sync((content, "an empty file"), bench.file("empty", ()), 0, number)
-    elements = ["table inet pkbench {", "set listed {", nft_type, f"elements = {{ {', '.join(lines)} }}", "}", "}"]
-    bench.time((content, "nft -f"), "nft", "-f", bench.file("nft", elements))
+    bench.sync((content, "sync from a file into an empty list"), files / "list", number, 0)
+    bench.sync((content, "the same file again"), files / "list", 0, 0)
+    bench.sync((content, f"a file with {CHANGES:,} changes"), files / "other", half, half)
+    bench.sync((content, "that file again"), files / "other", 0, 0)
+    bench.sync((content, "its lines in another order"), files / "shuffled", 0, 0)
+    bench.sync((content, "an empty file"), files / "empty", 0, number)
+    bench.time((content, "nft -f"), "nft", "-f", files / "nft")
     bench.time(("", ""), "nft", "delete", "table", "inet", "pkbench")
 
 
@@ -158,12 +171,10 @@ def small_round(bench: Bench) -> None:
     """A thousand addresses: one by one, as xdp-filter takes them, and at once."""
     lines = addresses4(random.Random(2), CHANGES)
     content = f"{CHANGES:,} IPv4 addresses"
-    one_by_one = " && ".join(["set -e", *(f"xdp-filter ip {each} >/dev/null" for each in lines)]).replace(
-        "set -e && ", ""
-    )
+    commands = bench.file("xdp-filter", ["set -e", *(f"xdp-filter ip {each} >/dev/null" for each in lines)])
     subprocess.run(["xdp-filter", "load", "-f", "ipv4", INTERFACE + "p"], check=True, capture_output=True)
     try:
-        bench.time((content, "xdp-filter ip, one by one"), "sh", bench.file("xdp-filter", [one_by_one]))
+        bench.time((content, "xdp-filter ip, one by one"), "sh", commands)
     finally:
         subprocess.run(["xdp-filter", "unload", "--all"], check=True, capture_output=True)
     bench.sync((content, "sync from a file"), bench.file("small", lines), CHANGES, 0)
@@ -172,16 +183,16 @@ def small_round(bench: Bench) -> None:
     bench.sync(("", ""), bench.file("empty", ()), 0, CHANGES)
 
 
-def growth(bench: Bench, divided_by: int) -> None:
+def growth(bench: Bench, number: int) -> None:
     """A change of max_entries moves every entry."""
-    number = LISTS["IPv4 addresses"][1] // divided_by
-    path = bench.file("list", addresses4(random.Random(1), number))
+    content = "IPv4 addresses"
+    path = bench.directory / content / "list"
     bench.sync(("", ""), path, number, 0)
     what = f"max_entries from {2 * number:,} to {4 * number:,}"
-    bench.module(("IPv4 addresses", what), "xdp_filter", interface=INTERFACE, max_entries=4 * number)
-    bench.sync(("IPv4 addresses", f"the same file again, of {4 * number:,} possible entries"), path, 0, 0)
-    bench.module(("IPv4 addresses", "facts"), "xdp_facts")
-    bench.module(("IPv4 addresses", "facts with dest"), "xdp_facts", dest=str(bench.directory / "dump"))
+    bench.module((content, what), "xdp_filter", interface=INTERFACE, max_entries=4 * number)
+    bench.sync((content, f"the same file again, of {4 * number:,} possible entries"), path, 0, 0)
+    bench.module((content, "facts"), "xdp_facts")
+    bench.module((content, "facts with dest"), "xdp_facts", dest=str(bench.directory / "dump"))
 
 
 def main() -> None:
@@ -194,13 +205,18 @@ def main() -> None:
     subprocess.run(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", INTERFACE + "p"], check=True)
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
         bench = Bench(Path(directory))
-        capacity = 2 * LISTS["IPv4 addresses"][1] // options.divide
-        bench.module(("", ""), "xdp_filter", interface=INTERFACE, max_entries=capacity)
+        # In a child: what a process is made of counts in the peak of those that it starts.
+        child = multiprocessing.Process(target=write_files, args=(bench.directory, options.divide))
+        child.start()
+        child.join()
+        numbers = {content: number // options.divide for content, (_make, number, *_types) in LISTS.items()}
+        most = max(numbers.values())
+        bench.module(("", ""), "xdp_filter", interface=INTERFACE, max_entries=2 * most)
         for _run in range(options.runs):
-            for content in LISTS:
-                list_round(bench, content, options.divide)
+            for content, number in numbers.items():
+                list_round(bench, content, number)
             small_round(bench)
-        growth(bench, options.divide)
+        growth(bench, most)
     rows = bench.rows()
     print(report.table(rows, COLUMNS))
     report.write_json(report.OUTPUT / "lists.json", rows, changes=CHANGES)

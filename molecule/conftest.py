@@ -223,10 +223,16 @@ def disk():
         return {
             str(path.relative_to(upper)): describe(path)
             for path in sorted(upper.rglob("*"))
-            if not str(path.relative_to(upper)).startswith(NOT_OURS)
+            if not str(path.relative_to(upper)).startswith(NOT_OURS) and not is_copy(path, upper)
         }
 
     return read
+
+
+def is_copy(path, upper):
+    """Whether a directory is there only because the overlay copied it when something was put into it."""
+    original = Path("/") / path.relative_to(upper)
+    return path.is_dir() and original.is_dir() and path.lstat().st_mode == original.lstat().st_mode
 
 
 def describe(path):

@@ -115,7 +115,7 @@ count:
   sample: 2
 """
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import run_list_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._list_modules import run_list_module
 
 
 def main():

@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _complain(sentence: str) -> None:
     """In the journal as an error; systemd takes the number for that."""
-    print(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + sentence, file=sys.stderr)
+    sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + sentence + "\n")
 
 
 # Command line
@@ -277,7 +277,4 @@ def _outcome_text(shown: dict, changed: str) -> list[str]:
 
 
 def _print(given, shown: dict, text) -> None:
-    if given.json:
-        print(json.dumps(shown, indent=2))
-    else:
-        print("\n".join(text(shown)))
+    sys.stdout.write((json.dumps(shown, indent=2) if given.json else "\n".join(text(shown))) + "\n")

@@ -23,8 +23,9 @@ _SIZE = schema.RECORD.size
 _WORDS, _HALVES = _SIZE // 8, _SIZE // 4
 _PACKETS, _UNTIL = 0, 3  #: fields of a record, in words of 64 bits
 _ADDRESS, _TAG = schema.RECORD_ADDRESS // 4, schema.RECORD_USED // 4  #: in words of 32 bits
-_STRETCH = 1024  #: slots looked at together: large for speed, small because one that differs costs a look at each
-_FILLED_AT_ONCE = 16384
+_STRETCH = (
+    1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
+)
 
 
 class Signature(NamedTuple):
@@ -82,9 +83,13 @@ class Records:
         """For each slot 1 + the number of the entry's kind, 0 if it is free."""
         return self._bytes[schema.RECORD_USED :: _SIZE].tobytes()
 
+    def _used_part(self) -> bytes:
+        """``used`` up to the last slot that is in use: lists are filled from the front."""
+        return self.used().rstrip(b"\0")
+
     def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         """The slots in use, together those that are near one another and have a signature in common."""
-        extent = len(self.used().rstrip(b"\0"))
+        extent = len(self._used_part())
         for start in range(0, extent, _STRETCH):
             for values, slots in self._stretch(start, min(start + _STRETCH, extent)).items():
                 signature = _signature(*values)
@@ -128,8 +133,9 @@ class Records:
 
     def busy(self) -> dict[int, int]:
         """The slots in use that met packets, and how many."""
-        packets, used = self.words[_PACKETS::_WORDS].tolist(), self.used()
-        return {slot: packets[slot] for slot in compress(range(self.capacity), packets) if used[slot]}
+        used = self._used_part()
+        packets = self.words[_PACKETS : len(used) * _WORDS : _WORDS].tolist()
+        return {slot: packets[slot] for slot in compress(range(len(used)), packets) if used[slot]}
 
     def free_slots(self, number: int) -> list[range]:
         """So many of the free slots as stretches, the first ones."""
@@ -145,8 +151,8 @@ class Records:
         """Write entries of one kind into free slots, which no index names yet."""
         position = 0
         for slots in stretches:
-            for start in range(slots.start, slots.stop, _FILLED_AT_ONCE):
-                part = keys[position : position + min(_FILLED_AT_ONCE, slots.stop - start)]
+            for start in range(slots.start, slots.stop, _STRETCH):
+                part = keys[position : position + min(_STRETCH, slots.stop - start)]
                 self._bytes[start * _SIZE : (start + len(part)) * _SIZE] = _packed(part, untils, owner)
                 position += len(part)
 
