@@ -181,10 +181,14 @@ def program(interface: str) -> int:
 
 def ping(interface: str, source: str, number: int = 1) -> str:
     """What the filter on an interface makes of echo requests from an IPv4 address: pass or drop."""
+    with bpf.Program.from_id(program(interface)) as attached:
+        return _VERDICTS[attached.test_run(echo_request(source), number)[0]]
+
+
+def echo_request(source: str) -> bytes:
     ethernet = bytes(12) + b"\x08\x00"
     ipv4 = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 1, 0, socket.inet_aton(source), bytes(4))
-    with bpf.Program.from_id(program(interface)) as attached:
-        return _VERDICTS[attached.test_run(ethernet + ipv4 + b"\x08" + bytes(7), number)[0]]
+    return ethernet + ipv4 + b"\x08" + bytes(7)
 
 
 PING_BYTES = 14 + 20 + 8

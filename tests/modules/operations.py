@@ -8,12 +8,14 @@ import os
 from typing import NamedTuple
 
 import faults
-from machine import held, ping, program
+from machine import echo_request, held, ping, program
 from running import run, unchanged
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, netlink, state
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+
+TC_ACT_SHOT = 2
 
 BLOCKED = "192.0.2.1"
 LIST = {"ip": [BLOCKED, "198.51.100.0/24"], "exclusive": True, "owner": "inventory"}
@@ -90,10 +92,19 @@ def described() -> dict:
     }
 
 
+def shot_by(program_id: int, source: str) -> bool:
+    """Whether the classifier that stands in while a mode is changed drops a ping."""
+    with bpf.Program.from_id(program_id) as classifier:
+        return classifier.test_run(echo_request(source))[0] == TC_ACT_SHOT
+
+
 def assert_filters(operation: Operation) -> None:
     """What was filtered before is filtered still."""
     if operation.filters and (program("pk0") or not operation.removes):
-        assert ping("pk0", BLOCKED) == "drop"
+        standing_in = state.stand_in(Pins(DEFAULT_BASE), "pk0")
+        assert program("pk0") or standing_in
+        assert not program("pk0") or ping("pk0", BLOCKED) == "drop"
+        assert program("pk0") or shot_by(standing_in.program_id, BLOCKED)
 
 
 def assert_converges(operation: Operation) -> None:
