@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a fleet takes: its first deploy, a deploy that changes nothing, and one address blocked, beside a ping of Ansible.
+
+What is timed is the whole command over all hosts, as somebody types it; the commands take turns. The hosts are those of
+tools/fleet, each with its own systemd, sshd, network and BPF file system. They share this machine's processors with
+Ansible, so what would be done on many machines at once is done here one after the other: the seconds for each host are
+more than in a fleet of real machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import report
+
+FLEET = "bench"
+PLAYBOOK = "deploy-pingkiller.yml"
+PING, FIRST, AGAIN, BLOCK, FACTS = (
+    "ansible all -m ping",
+    "the first deploy",
+    "a deploy that changes nothing",
+    "ansible all -m xdp_blocklist -a ip=...",
+    "ansible all -m xdp_facts -a list_limit=0",
+)
+COLUMNS = {
+    "hosts": "hosts",
+    "what": "command",
+    "seconds": "seconds",
+    "each": "ms a host",
+    "against_ping": "of ping",
+    "controller": "CPU ms a host",
+    "runs": "runs",
+}
+
+#: The systemd of each host watches files, and root may do so only so often on a machine, however many hosts it has.
+WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")
+WATCHES_A_HOST = 8
+
+
+@contextlib.contextmanager
+def fleet(hosts: int):
+    """A fleet of so many hosts, and afterwards nothing of it."""
+    names = ",".join(f"host{number}" for number in range(1, hosts + 1))
+    allowed = WATCHES.read_text()
+    try:
+        if int(allowed) < hosts * WATCHES_A_HOST + 128:
+            WATCHES.write_text(f"{hosts * WATCHES_A_HOST + 128}\n")
+        run(sys.executable, "tools/fleet", "--name", FLEET, "up", "--hosts", names)
+        yield
+    finally:
+        run(sys.executable, "tools/fleet", "--name", FLEET, "down")
+        WATCHES.write_text(allowed)
+
+
+def run(*command: str) -> str:
+    """Run a command, quietly unless it fails; what it said."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_INVENTORY": f".fleet/{FLEET}/inventory.yml",
+        "ANSIBLE_CONFIG": str(report.CHECKOUT / "ansible.cfg"),
+        "PATH": f"{report.CHECKOUT / '.venv/bin'}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        command, cwd=report.CHECKOUT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.exit(f"bench: {' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def timed(*command: str) -> tuple[float, float, str]:
+    """The seconds that a command took, those that processors worked for it on the controller, and what it said."""
+    before, began = os.times(), time.perf_counter()
+    said = run(*command)
+    seconds, after = time.perf_counter() - began, os.times()
+    worked = after.children_user + after.children_system - before.children_user - before.children_system
+    return seconds, worked, said
+
+
+def measure(hosts: int, runs: int) -> list[dict]:
+    forks = ("--forks", str(hosts))
+    deploy = ("ansible-playbook", *forks, PLAYBOOK)
+    ad_hoc = ("ansible", "all", *forks, "-m")
+    taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def turn(what: str, *command: str) -> str:
+        *figures, said = timed(*command)
+        taken[what].append(tuple(figures))
+        return said
+
+    run(*ad_hoc, "ping")  # connections are set up: they last for a minute after each command
+    turn(FIRST, *deploy)
+    for number in range(runs):
+        turn(PING, *ad_hoc, "ping")
+        unchanged(turn(AGAIN, *deploy), hosts)
+        turn(BLOCK, *ad_hoc, "xdp_blocklist", "-a", f"ip=192.0.2.{number % 250 + 1}")
+        turn(FACTS, *ad_hoc, "xdp_facts", "-a", "list_limit=0")
+    ping = statistics.median(seconds for seconds, _ in taken[PING])
+    return [row(hosts, what, taken[what], ping) for what in (PING, FIRST, AGAIN, BLOCK, FACTS)]
+
+
+def unchanged(said: str, hosts: int) -> None:
+    """A deploy that changed something is not what its figure is called."""
+    if said.count(" changed=0 ") != hosts:
+        sys.exit(f"bench: the deploy was to change nothing on {hosts} hosts, but:\n{said[-4000:]}")
+
+
+def row(hosts: int, what: str, taken: list[tuple[float, float]], ping: float) -> dict:
+    seconds, worked = (statistics.median(figures) for figures in zip(*taken))
+    return {
+        "hosts": hosts,
+        "what": what,
+        "seconds": round(seconds, 1),
+        "each": round(seconds / hosts * 1000),
+        "against_ping": f"{seconds / ping:.1f}",
+        "controller": round(worked / hosts * 1000),
+        "runs": len(taken),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[8, 16, 32], help="sizes of fleets (default: 8 16 32)")
+    parser.add_argument("--runs", type=int, default=3, help="how often each command is run (default: %(default)s)")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end that cleans up, like that of Ctrl-C
+    rows = []
+    for hosts in options.hosts:
+        with fleet(hosts):
+            rows += measure(hosts, options.runs)
+        print(report.table(rows[-5:], COLUMNS), end="\n\n", flush=True)
+    report.write_json(report.OUTPUT / "fleet.json", rows)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
