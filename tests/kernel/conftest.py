@@ -13,6 +13,14 @@ from harness import Host
 from network import Cable, run, unique_name
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every", type=int, default=1, metavar="N", help="run only every Nth test, on a slow machine")
+
+
+def pytest_collection_modifyitems(config, items):
+    items[:] = items[:: config.getoption("--every")]
+
+
 def pytest_configure(config):
     # Whoever ends the tests, with Ctrl-C or with kill, ends them the way that cleans up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
