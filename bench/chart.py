@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from html import escape
 
-WIDTH, LABELS, ROW, GAP, TOP, VALUES = 760, 230, 16, 12, 46, 70
+WIDTH, LABELS, ROW, GAP, TOP, VALUES = 760, 140, 16, 12, 46, 70
 COLOURS = ("#d1495b", "#3d7ea6", "#8d99ae", "#edae49", "#66a182", "#6d597a")
 STYLE = (
     "text{font:12px sans-serif;fill:#24292f}.title{font-weight:bold}.axis{stroke:#8c959f}"
@@ -45,7 +45,7 @@ def _legend(series: list[str]) -> list[str]:
     for number, name in enumerate(series):
         parts.append(f'<rect x="{x}" y="23" width="11" height="11" fill="{COLOURS[number % len(COLOURS)]}"/>')
         parts.append(_text(x + 16, 33, name))
-        x += 34 + 7 * len(name)
+        x += 30 + 6 * len(name)
     return parts
 
 

@@ -14,6 +14,8 @@ description:
   - Compiles the filter on the managed host with BCC, loads it and attaches it to network interfaces. No kernel headers are needed.
   - A filter that runs as asked is left alone, without compiling. A changed option, a new version of the collection, of BCC or of the
     kernel replaces the program atomically; lists and counters stay.
+  - Costs about 4 ns for a packet that is not ICMP, 10 to 15 ns for ICMP. O(policy), O(icmp_types), O(protect) and O(monitor) add nothing to that that
+    could be measured. Figures are those of docs/performance.md.
   - Only ICMP and ICMPv6 can be dropped. By default that is ICMP from or to the addresses on the blocklist.
 options:
   interface:
@@ -87,6 +89,7 @@ options:
       - A source that sends more packets of the types O(icmp_types) than this within a second is blocked for O(ratelimit_block_time). V(0) sets no limit.
       - The seconds follow one another from a source's first packet on, so a burst across the border of two may be up to twice as long.
       - Sources on the allowlist are never limited.
+      - Costs about 40 ns for a packet of these types, and nothing for others.
     type: int
     default: 0
   ratelimit_block_time:
@@ -107,13 +110,15 @@ options:
     default: 64
   timing_sample:
     description:
-      - Measure how long the filter takes for one frame in so many. V(0) measures none, and costs nothing.
+      - Measure how long the filter takes for one frame in so many. V(0) measures none, and costs nothing; a frame that is measured
+        costs about 85 ns, so V(100) costs each about 2 ns.
     type: int
     default: 0
   events:
     description:
       - What to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens - nothing, dropped packets, all ICMP, or with V(trace)
         every IPv4 and IPv6 packet.
+      - A packet that is reported costs about 95 ns, one above O(events_per_second) or with nobody listening 2 to 5 ns.
     type: str
     choices: [none, dropped, all_icmp, trace]
     default: none
