@@ -17,7 +17,7 @@ from typing import NamedTuple
 from . import netlink
 from .errors import PingKillerError
 
-_NEWQDISC, _DELQDISC = 36, 37
+_NEWQDISC, _DELQDISC, _GETQDISC = 36, 37, 38
 _NEWTFILTER, _DELTFILTER, _GETTFILTER = 44, 45, 46
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _BPF_FD, _BPF_NAME, _BPF_FLAGS, _BPF_ID = 6, 7, 8, 11
@@ -72,8 +72,12 @@ def _decode(body: bytes, hook: str) -> Classifier | None:
 
 
 def has_clsact(index: int) -> bool:
-    """Whether the queueing discipline is there, whoever made it."""
-    return _filters(index, "tc_ingress") is not None
+    """Whether the queueing discipline is there, whoever made it.
+
+    Newer kernels list the filters of one that is not there as none, without an error; so the disciplines are asked for.
+    """
+    answers = netlink.request(_GETQDISC, netlink.DUMP, _MESSAGE.pack(0, 0, index, 0, 0, 0))
+    return any(_MESSAGE.unpack_from(body)[2::2] == (index, _CLSACT_PARENT) for body in answers)
 
 
 def ensure_clsact(index: int) -> bool:
