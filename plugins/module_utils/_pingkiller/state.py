@@ -125,7 +125,9 @@ def programs(pins_: Pins, name: str) -> Iterator[Running]:
     """The programs of a filter that are attached: those that count in the counters pinned for it."""
     interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
-    counters = pins_.open(pins_.filter(name, "counters")) if link else None
+    if link is None:
+        return
+    counters = pins_.open(pins_.filter(name, "counters"))
     if counters is None:
         return
     with counters:
