@@ -5,10 +5,11 @@ import pytest
 BLOCKED, BLOCKED6, FREE, FREE6 = "203.0.113.66", "2001:db8:bad::66", "203.0.113.5", "2001:db8::5"
 
 
-@pytest.fixture
-def restored(deploy):
-    """The machines are as the inventory says when the test is over."""
+@pytest.fixture(scope="module", autouse=True)
+def restored(playbook, deploy):
+    """The machines are as the inventory says when all tests here are over."""
     yield
+    assert playbook("remove-pingkiller.yml").returncode == 0
     assert deploy().returncode == 0
 
 
@@ -16,7 +17,6 @@ def modes(everywhere, facts_of):
     return {(filters["eth1"]["mode"]) for filters in everywhere(lambda host: facts_of(host)["filters"]).values()}
 
 
-@pytest.mark.usefixtures("restored")
 def test_no_blocked_ping_is_answered_and_no_other_lost_while_options_and_lists_change(
     everywhere, hosts, deploy, stream
 ):
@@ -38,7 +38,6 @@ def test_no_blocked_ping_is_answered_and_no_other_lost_while_options_and_lists_c
             assert answers == 0, (source, host)
 
 
-@pytest.mark.usefixtures("restored")
 def test_generic_mode_blocks_as_native_mode_does(everywhere, facts_of, deploy, answered):
     assert deploy(pingkiller_mode="generic").returncode == 0
     assert modes(everywhere, facts_of) == {"generic"}
@@ -46,14 +45,12 @@ def test_generic_mode_blocks_as_native_mode_does(everywhere, facts_of, deploy, a
 
 
 @pytest.fixture
-def too_large(everywhere, on, playbook, deploy):
+def too_large(everywhere, on, playbook):
     """An MTU that virtio-net cannot run an XDP program with, set while no filter is there."""
     assert playbook("remove-pingkiller.yml").returncode == 0
     everywhere(lambda host: on(host, "ip", "link", "set", "eth1", "mtu", "9000"))
     yield
     everywhere(lambda host: on(host, "ip", "link", "set", "eth1", "mtu", "1500"))
-    assert playbook("remove-pingkiller.yml").returncode == 0
-    assert deploy().returncode == 0
 
 
 @pytest.mark.usefixtures("too_large")
