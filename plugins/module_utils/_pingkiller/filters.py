@@ -117,9 +117,10 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
     if check:
         steps, capacity = _plan(pins, request)
         kept = _plan_kept(pins, request, steps, capacity)
-        return _with_kept(_result(steps, capacity, request, {}, _prediction_warnings(steps)), kept)
+        result = _result(steps, capacity, request, {}, _prediction_warnings(steps))
+        return _with_kept({**result, "changed": result["changed"] or recovery.unfinished(pins)}, kept)
     with host_lock(lock_timeout):
-        mended = recovery.settle(pins, request.names())
+        mended = recovery.settle(pins, request.names()) + _complete(pins, request)
         steps, capacity = _plan(pins, request)
         kept = _plan_kept(pins, request, steps, capacity)
         notes = mended + _apply(pins, request, steps, capacity)
@@ -169,14 +170,16 @@ def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     return capacity
 
 
-def _others(pins: Pins, request: FilterRequest, named: set, version: str | None) -> list[Step]:
+def _others(
+    pins: Pins, request: FilterRequest, named: set, version: str | None, rebuild: bool = True
+) -> list[Step]:
     """The host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
         meta = running(pins, name)
         if name not in named and meta and "options" in meta:
             interface = hooks.split_name(name)[0]
-            steps.append(_step(pins, request, interface, FilterOptions.from_dict(meta["options"]), version, True))
+            steps.append(_step(pins, request, interface, FilterOptions.from_dict(meta["options"]), version, rebuild))
     return steps
 
 
@@ -291,11 +294,27 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
         state.create(pins, request.capacity or lists.DEFAULT_CAPACITY)
         if capacity is not None and request.capacity not in (None, capacity):
             return _resize(pins, request, todo)
-        built = [_build(pins, request, step, pins_module.CURRENT) for step in todo]
-        return [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
+        return _renew(pins, request, todo)
     except BaseException:
         _undo(pins, existed, made)
         raise
+
+
+def _renew(pins: Pins, request: FilterRequest, steps: list[Step]) -> list[str]:
+    """Compile filters against the lists in use, and put them in place; the warnings."""
+    built = [_build(pins, request, step, pins_module.CURRENT) for step in steps]
+    notes = [note for step, each in zip(steps, built) for note in _put(pins, step, each)]
+    recovery.settle_lists(pins)
+    return notes
+
+
+def _complete(pins: Pins, request: FilterRequest) -> list[str]:
+    """Bring the filters that read the lists of before an interrupted change to those in use; what was done, as sentences."""
+    if not recovery.unfinished(pins):
+        return []
+    steps = [each for each in _others(pins, request, set(), compiler.bcc_version(), rebuild=False) if each.needed]
+    notes = _renew(pins, request, steps)
+    return [*notes, "a change of max_entries that was interrupted has been completed"] if steps else notes
 
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
@@ -419,6 +438,11 @@ def _store(meta: bpf.Map, noted: dict) -> None:
 
 def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
     """Move to lists of another capacity: fill them, compile every filter against them, swap, bring the last counts over."""
+    if recovery.unfinished(pins):
+        raise PingKillerError(
+            f"max_entries={request.capacity} cannot be set before an interrupted change of it is complete, and a filter whose "
+            f"options are not known still reads the lists of before: run xdp_filter for each interface without max_entries first"
+        )
     state.create_lists(pins, request.capacity)
     for name in schema.LISTS:
         with state.opened(pins) as host:
@@ -429,17 +453,8 @@ def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
     built = [_build(pins, request, step, pins_module.NEXT) for step in todo]
     pins.swap_lists()
     notes = [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
-    hooks.wait_for_packets()
-    for name in schema.LISTS:
-        _carry_counts(pins, name, built[0].program)
-    pins.remove_lists(pins_module.OLD)
+    recovery.settle_lists(pins)
     return notes
-
-
-def _carry_counts(pins: Pins, name: str, program) -> None:
-    with compiler.load_carry(program) as carry, state.opened(pins) as host:
-        with lists.EntryList(pins, name, host, pins_module.OLD) as old, lists.EntryList(pins, name, host) as new:
-            new.carry_from(old, carry)
 
 
 # Removing

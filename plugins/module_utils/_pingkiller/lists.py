@@ -17,7 +17,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress
 
-from . import bpf, durations, schema
+from . import bpf, carry, durations, schema
 from .addresses import Wanted
 from .claims import Change, Claims, Held, Plan, count, effective
 from .control import ENTRIES, Control, Owners, matching_columns
@@ -326,13 +326,19 @@ class EntryList:
                 self.records.fill(new, keys, signature.untils, signature.owner)
                 self._index(keys, new)
 
-    def carry_from(self, other: EntryList, carry: bpf.Program) -> None:
-        """Add what the entries of ``other``, which no filter reads any more, have counted."""
-        for old in other.records.busy():
-            packets, seen_bytes, last_seen = other.records.read(old)[:3]
-            slot = self.slot_of(other.records.key(old))
-            if slot is not None:
-                carry.test_run(schema.CARRIED.pack(self._number, slot, packets, seen_bytes, last_seen))
+    def carry_from(self, other: EntryList) -> None:
+        """Add what the entries of ``other``, which no filter reads any more, have counted; each is freed there then."""
+        busy = other.records.busy()
+        if not busy:
+            return
+        mark = carry.Mark(other._maps["records"], schema.RECORD_USED, 0)
+        with carry.Carrier(mark, self._maps["records"], schema.RECORD_COUNTS) as carrier:
+            for old in busy:
+                packets, size, last_seen = other.records.read(old)[:3]
+                slot = self.slot_of(other.records.key(old))
+                if slot is not None:
+                    self.records.see(slot, last_seen)
+                    carrier.add(old, slot, (packets, size))
 
 
 def _unexpired(claims: Claims) -> Claims:

@@ -21,7 +21,7 @@ from . import bpf, schema
 
 _SIZE = schema.RECORD.size
 _WORDS, _HALVES = _SIZE // 8, _SIZE // 4
-_PACKETS, _UNTIL = 0, 3  #: fields of a record, in words of 64 bits
+_PACKETS, _LAST_SEEN, _UNTIL = 0, 2, 3  #: fields of a record, in words of 64 bits
 _ADDRESS, _TAG = schema.RECORD_ADDRESS // 4, schema.RECORD_USED // 4  #: in words of 32 bits
 _STRETCH = (
     1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
@@ -76,6 +76,11 @@ class Records:
         start = slot * _WORDS + _UNTIL
         self.words[start], self.words[start + 1] = untils
         self._bytes[slot * _SIZE + schema.RECORD_OWNER] = owner
+
+    def see(self, slot: int, moment: int) -> None:
+        """An entry was last seen at this moment, if not later."""
+        place = slot * _WORDS + _LAST_SEEN
+        self.words[place] = max(self.words[place], moment)
 
     # Many
 
