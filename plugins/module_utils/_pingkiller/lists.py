@@ -29,6 +29,7 @@ DEFAULT_CAPACITY = 65536
 MAX_CAPACITY = 4_000_000
 
 _FEW = 3  #: stretches of the table
+_AT_ONCE = 4096  #: keys
 _SEVERAL = 0  #: a record's owner where the claims map has them
 
 
@@ -273,7 +274,7 @@ class EntryList:
                 self._index(change.keys, slots)
         except OSError as error:
             for change in changes:
-                self._maps[change.kind].delete_many(b"".join(change.keys))
+                self._maps[change.kind].delete_many(_joined(change.keys))
             self.repair()
             raise PingKillerError(
                 f"the kernel refused {count(changes)} entries for the {self.name} ({error.strerror}): none of them was added"
@@ -282,7 +283,7 @@ class EntryList:
     def _index(self, keys: list[bytes], slots: list[range]) -> None:
         """Make the filter find entries of one kind."""
         numbers = array.array("I", chain.from_iterable(slots))
-        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(b"".join(keys), numbers.tobytes())
+        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(_joined(keys), numbers.tobytes())
 
     def _update(self, change: Change) -> None:
         after, number = effective(change.after), len(change.keys)
@@ -295,7 +296,7 @@ class EntryList:
 
     def _remove(self, changes: list[Change]) -> None:
         for change in changes:
-            self._maps[change.kind].delete_many(b"".join(change.keys))
+            self._maps[change.kind].delete_many(_joined(change.keys))
             for key, slot in zip(change.keys, change.before.slots):
                 if self.records.owner(slot) == _SEVERAL:
                     self._store_owners(key, True, {})
@@ -378,6 +379,11 @@ def _taken(free: deque[range], number: int) -> list[range]:
             free.appendleft(stretch[number:])
         number -= len(taken[-1])
     return taken
+
+
+def _joined(keys: list[bytes]) -> bytes:
+    """The keys behind one another. Joining sets aside 80 bytes for each, so some thousands at a time are quicker."""
+    return b"".join(b"".join(keys[start : start + _AT_ONCE]) for start in range(0, len(keys), _AT_ONCE))
 
 
 def _divided(changes: list[Change], number: int) -> tuple[list[Change], list[Change]]:
