@@ -80,14 +80,16 @@ class EntryList:
     def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         """The slots of all entries, also of those that have expired, together those that are alike."""
         if not self._control.is_dirty(self.name):
-            yield from self.records.alike()
+            yield from self.records.alike(self._control.count(self.name))
             return
         named = None
         for number, (signature, slots) in enumerate(self.records.alike()):
             if number == _FEW:  # who goes on here wants all of them
                 named = self._named()
             strays = self._strays(signature, slots, named)
-            yield signature, [slot for slot in slots if slot not in strays]
+            left = [slot for slot in slots if slot not in strays]
+            if left:
+                yield signature, left
 
     def slots(self) -> Iterator[int]:
         """The slots of all entries, also of those that have expired."""
@@ -135,13 +137,10 @@ class EntryList:
 
     def top(self, number: int) -> list[int]:
         """The slots of the entries that met the most packets, the busiest first; those that met none are left out."""
-        if not self._control.count(self.name):
-            return []
-        busy = self.records.busy()
-        for _signature, slots in self._expired():
-            for slot in slots:
-                busy.pop(slot, None)
-        return heapq.nlargest(number, busy, key=busy.__getitem__)
+        count = None if self._control.is_dirty(self.name) else self._control.count(self.name)
+        expired = {slot for _signature, slots in self._expired() for slot in slots}
+        busy = (each for each in self.records.busy(count) if each[0] not in expired)
+        return [slot for slot, _packets in heapq.nlargest(number, busy, key=operator.itemgetter(1))]
 
     def _claim_key(self, key: bytes, owner: int) -> bytes:
         kind = schema.KIND_OF_SIZE[len(key)]
@@ -330,11 +329,12 @@ class EntryList:
     def carry_from(self, other: EntryList) -> None:
         """Add what the entries of ``other``, which no filter reads any more, have counted; each is freed there then."""
         busy = other.records.busy()
-        if not busy:
+        first = next(busy, None)
+        if not first:
             return
         mark = carry.Mark(other._maps["records"], schema.RECORD_USED, 0)
         with carry.Carrier(mark, self._maps["records"], schema.RECORD_COUNTS) as carrier:
-            for old in busy:
+            for old, _packets in chain((first,), busy):
                 packets, size, last_seen = other.records.read(old)[:3]
                 slot = self.slot_of(other.records.key(old))
                 if slot is not None:
