@@ -296,8 +296,8 @@ class EntryList:
     def _remove(self, changes: list[Change]) -> None:
         for change in changes:
             self._maps[change.kind].delete_many(_joined(change.keys))
-            for key, slot in zip(change.keys, change.before.slots):
-                if self.records.owner(slot) == _SEVERAL:
+            for key, owner in zip(change.keys, self.records.owners(change.before.slots)):
+                if owner == _SEVERAL:
                     self._store_owners(key, True, {})
             self.records.free(change.before.slots)
             self._control.add(self.name, change.kind, change.before.untils, -len(change.keys))

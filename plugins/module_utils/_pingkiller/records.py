@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress
 from typing import NamedTuple
 
@@ -81,8 +81,7 @@ class Records:
         return self.words[start], self.words[start + 1]
 
     def owner(self, slot: int) -> int:
-        start = self.place(slot) * _SIZE
-        return self._bytes[start + schema.RECORD_OWNER]
+        return next(self.owners((slot,)))
 
     def signature(self, slot: int) -> Signature:
         start = self.place(slot) * _HALVES
@@ -104,6 +103,16 @@ class Records:
         self.words[start] = max(self.words[start], moment)
 
     # Many
+
+    def _places(self, slots: Iterable[int]) -> Iterator[int]:
+        """``place`` of each at its turn; quicker for many."""
+        for slot in slots:
+            if slot not in self._window:
+                self.place(slot)
+            yield slot - self._window.start
+
+    def owners(self, slots: Iterable[int]) -> Iterator[int]:
+        return (self._bytes[place * _SIZE + schema.RECORD_OWNER] for place in self._places(slots))
 
     def used(self, number: int | None = None) -> Iterator[tuple[int, bytes]]:
         """For each slot 1 + the number of the entry's kind, 0 if it is free: by windows, with the first slot of each.
@@ -199,8 +208,7 @@ class Records:
             position += len(part)
 
     def free(self, slots: Sequence[int]) -> None:
-        for slot in slots:
-            place = self.place(slot)
+        for place in self._places(slots):
             self._bytes[place * _SIZE + schema.RECORD_USED] = 0
 
 
