@@ -42,7 +42,6 @@
 #include "timing.h"
 #include "events.h"
 #include "verdict.h"
-#include "carry.h"
 
 /* The only place that counts. */
 static __always_inline void count(enum reason reason, const struct packet *packet)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import pins, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY, pins
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
 LOCK_OPTION = {"lock_timeout": {"type": "float", "default": 30}}
 PERSIST_OPTIONS = {
     "persist": {"type": "bool"},
-    "config_dir": {"type": "path", "default": wanted.DEFAULT_DIRECTORY},
+    "config_dir": {"type": "path", "default": CONFIG_DIRECTORY},
 }
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import NamedTuple
 
 import faults
@@ -37,6 +38,13 @@ class Operation(NamedTuple):
         for module, arguments in self.before:
             result = run(module, **arguments)
             assert not result.get("failed"), result
+        if self.counts:
+            ping("pk0", BLOCKED, 3)
+
+    @property
+    def counts(self) -> bool:
+        """Whether an entry is there before and after it, and goes on counting what the filter drops."""
+        return self.filters and not self.removes
 
     def run(self, *prepare) -> dict:
         return run(self.module, *prepare, **self.arguments)
@@ -98,13 +106,21 @@ def shot_by(program_id: int, source: str) -> bool:
         return classifier.test_run(echo_request(source))[0] == TC_ACT_SHOT
 
 
-def assert_filters(operation: Operation) -> None:
-    """What was filtered before is filtered still."""
+def met() -> int:
+    """The packets that the entry of BLOCKED has met."""
+    with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+        return entries.records.read(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
+
+
+def assert_filters(operation: Operation) -> int:
+    """What was filtered before is filtered still. How many packets this took."""
     if operation.filters and (program("pk0") or not operation.removes):
         standing_in = state.stand_in(Pins(DEFAULT_BASE), "pk0")
         assert program("pk0") or standing_in
         assert not program("pk0") or ping("pk0", BLOCKED) == "drop"
         assert program("pk0") or shot_by(standing_in.program_id, BLOCKED)
+        return 1
+    return 0
 
 
 def assert_converges(operation: Operation) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import faults
 import pytest
 from machine import look, own_machine
-from operations import OPERATIONS, assert_converges, assert_filters
+from operations import OPERATIONS, assert_converges, assert_filters, met
 from running import killed
 
 #: What a kernel answers when a call of this kind cannot be served; whatever is not named is refused by right or for memory.
@@ -80,6 +80,7 @@ def machine():
 def test_a_fault_at_any_step_does_no_harm_and_the_next_run_converges(machine, row):
     operation = OPERATIONS[row.operation]
     operation.set_up()
+    counted = met() if operation.counts else 0
     with faults.at(row.number, row.fault) as fault:
         if row.fault == faults.KILL:
             killed(operation.module, fault.prepare, **operation.arguments)
@@ -87,5 +88,7 @@ def test_a_fault_at_any_step_does_no_harm_and_the_next_run_converges(machine, ro
             result = operation.run(fault.prepare)
             assert result.get("failed") is None or result["msg"]
     assert fault.step is not None
-    assert_filters(operation)
+    sent = assert_filters(operation)
     assert_converges(operation)
+    if operation.counts:
+        assert met() == counted + sent

@@ -22,6 +22,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
     netlink,
     pins,
     records,
+    recovery,
     schema,
     state,
 )
@@ -247,7 +248,7 @@ def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filter
         die_instead_of(pins.os, "rename", times=2),
         die_instead_of(netlink, "replace_xdp"),
         die_instead_of(hooks, "wait_for_packets"),
-        die_instead_of(filters, "_carry_counts"),
+        die_instead_of(recovery, "_carry_counts"),
     ],
 )
 def test_a_killed_change_of_size_leaves_a_filter_that_works_and_is_completed(filtered, kill):
@@ -274,6 +275,20 @@ def test_lists_that_a_filter_does_not_read_are_said():
     assert changed("xdp_blocklist", ip="192.0.2.1")["warnings"] == [
         "the filter on pk1 reads the lists of an interrupted change of max_entries: run xdp_filter again"
     ]
+
+
+def test_a_change_of_size_that_only_some_filters_have_seen_is_completed_for_all_with_every_count():
+    changed("xdp_filter", interface="pk0,pk1", policy="drop")
+    changed("xdp_blocklist", ip="192.0.2.1")
+    ping("pk1", "192.0.2.1", 5)
+    assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp", times=2), interface="pk0", max_entries=10)
+    ping("pk0", "192.0.2.1", 3)
+    ping("pk1", "192.0.2.1", 4)
+    changed("xdp_allowlist", ip="192.0.2.9")
+    changed("xdp_filter", interface="pk0", policy="drop")
+    assert ping("pk1", "192.0.2.9") == "pass"
+    assert [entry["packets"] for entry in facts()["lists"]["blocklist"]["top"]] == [12]
+    unchanged("xdp_filter", interface="pk0,pk1", policy="drop")
 
 
 @pytest.mark.parametrize("interface", [None, "pk0"])

@@ -129,7 +129,7 @@ def test_new_lists_take_the_place_of_the_old_ones(pins):
     put_lists(pins, NEXT)
     pins.swap_lists()
     assert generations(pins) == {CURRENT: {NEXT}, OLD: {CURRENT}}
-    settle_lists(pins)
+    pins.discard_lists(OLD)
     assert generations(pins) == {CURRENT: {NEXT}}
 
 

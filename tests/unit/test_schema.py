@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
-SOURCES = ("schema.h", "protocols.h", "carry.h", "lists.h", "maps.h", "ratelimit.h", "timing.h", "events.h")
+SOURCES = ("schema.h", "protocols.h", "lists.h", "maps.h", "ratelimit.h", "timing.h", "events.h")
 C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCES), flags=re.DOTALL)
 
 NUMBERS = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
@@ -131,6 +131,7 @@ def test_a_record_is_read_as_it_was_written():
 
 
 def test_the_library_finds_the_single_bytes_of_a_record():
+    assert (offset("record", "packets"), offset("record", "bytes")) == schema.RECORD_COUNTS
     assert offset("record", "used") == schema.RECORD_USED
     assert offset("record", "prefix_length") == schema.RECORD_PREFIX_LENGTH
     assert offset("record", "owner") == schema.RECORD_OWNER
@@ -189,12 +190,6 @@ def test_an_event_is_read_as_the_filter_wrote_it():
 def test_the_counts_of_events_are_read_as_the_filter_wrote_them():
     budget = STRUCTS["event_budget"].from_buffer_copy(schema.EVENT_BUDGET.pack(1, 2, 3, 4, 5))
     assert (budget.sent, budget.suppressed, budget.lost, budget.window, budget.used) == (1, 2, 3, 4, 5)
-
-
-def test_counts_are_carried_as_the_filter_takes_them():
-    carried = STRUCTS["carried"].from_buffer_copy(schema.CARRIED.pack(1, 2, 3, 4, 5))
-    assert ctypes.sizeof(carried) == schema.CARRIED.size
-    assert [getattr(carried, name) for name, _kind in carried._fields_] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("text", "name"), [("192.0.2.0/24", "network4"), ("2001:db8::/32", "network6")])

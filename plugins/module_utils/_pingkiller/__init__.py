@@ -10,3 +10,4 @@ Ansible's modules and programs on the host. One direction of dependencies: front
 from __future__ import annotations
 
 VERSION = "0.1.0"
+CONFIG_DIRECTORY = "/etc/pingkiller"  #: where files say what is wanted

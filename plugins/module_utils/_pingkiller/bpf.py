@@ -32,7 +32,7 @@ _SYSCALL_NUMBERS = {  # of bpf(2); every architecture not named has the one of t
 _SYSCALL = _SYSCALL_NUMBERS.get(platform.machine(), 280)
 
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = range(5)
-_OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 6, 7, 10, 13, 15
+_PROG_LOAD, _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 5, 6, 7, 10, 13, 15
 _MAP_FD_BY_ID, _BIND_MAP = 14, 35
 _LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
 
@@ -78,17 +78,17 @@ def _bpf_fd(command: int, layout: str, *fields) -> int:
     return _call(command, ctypes.create_string_buffer(struct.pack(layout, *fields), size), size)
 
 
-def _create_map(layout: str, *fields) -> int:
-    """Before Linux 5.11 a map counts as locked memory of its maker, of which a process may have far too little."""
+def _create(command: int, layout: str, *fields) -> int:
+    """Before Linux 5.11 what is made counts as locked memory of its maker, of which a process may have far too little."""
     try:
-        return _bpf_fd(_MAP_CREATE, layout, *fields)
+        return _bpf_fd(command, layout, *fields)
     except PermissionError:
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
             raise
         with contextlib.suppress(OSError, ValueError):  # not allowed to: then the kernel says what it said
             resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
-        return _bpf_fd(_MAP_CREATE, layout, *fields)
+        return _bpf_fd(command, layout, *fields)
 
 
 def kernel_name(text: str) -> str:
@@ -98,7 +98,7 @@ def kernel_name(text: str) -> str:
 
 def probe() -> None:
     """Raise the OSError that bpf(2) gives on this kernel to this user; nothing if it works."""
-    os.close(_create_map("=IIIII", ARRAY, 4, 8, 1, 0))
+    os.close(_create(_MAP_CREATE, "=IIIII", ARRAY, 4, 8, 1, 0))
 
 
 def possible_cpus() -> int:
@@ -167,7 +167,8 @@ class Map(_Handle):
     def create(cls, name: str, info: MapInfo) -> Map:
         """A new map without a pin: it lives as long as this handle or a program that uses it."""
         return cls(
-            _create_map(
+            _create(
+                _MAP_CREATE,
                 "=IIIIIII16s",
                 info.type,
                 info.key_size,
@@ -331,9 +332,13 @@ class Map(_Handle):
                 raise
         return struct.unpack_from("=I", attributes.raw, 32)[0]
 
-    def memory(self) -> mmap.mmap:
-        """The values of an array made with MMAPABLE, shared with the kernel; each value padded to eight bytes."""
-        return mmap.mmap(self.fd, ((self.info.value_size + 7) & ~7) * self.info.max_entries)
+    def memory(self, first: int = 0, number: int | None = None) -> mmap.mmap:
+        """The values of an array made with MMAPABLE, shared with the kernel; each value padded to eight bytes.
+
+        All of them, or so many from one on that begins a page.
+        """
+        size = (self.info.value_size + 7) & ~7
+        return mmap.mmap(self.fd, size * (self.info.max_entries if number is None else number), offset=size * first)
 
 
 class ProgramInfo(NamedTuple):
@@ -356,6 +361,13 @@ def program_id(fd: int) -> int:
 
 class Program(_Handle):
     """A loaded BPF program."""
+
+    @classmethod
+    def load(cls, name: str, kind: int, code: bytes) -> Program:
+        """A program from its instructions. Raises OSError if the kernel refuses it."""
+        text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
+        fields = kind, len(code) // 8, ctypes.addressof(text), ctypes.addressof(licence), 0, 0, 0, 0, 0
+        return cls(_create(_PROG_LOAD, "=IIQQIIQII16s", *fields, kernel_name(name).encode()))
 
     @classmethod
     def from_id(cls, identity: int) -> Program:

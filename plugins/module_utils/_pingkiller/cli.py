@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from . import VERSION, facts, hooks, restore, runtime, schema, wanted
+from . import CONFIG_DIRECTORY, VERSION, facts, hooks, restore, runtime, schema, wanted
 from .errors import PingKillerError
 from .pins import DEFAULT_BASE
 from .wanted import Store
@@ -115,7 +115,7 @@ def _add(commands, name: str, run, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         metavar="DIRECTORY",
-        default=wanted.DEFAULT_DIRECTORY,
+        default=CONFIG_DIRECTORY,
         help="where the wanted state is (%(default)s)",
     )
     parser.set_defaults(run=run)

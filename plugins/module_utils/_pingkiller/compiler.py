@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from . import bpf, netlink
+from . import netlink
 from .errors import PingKillerError
 
 FUNCTION = "pingkiller"
@@ -75,13 +75,6 @@ def remove_abandoned_headers() -> None:
         process = name.removeprefix(_TREE).partition("-")[0]
         if name.startswith(_TREE) and process.isdigit() and not os.path.exists(f"/proc/{process}"):
             shutil.rmtree(os.path.join(_TREES, name), ignore_errors=True)
-
-
-def load_carry(program) -> bpf.Program:
-    """The second program of the same compilation, which brings counts from one set of lists to another."""
-    from bcc import BPF
-
-    return bpf.Program(os.dup(program.bpf.load_func("carry", BPF.XDP).fd))
 
 
 def _write_tree(tree: str, sources: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from . import VERSION, addresses, bpf, durations, filters, hooks, list_facts, schema, state
+from . import VERSION, addresses, bpf, durations, filter_meta, hooks, list_facts, schema, state
 from .errors import PingKillerError
 from .pins import Pins
 
@@ -36,7 +36,7 @@ def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None =
 
 def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
     """A filter whose interface or program has gone has ``mode: none`` and keeps its counters."""
-    now = filters.running(pins, interface) or {"mode": "none"}
+    now = filter_meta.running(pins, interface) or {"mode": "none"}
     info = now.get("info")
     program = None
     if info:

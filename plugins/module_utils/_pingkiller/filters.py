@@ -14,7 +14,7 @@ import os
 import time
 from typing import NamedTuple
 
-from . import VERSION, bpf, compiler, hooks, lists, netlink, recovery, schema, state, tc
+from . import VERSION, bpf, compiler, filter_meta, hooks, lists, netlink, recovery, schema, state, tc
 from . import options as options_module
 from . import pins as pins_module
 from .errors import PingKillerError
@@ -50,7 +50,7 @@ class Step(NamedTuple):
     defines: dict
     bcc_version: str
     build_id: str
-    before: dict | None  #: our filter as it runs, see ``running``
+    before: dict | None  #: our filter as it runs, see ``filter_meta.running``
     old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
     left: hooks.Attached | None  #: what stands in for it since a change of its mode was interrupted
     needed: bool
@@ -71,43 +71,6 @@ class Built(NamedTuple):
     switch: hooks.Switch | None
 
 
-def read_meta(pins: Pins, name: str) -> dict:
-    """What was noted when the filter was attached; empty if nothing was."""
-    # Of any size: a filter of another version has to be removable.
-    found = pins.open(pins.filter(name, "meta"))
-    if found is None:
-        return {}
-    with found:
-        return decode_meta(found)
-
-
-def decode_meta(meta: bpf.Map) -> dict:
-    """What was noted; nothing if what is there was not written by us, or by a version that wrote something else."""
-    text = (meta.lookup(schema.ZERO) or b"").rstrip(b"\0")
-    try:
-        noted = json.loads(text)
-    except ValueError:
-        return {}
-    return noted if isinstance(noted, dict) and isinstance(noted.get("options", {}), dict) else {}
-
-
-def running(pins: Pins, name: str) -> dict | None:
-    """A filter that is attached: where, its program and, if the meta map speaks of that, the rest. None if it is not."""
-    found = state.running(pins, name)
-    if not found:
-        return None
-    meta = read_meta(pins, name)
-    known = meta if meta.get("program_id") == found.info.id else {}
-    current = state.reads_lists(pins, found.info)
-    return {
-        **known,
-        "mode": found.attached.mode,
-        "attached": found.attached,
-        "info": found.info,
-        "current_lists": current,
-    }
-
-
 def present(base: str, request: FilterRequest, check: bool = False, lock_timeout: float = 30.0) -> dict:
     """Make sure that the filters run as asked; the module's result. Raises PingKillerError before anything is touched."""
     check_timeout(lock_timeout)
@@ -117,15 +80,16 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
     if check:
         steps, capacity = _plan(pins, request)
         kept = _plan_kept(pins, request, steps, capacity)
-        return _with_kept(_result(steps, capacity, request, {}, _prediction_warnings(steps)), kept)
+        result = _result(steps, capacity, request, {}, _prediction_warnings(steps))
+        return _with_kept({**result, "changed": result["changed"] or recovery.unfinished(pins)}, kept)
     with host_lock(lock_timeout):
-        mended = recovery.settle(pins, request.names())
+        mended = recovery.settle(pins, request.names()) + _complete(pins, request)
         steps, capacity = _plan(pins, request)
         kept = _plan_kept(pins, request, steps, capacity)
         notes = mended + _apply(pins, request, steps, capacity)
         for edit in kept:
             edit.write()
-        result = _result(steps, capacity, request, {s.name: running(pins, s.name) for s in steps}, notes)
+        result = _result(steps, capacity, request, {s.name: filter_meta.running(pins, s.name) for s in steps}, notes)
         return _with_kept({**result, "changed": result["changed"] or bool(mended)}, kept)
 
 
@@ -169,14 +133,16 @@ def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     return capacity
 
 
-def _others(pins: Pins, request: FilterRequest, named: set, version: str | None) -> list[Step]:
+def _others(
+    pins: Pins, request: FilterRequest, named: set, version: str | None, rebuild: bool = True
+) -> list[Step]:
     """The host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
-        meta = running(pins, name)
+        meta = filter_meta.running(pins, name)
         if name not in named and meta and "options" in meta:
             interface = hooks.split_name(name)[0]
-            steps.append(_step(pins, request, interface, FilterOptions.from_dict(meta["options"]), version, True))
+            steps.append(_step(pins, request, interface, FilterOptions.from_dict(meta["options"]), version, rebuild))
     return steps
 
 
@@ -184,7 +150,7 @@ def _step(pins: Pins, request: FilterRequest, interface: str, options, version: 
     link = _usable_link(interface)
     name = hooks.filter_name(interface, options.hook)
     _check_maps(pins, name)
-    before = running(pins, name)
+    before = filter_meta.running(pins, name)
     defines = options_module.definitions(options)
     # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
     version = version or (before or {}).get("bcc_version", "none")
@@ -291,11 +257,27 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
         state.create(pins, request.capacity or lists.DEFAULT_CAPACITY)
         if capacity is not None and request.capacity not in (None, capacity):
             return _resize(pins, request, todo)
-        built = [_build(pins, request, step, pins_module.CURRENT) for step in todo]
-        return [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
+        return _renew(pins, request, todo)
     except BaseException:
         _undo(pins, existed, made)
         raise
+
+
+def _renew(pins: Pins, request: FilterRequest, steps: list[Step]) -> list[str]:
+    """Compile filters against the lists in use, and put them in place; the warnings."""
+    built = [_build(pins, request, step, pins_module.CURRENT) for step in steps]
+    notes = [note for step, each in zip(steps, built) for note in _put(pins, step, each)]
+    recovery.settle_lists(pins)
+    return notes
+
+
+def _complete(pins: Pins, request: FilterRequest) -> list[str]:
+    """Bring the filters that read the lists of before an interrupted change to those in use; what was done, as sentences."""
+    if not recovery.unfinished(pins):
+        return []
+    steps = [each for each in _others(pins, request, set(), compiler.bcc_version(), rebuild=False) if each.needed]
+    notes = _renew(pins, request, steps)
+    return [*notes, "a change of max_entries that was interrupted has been completed"] if steps else notes
 
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
@@ -373,11 +355,11 @@ def _put(pins: Pins, step: Step, built: Built) -> list[str]:
 
 def _note_clsact(step: Step, meta: bpf.Map) -> bool:
     """Whether the queueing discipline of tc is ours to remove; noted before it is made, so that no kill makes it forgotten."""
-    known = decode_meta(meta)
+    known = filter_meta.decode(meta)
     ours = known.get("made_clsact", False)
     if not ours and (step.switches or step.options.hook != hooks.XDP) and not tc.has_clsact(step.link.index):
         ours = True
-        _store(meta, {**known, "made_clsact": ours})
+        filter_meta.store(meta, {**known, "made_clsact": ours})
     return ours
 
 
@@ -410,15 +392,16 @@ def _write_meta(step: Step, meta: bpf.Map, noted: dict) -> None:
         "options": step.options.as_dict(),
         "attached_at": int(time.time()),
     }
-    _store(meta, {**described, **noted})
-
-
-def _store(meta: bpf.Map, noted: dict) -> None:
-    meta.update(schema.ZERO, json.dumps(noted).encode().ljust(schema.META_SIZE, b"\0"))
+    filter_meta.store(meta, {**described, **noted})
 
 
 def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
     """Move to lists of another capacity: fill them, compile every filter against them, swap, bring the last counts over."""
+    if recovery.unfinished(pins):
+        raise PingKillerError(
+            f"max_entries={request.capacity} cannot be set before an interrupted change of it is complete, and a filter whose "
+            f"options are not known still reads the lists of before: run xdp_filter for each interface without max_entries first"
+        )
     state.create_lists(pins, request.capacity)
     for name in schema.LISTS:
         with state.opened(pins) as host:
@@ -429,17 +412,8 @@ def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
     built = [_build(pins, request, step, pins_module.NEXT) for step in todo]
     pins.swap_lists()
     notes = [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
-    hooks.wait_for_packets()
-    for name in schema.LISTS:
-        _carry_counts(pins, name, built[0].program)
-    pins.remove_lists(pins_module.OLD)
+    recovery.settle_lists(pins)
     return notes
-
-
-def _carry_counts(pins: Pins, name: str, program) -> None:
-    with compiler.load_carry(program) as carry, state.opened(pins) as host:
-        with lists.EntryList(pins, name, host, pins_module.OLD) as old, lists.EntryList(pins, name, host) as new:
-            new.carry_from(old, carry)
 
 
 # Removing
@@ -488,7 +462,9 @@ def _plan_forgetting(store: Store | None, names: tuple[str, ...]) -> list[Edit]:
 
 def _removable(pins: Pins, names: tuple[str, ...]) -> dict:
     """The filters concerned that have pins, with their options as far as they are known."""
-    return {name: read_meta(pins, name).get("options", {}) for name in pins.filters() if not names or name in names}
+    return {
+        name: filter_meta.read(pins, name).get("options", {}) for name in pins.filters() if not names or name in names
+    }
 
 
 def _detach(pins: Pins, name: str) -> None:
@@ -496,7 +472,7 @@ def _detach(pins: Pins, name: str) -> None:
     for found in list(state.programs(pins, name)):
         link = found.link
         hooks.detach(link, found.attached)
-    if link and read_meta(pins, name).get("made_clsact"):
+    if link and filter_meta.read(pins, name).get("made_clsact"):
         tc.remove_clsact(link.index)
 
 

@@ -24,7 +24,7 @@ DEFAULT_BASE = "/sys/fs/bpf/pingkiller"
 _DEFAULT_MOUNT = "/sys/fs/bpf"
 
 #: Directories of the lists: in use, being made for another capacity, replaced a moment ago.
-CURRENT, NEXT, OLD = GENERATIONS = "lists", "lists_next", "lists_old"
+CURRENT, NEXT, OLD = "lists", "lists_next", "lists_old"
 
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 
@@ -171,6 +171,15 @@ class Pins:
             _rmdir(self.list(list_name, generation=generation))
         _rmdir(os.path.join(self.base, generation))
 
+    def discard_lists(self, generation: str) -> None:
+        """Remove lists that were whole, gone in one step, so that nobody comes upon half a list."""
+        for name in schema.LISTS:
+            self._refuse_links(self.list(name, generation=generation))
+        if generation != NEXT and self.has_lists(generation):
+            self.remove_lists(NEXT)
+            os.rename(self.host(generation), self.host(NEXT))
+        self.remove_lists(NEXT)
+
     def swap_lists(self) -> None:
         """Put the next generation of the lists in the place of the present one, which becomes the old one."""
         os.rename(self.host(CURRENT), self.host(OLD))
@@ -193,13 +202,8 @@ class Pins:
         """Every pin and directory of ours; anything else found below the base is left, and said."""
         for filter_name in self.filters():
             self.remove_filter(filter_name)
-        if self.has_lists():  # in one step, so that nobody comes upon half a list
-            for name in schema.LISTS:
-                self._refuse_links(self.list(name))
-            self.remove_lists(NEXT)
-            os.rename(self.host(CURRENT), self.host(NEXT))
-        for generation in GENERATIONS:
-            self.remove_lists(generation)
+        for generation in (OLD, CURRENT, NEXT):
+            self.discard_lists(generation)
         for name in schema.HOST_PINS:
             _unlink(self.host(name))
         _rmdir(self.host("filters"))

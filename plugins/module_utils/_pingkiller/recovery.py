@@ -14,6 +14,7 @@ import os
 
 from . import bpf, compiler, hooks, netlink, pins, schema, state
 from .errors import PingKillerError
+from .lists import EntryList
 from .pins import Pins
 
 
@@ -31,13 +32,31 @@ def settle(pins_: Pins, names: tuple[str, ...] | None = None) -> list[str]:
 
 
 def settle_lists(pins_: Pins) -> None:
-    """End an interrupted change of capacity, or go back to before it, whichever the programs agree with."""
-    interrupted = pins_.has_lists(pins.OLD)
-    unread = interrupted and _read_by_any(pins_, pins.OLD) and not _read_by_any(pins_, pins.CURRENT)
-    if interrupted and (unread or not pins_.has_lists()):
-        pins_.swap_lists_back()
+    """End a change of capacity, or go back to before it, whichever the programs agree with.
+
+    As long as some programs read these lists and some those, both stay: ``unfinished`` then.
+    """
+    if unfinished(pins_):
+        old_read = _read_by_any(pins_, pins.OLD)
+        if not pins_.has_lists() or (old_read and not _read_by_any(pins_, pins.CURRENT)):
+            pins_.swap_lists_back()
+        elif not old_read:
+            hooks.wait_for_packets()
+            _carry_counts(pins_)
+            pins_.discard_lists(pins.OLD)
     pins_.remove_lists(pins.NEXT)
-    pins_.remove_lists(pins.OLD)
+
+
+def unfinished(pins_: Pins) -> bool:
+    """Whether the lists of before a change of capacity are still there: some program reads them, or they have counts."""
+    return pins_.has_lists(pins.OLD)
+
+
+def _carry_counts(pins_: Pins) -> None:
+    with state.opened(pins_) as host:
+        for name in schema.LISTS:
+            with EntryList(pins_, name, host, pins.OLD) as old, EntryList(pins_, name, host) as new:
+                new.carry_from(old)
 
 
 def _read_by_any(pins_: Pins, generation: str) -> bool:

@@ -51,6 +51,7 @@ COUNTERS_SIZE = COUNTER.size * len(REASONS) * len(FAMILIES)
 
 #: packets, bytes, last_seen, until source, until destination, address, used, prefix length, owner; then what is reserved
 RECORD = struct.Struct("=QQQQQ16sBBB5x")
+RECORD_COUNTS = (0, 8)  #: offsets of what the packet path adds to
 RECORD_ADDRESS = 40  #: offset
 RECORD_USED = 56  #: offset of ``used``: 0 for a free slot, else 1 + the kind's number
 RECORD_PREFIX_LENGTH = 57
@@ -65,8 +66,6 @@ CONTROL_SIZE = CONTROL_HEAD.size + POPULATION.size * len(LISTS) * len(KINDS)
 #: list, kind, prefix length, owner, address
 CLAIM_KEY = struct.Struct("=BBBB16s")
 CLAIM = struct.Struct("=QBxxxxxxx")  #: until, sides as a bit set (1 << SOURCE, 1 << DESTINATION)
-
-CARRIED = struct.Struct("=IIQQQ")  #: list, slot, packets, bytes, last_seen: what bpf/carry.h takes
 
 TIMING_BUCKETS = 32
 #: count, sum in ns, buckets: of one verdict

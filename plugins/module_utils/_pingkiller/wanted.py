@@ -19,12 +19,11 @@ import stat
 import time
 from typing import NamedTuple
 
-from . import addresses, durations, hooks, schema
+from . import CONFIG_DIRECTORY, addresses, durations, hooks, schema
 from .addresses import Wanted, Wishes
 from .claims import direction
 from .errors import PingKillerError
 
-DEFAULT_DIRECTORY = "/etc/pingkiller"
 _HOST = "host"
 
 
@@ -35,11 +34,9 @@ class Broken(PingKillerError):
 class Store:
     """The directory of the wanted state. Looking makes nothing; what is root's alone is neither read nor written elsewhere."""
 
-    def __init__(self, directory: str = DEFAULT_DIRECTORY) -> None:
+    def __init__(self, directory: str = CONFIG_DIRECTORY) -> None:
         if not os.path.isabs(directory):
-            raise PingKillerError(
-                f"config_dir={directory!r} is not an absolute path: give one like {DEFAULT_DIRECTORY}"
-            )
+            raise PingKillerError(f"config_dir={directory!r} is not an absolute path: give one like {CONFIG_DIRECTORY}")
         self.directory = os.path.normpath(directory)
 
     def path(self, name: str) -> str:
