@@ -109,7 +109,7 @@ def shot_by(program_id: int, source: str) -> bool:
 def met() -> int:
     """The packets that the entry of BLOCKED has met."""
     with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
-        return entries.records.read(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
+        return entries.records.counts(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
 
 
 def assert_filters(operation: Operation) -> int:

@@ -25,6 +25,7 @@ def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None =
     state.require_root()
     pins = Pins(base)
     pins.check_mount()
+    pins = pins.in_use()
     return {
         "schema": schema.SCHEMA_VERSION,
         "version": VERSION,

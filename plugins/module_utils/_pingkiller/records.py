@@ -19,10 +19,6 @@ from typing import NamedTuple
 
 from . import bpf, schema
 
-_SIZE = schema.RECORD.size
-_WORDS, _HALVES = _SIZE // 8, _SIZE // 4
-_PACKETS, _LAST_SEEN, _UNTIL = 0, 2, 3  #: fields of a record, in words of 64 bits
-_ADDRESS, _TAG = schema.RECORD_ADDRESS // 4, schema.RECORD_USED // 4  #: in words of 32 bits
 _STRETCH = (
     1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
 )
@@ -40,8 +36,12 @@ class Signature(NamedTuple):
 class Records:
     """The table, opened. 64-bit fields are written in one piece."""
 
-    def __init__(self, table: bpf.Map) -> None:
+    def __init__(self, table: bpf.Map, layout: schema.Layout = schema.RECORD) -> None:
         self.capacity = table.info.max_entries
+        self._layout, self._at = layout, layout.offsets
+        self._size, self._words_each, self._halves_each = layout.size, layout.size // 8, layout.size // 4
+        self._counts = [self._at[name] // 8 for name in ("packets", "bytes", "last_seen")]  #: in words of 64 bits
+        self._until, self._tag = self._at["until_source"] // 8, self._at["used"] // 4  #: the latter in words of 32 bits
         self._memory = table.memory()
         self._bytes = memoryview(self._memory)
         self._halves = self._bytes.cast("I")
@@ -52,41 +52,46 @@ class Records:
             view.release()
         self._memory.close()
 
+    def offset(self, field: str) -> int:
+        """Where a field is in a record."""
+        return self._at[field]
+
     # One entry
 
-    def read(self, slot: int) -> tuple:
-        """Fields in the order of ``schema.RECORD``."""
-        return schema.RECORD.unpack_from(self._memory, slot * _SIZE)
+    def counts(self, slot: int) -> tuple[int, int, int]:
+        """Packets, bytes, last seen."""
+        start = slot * self._words_each
+        return tuple(self.words[start + place] for place in self._counts)
 
     def untils(self, slot: int) -> tuple[int, int]:
-        start = slot * _WORDS + _UNTIL
+        start = slot * self._words_each + self._until
         return self.words[start], self.words[start + 1]
 
     def owner(self, slot: int) -> int:
-        return self._bytes[slot * _SIZE + schema.RECORD_OWNER]
+        return self._bytes[slot * self._size + self._at["owner"]]
 
     def signature(self, slot: int) -> Signature:
-        return _signature(self._halves[slot * _HALVES + _TAG], *self.untils(slot))
+        return _signature(self._halves[slot * self._halves_each + self._tag], *self.untils(slot))
 
     def key(self, slot: int) -> bytes:
         return self.keys(self.signature(slot), (slot,))[0]
 
     def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
         """Change what an entry matches and whose it is; its counters go on."""
-        start = slot * _WORDS + _UNTIL
+        start = slot * self._words_each + self._until
         self.words[start], self.words[start + 1] = untils
-        self._bytes[slot * _SIZE + schema.RECORD_OWNER] = owner
+        self._bytes[slot * self._size + self._at["owner"]] = owner
 
     def see(self, slot: int, moment: int) -> None:
         """An entry was last seen at this moment, if not later."""
-        place = slot * _WORDS + _LAST_SEEN
+        place = slot * self._words_each + self._counts[2]
         self.words[place] = max(self.words[place], moment)
 
     # Many
 
     def used(self) -> bytes:
         """For each slot 1 + the number of the entry's kind, 0 if it is free."""
-        return self._bytes[schema.RECORD_USED :: _SIZE].tobytes()
+        return self._bytes[self._at["used"] :: self._size].tobytes()
 
     def _used_part(self) -> bytes:
         """``used`` up to the last slot that is in use: lists are filled from the front."""
@@ -104,8 +109,11 @@ class Records:
     def _stretch(self, start: int, stop: int) -> dict[tuple[int, int, int], Sequence[int]]:
         """The slots of one stretch by the fields that make up a signature."""
         columns = [
-            self._halves[start * _HALVES + _TAG : stop * _HALVES : _HALVES],
-            *(self.words[start * _WORDS + until : stop * _WORDS : _WORDS] for until in (_UNTIL, _UNTIL + 1)),
+            self._halves[start * self._halves_each + self._tag : stop * self._halves_each : self._halves_each],
+            *(
+                self.words[start * self._words_each + until : stop * self._words_each : self._words_each]
+                for until in (self._until, self._until + 1)
+            ),
         ]
         if all(_uniform(column) for column in columns):
             return {tuple(column[0] for column in columns): range(start, stop)}
@@ -117,12 +125,13 @@ class Records:
     def keys(self, signature: Signature, slots: Sequence[int]) -> list[bytes]:
         """The keys of slots that have this signature."""
         size = 4 if signature.kind.endswith("4") else 16
-        layout = f"{schema.RECORD_ADDRESS}x{size}s{_SIZE - schema.RECORD_ADDRESS - size}x"
+        start = self._at["address"]
+        layout = f"{start}x{size}s{self._size - start - size}x"
         if isinstance(slots, range):
-            addresses = struct.unpack_from("=" + layout * len(slots), self._memory, slots.start * _SIZE)
+            addresses = struct.unpack_from("=" + layout * len(slots), self._memory, slots.start * self._size)
         else:
-            starts = [slot * _SIZE + schema.RECORD_ADDRESS for slot in slots]
-            addresses = [self._memory[start : start + size] for start in starts]
+            starts = [slot * self._size + start for slot in slots]
+            addresses = [self._memory[place : place + size] for place in starts]
         if signature.kind.startswith("exact"):
             return list(addresses)
         prefix = schema.SLOT.pack(signature.prefix_length)
@@ -139,7 +148,7 @@ class Records:
     def busy(self) -> dict[int, int]:
         """The slots in use that met packets, and how many."""
         used = self._used_part()
-        packets = self.words[_PACKETS : len(used) * _WORDS : _WORDS].tolist()
+        packets = self.words[self._counts[0] : len(used) * self._words_each : self._words_each].tolist()
         return {slot: packets[slot] for slot in compress(range(len(used)), packets) if used[slot]}
 
     def free_slots(self, number: int) -> list[range]:
@@ -158,12 +167,14 @@ class Records:
         for slots in stretches:
             for start in range(slots.start, slots.stop, _STRETCH):
                 part = keys[position : position + min(_STRETCH, slots.stop - start)]
-                self._bytes[start * _SIZE : (start + len(part)) * _SIZE] = _packed(part, untils, owner)
+                self._bytes[start * self._size : (start + len(part)) * self._size] = _packed(
+                    part, untils, owner, self._layout
+                )
                 position += len(part)
 
     def free(self, slots: Sequence[int]) -> None:
         for slot in slots:
-            self._bytes[slot * _SIZE + schema.RECORD_USED] = 0
+            self._bytes[slot * self._size + self._at["used"]] = 0
 
 
 def _uniform(column: memoryview) -> bool:
@@ -177,15 +188,17 @@ def _signature(tag: int, source: int, destination: int) -> Signature | None:
     return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
 
 
-def _packed(keys: list[bytes], untils: tuple[int, int], owner: int) -> bytearray:
+def _packed(keys: list[bytes], untils: tuple[int, int], owner: int, layout: schema.Layout) -> bytearray:
     """The records of entries of one kind that have met no packet yet, one behind the other."""
     kind = schema.KIND_OF_SIZE[len(keys[0])]
     used = 1 + schema.KINDS.index(kind)
-    packed = bytearray(schema.RECORD.pack(0, 0, 0, *untils, b"", used, len(keys[0]) * 8, owner) * len(keys))
+    fields = {"used": used, "prefix_length": len(keys[0]) * 8, "owner": owner}
+    packed = bytearray(layout.pack(until_source=untils[0], until_destination=untils[1], **fields) * len(keys))
+    halves, address = layout.size // 4, layout.offsets["address"] // 4
     table, columns = memoryview(packed).cast("I"), memoryview(b"".join(keys)).cast("I")
     words, address_words = len(keys[0]) // 4, 1 if kind.endswith("4") else 4
     for word in range(address_words):
-        table[_ADDRESS + word :: _HALVES] = columns[words - address_words + word :: words]
+        table[address + word :: halves] = columns[words - address_words + word :: words]
     if kind.startswith("network"):
-        packed[schema.RECORD_PREFIX_LENGTH :: _SIZE] = bytes(columns[::words].tolist())
+        packed[layout.offsets["prefix_length"] :: layout.size] = bytes(columns[::words].tolist())
     return packed
