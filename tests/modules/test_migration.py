@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from machine import BPFFS, held, ping, program
-from running import changed, killed, run
+from running import changed, facts, killed, run
 from schemas import EARLIER_SOURCES, LATER_SOURCES, be_earlier, be_later
 from test_interrupted import die_instead_of
 
@@ -42,7 +42,7 @@ def earlier():
 
 def told(*prepare) -> dict:
     """What is to stay as it is."""
-    found = run("xdp_facts", *prepare)["ansible_facts"]["pingkiller"]
+    found = facts(*prepare)
     counted = {
         name: (each["counters"], each["events"], each["options"], each["processing_time"]["dropped"]["count"])
         for name, each in found["filters"].items()
@@ -131,6 +131,7 @@ def test_a_host_of_a_later_version_is_left_alone_but_can_be_cleared():
 
 def test_what_is_counted_is_taken_to_other_places_in_larger_maps(earlier):
     changed("xdp_filter", **FILTERS)
+    assert packets(told(be_later)) == packets(earlier)
     changed("xdp_filter", be_later, _sources=LATER_SOURCES, **FILTERS)
     assert packets(told(be_later)) == packets(earlier)
     assert_settled()

@@ -27,7 +27,7 @@ def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None =
     pins.check_mount()
     pins = pins.in_use()
     return {
-        "schema": schema.SCHEMA_VERSION,
+        "schema": state.schema_number(pins),
         "version": VERSION,
         "kernel": os.uname().release,
         "filters": {name: _filter_facts(pins, name, list_limit) for name in pins.filters()},
@@ -83,11 +83,14 @@ def _cells(pins: Pins, interface: str) -> list[tuple[int, int]]:
 
 
 def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[bytes]:
-    found = pins.open(pins.filter(interface, name), info)
+    """One value for each CPU, in this version's layout whichever version made the map."""
+    before, after = schema.layouts(state.schema_number(pins))[name], schema.LAYOUTS[name]
+    found = pins.open(pins.filter(interface, name), info._replace(value_size=before.size))
     if found is None:
         return []
     with found:
-        return found.lookup_percpu(schema.ZERO)
+        values = found.lookup_percpu(schema.ZERO)
+    return values if before is after else [after.pack(**before.unpack(value)) for value in values]
 
 
 def _processing_time(pins: Pins, interface: str, sample: int) -> dict | None:

@@ -219,6 +219,8 @@ class Pins:
 
     def remove_all(self) -> None:
         """Every pin and directory of ours at this base; anything else found below it is left, and said."""
+        if not self.exists():
+            return
         for filter_name in self.filters():
             self.remove_filter(filter_name)
         if self.has_lists():  # in one step, so that nobody comes upon half a list

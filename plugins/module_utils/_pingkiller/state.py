@@ -143,7 +143,8 @@ def programs(pins_: Pins, name: str) -> Iterator[Running]:
     link = netlink.link(interface)
     if link is None:
         return
-    counters = {_map_id(each, each.filter(name, "counters")) for each in (pins_, pins_.old)} - {None}
+    used = (each for each in (pins_, pins_.old) if each.exists())
+    counters = {_map_id(each, each.filter(name, "counters")) for each in used} - {None}
     if not counters:
         return
     # One that stands in for another is there only while the mode is changed, or after that was interrupted.
