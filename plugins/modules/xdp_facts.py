@@ -69,10 +69,12 @@ ansible_facts:
       type: dict
       contains:
         schema:
-          description: Version of the layout of the maps.
+          description:
+            - Version of the layout of the maps. Maps of an earlier version are moved to new ones by the next run of
+              M(pingkiller.fleet.xdp_filter).
           type: int
           returned: success
-          sample: 1
+          sample: 2
         version:
           description: Version of the collection that looked.
           type: str

@@ -34,9 +34,7 @@ class Operation(NamedTuple):
     arguments: dict
     filters: bool = True  #: whether a filter is attached before, which must then never stop to filter
     removes: bool = False
-    brief: bool = (
-        False  #: whether one kill is enough of those before steps of one kind, since another run has such steps, too
-    )
+    brief: bool = False  #: whether another run has such steps, too, and the same errors at them
 
     def set_up(self) -> None:
         for module, arguments, *prepare in self.before:

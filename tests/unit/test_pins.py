@@ -33,7 +33,9 @@ def mounted(monkeypatch, *places):
     monkeypatch.setattr(pins_module, "_bpffs_mounts", lambda: list(places))
 
 
-@pytest.mark.parametrize("base", ["", "pingkiller", "sys/fs/bpf/x", "/", "/sys/fs/bpf/a.b", "/sys/fs/bpf/../../.."])
+@pytest.mark.parametrize(
+    "base", ["", "pingkiller", "sys/fs/bpf/x", "/", "/sys/fs/bpf/a.b", "/sys/fs/bpf/../../..", "/sys/fs/bpf/x_old"]
+)
 def test_a_base_that_cannot_hold_pins_is_refused(base):
     with pytest.raises(PingKillerError) as refusal:
         Pins(base)

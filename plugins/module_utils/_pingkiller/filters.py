@@ -286,7 +286,8 @@ def _complete(pins: Pins, request: FilterRequest) -> list[str]:
 
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
-    """Remove the pins made for filters that did not come to run."""
+    """Remove the pins made for filters that did not come to run, and maps that did not come into use."""
+    pins.next.remove_all()
     failed = [name for name in made if not state.running(pins, name)]
     for name in failed:
         pins.remove_filter(name)

@@ -27,6 +27,9 @@ _DEFAULT_MOUNT = "/sys/fs/bpf"
 #: Directories of the lists: in use, and being made or removed.
 CURRENT, NEXT = "lists", "lists_next"
 
+#: What the directories are called beside a base while all maps are replaced.
+_NEXT, _OLD = "_next", "_old"
+
 #: The pin of a map of a filter, see ``schema.CARRIED_MAP``.
 CARRIED = "carried"
 
@@ -49,9 +52,10 @@ class Pins:
 
     def __init__(self, base: str = DEFAULT_BASE) -> None:
         normal = os.path.normpath(base)
-        if not os.path.isabs(base) or "." in normal or normal == "/":
+        if not os.path.isabs(base) or "." in normal or normal == "/" or normal.endswith((_NEXT, _OLD)):
             raise PingKillerError(
-                f"base={base!r} cannot hold pins: give an absolute path below a BPF file system whose names contain no dot, "
+                f"base={base!r} cannot hold pins: give an absolute path below a BPF file system whose names contain no dot and "
+                f"end neither in {_NEXT} nor in {_OLD}, "
                 f"for example {DEFAULT_BASE}"
             )
         self.base = normal
@@ -96,12 +100,17 @@ class Pins:
     @property
     def next(self) -> Pins:
         """The maps that are made to take the place of these."""
-        return Pins(self.base + "_next")
+        return self._beside(_NEXT)
 
     @property
     def old(self) -> Pins:
         """The maps whose place these have taken."""
-        return Pins(self.base + "_old")
+        return self._beside(_OLD)
+
+    def _beside(self, suffix: str) -> Pins:
+        pins = Pins(self.base)
+        pins.base += suffix
+        return pins
 
     def in_use(self) -> Pins:
         """For one who only looks: a run may have been killed that had got no further than taking the maps off their place."""
