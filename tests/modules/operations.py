@@ -71,7 +71,7 @@ OPERATIONS = {
     "first-attach": Operation((NOTHING,), *FILTERED, filters=False),
     "attach": Operation((("xdp_filter", {"interface": "pk0", "state": "absent"}), LISTED), *FILTERED, filters=False),
     "upgrade": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, **EVERYTHING}),
-    "grow": Operation((FILTERED, LISTED, CLAIMED), "xdp_filter", {**FILTER, "max_entries": 200}),
+    "grow": Operation((NOTHING, FILTERED, LISTED, CLAIMED), "xdp_filter", {**FILTER, "max_entries": 200}),
     "migrate": Operation((NOTHING, (*EARLIER_FILTERED, be_earlier), (*LISTED, be_earlier)), *FILTERED, brief=True),
     "to-generic": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, "mode": "generic"}),
     "to-native": Operation(
