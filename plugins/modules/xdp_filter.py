@@ -48,7 +48,8 @@ options:
       - V(native) runs in the driver, V(generic) behind it, which is slower and works with every driver.
       - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses.
       - The kernel allows no two modes at once, so while native is changed to generic, or back, a classifier of tc stands in. On a kernel
-        without clsact there is a moment without a filter, and a warning.
+        without clsact there is a moment without a filter, and a warning. On an interface that has no clsact yet, what the host sends in
+        the milliseconds in which the kernel makes it, or takes it away, is lost.
       - Only for O(hook=xdp).
     type: str
     choices: [auto, native, generic]

@@ -357,7 +357,8 @@ class Host:
         """Let the packets and bytes of every entry go on from this number."""
         words = schema.RECORD.size // 8
         for records, slot in self._records.values():
-            records.words[slot * words], records.words[slot * words + 1] = number, number
+            place = records.place(slot)
+            records.words[place * words], records.words[place * words + 1] = number, number
 
     def _open_lists(self):
         self._opened.close()

@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import os
 import platform
+import re
 import select
 import signal
 import socket
@@ -211,7 +212,7 @@ def _describe(process: int, name: str, arguments: list[int]) -> Step:
 
         if name == "bpf":
             command = COMMANDS.get(arguments[0], f"BPF_{arguments[0]}")
-            return Step(command, _bpf_path(command, read, arguments[1]))
+            return Step(command, _bpf_path(command, read, *arguments[1:3]))
         if name == "sendto":
             kind = struct.unpack("=IH", read(arguments[1], 6))[1]
             return Step(_MESSAGES.get(kind, f"MESSAGE_{kind}"))
@@ -219,20 +220,21 @@ def _describe(process: int, name: str, arguments: list[int]) -> Step:
         return Step(name, "" if name == "ftruncate" else _text(read, arguments[1 if directory else 0]))
 
 
-def _bpf_path(command: str, read, attributes: int) -> str:
+def _bpf_path(command: str, read, attributes: int, size: int) -> str:
     if command in ("OBJ_PIN", "OBJ_GET"):
         return _text(read, struct.unpack("=Q", read(attributes, 8))[0])
-    if command == "MAP_CREATE":
+    if command == "MAP_CREATE" and size >= 44:  # who passes less has no name to give
         return read(attributes + 28, 16).split(b"\0")[0].decode(errors="replace")
     return ""
 
 
 def _text(read, address: int) -> str:
-    """A path, without what all of them begin with."""
+    """A path, without what all of them begin with and without what differs from run to run."""
     found = b""
     while b"\0" not in found:
         found += read(address + len(found), 64 - (address + len(found)) % 64)  # never beyond the page it ends in
-    return found.split(b"\0")[0].decode(errors="replace").replace("/sys/fs/bpf/", "")
+    path = found.split(b"\0")[0].decode(errors="replace").replace("/sys/fs/bpf/", "")
+    return re.sub(r"-\d+-\w{8}$", "", path)
 
 
 @contextlib.contextmanager

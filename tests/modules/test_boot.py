@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 
 import pytest
@@ -15,8 +16,8 @@ from machine import BPFFS, DEFAULT_BASE, held, ip, look, mount, ping, program, u
 from running import changed, facts, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import build
 
+PLUGINS = "ansible_collections.pingkiller.fleet.plugins"
 BLOCKED, OTHER, LISTED = "203.0.113.66", "203.0.113.67", "198.51.100.7"
 FINE, ERROR, USAGE, NOT_AS_WANTED = 0, 1, 2, 3
 
@@ -24,9 +25,16 @@ FINE, ERROR, USAGE, NOT_AS_WANTED = 0, 1, 2, 3
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory):
     path = tmp_path_factory.mktemp("runtime") / "pingkiller"
-    path.write_bytes(build())
+    path.write_bytes(_as_the_controller("sys.stdout.buffer.write(build())"))
     path.chmod(0o755)
     return path
+
+
+def _as_the_controller(statement: str) -> bytes:
+    """What a statement writes that builds the runtime. It runs apart: code of the controller changes how modules run."""
+    program = f"import sys; from {PLUGINS}.plugin_utils._runtime import build; {statement}"
+    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", program], env=surroundings, stdout=subprocess.PIPE, check=True).stdout
 
 
 @pytest.fixture

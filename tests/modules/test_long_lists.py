@@ -145,8 +145,8 @@ def test_another_capacity_takes_a_long_list_and_its_counts_along(tmp_path):
         assert ping("pk0", "10.9.9.1") == "drop"
         changed("xdp_blocklist", ip="10.9.9.1", owner="again")  # its one packet is not to be among the busiest
         with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
-            slot = entries.slot_of(addresses.parse("10.9.9.1"))
-            entries.records.words[slot * 8] = 0
+            place = entries.records.place(entries.slot_of(addresses.parse("10.9.9.1")))
+            entries.records.words[place * 8] = 0
         changed("xdp_blocklist", ip="10.9.9.1", owner="again", state="absent")
 
 

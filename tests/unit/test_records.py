@@ -4,18 +4,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import os
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.records import Records, Signature
 
 FOREVER = schema.FOREVER
-CAPACITY = 5000
+WINDOW = 65536  #: slots mapped at once
+CAPACITY = WINDOW + 5000
 SOURCE, BOTH = (FOREVER, 0), (FOREVER, FOREVER)
 KEYS = {
     "exact4": [addresses.parse(f"10.0.{n >> 8}.{n & 255}") for n in range(3000)],
@@ -27,14 +31,26 @@ KEYS = {
 
 @pytest.fixture
 def records():
-    opened = empty()
+    with empty() as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def empty() -> Iterator[Records]:
+    table = os.memfd_create("table")
+    os.ftruncate(table, CAPACITY * schema.RECORD.size)
+
+    def memory(first: int, number: int) -> mmap.mmap:
+        return mmap.mmap(table, number * schema.RECORD.size, offset=first * schema.RECORD.size)
+
+    opened = Records(SimpleNamespace(info=SimpleNamespace(max_entries=CAPACITY), memory=memory))
     yield opened
     opened.close()  # fails if a view of the memory is left
+    os.close(table)
 
 
-def empty() -> Records:
-    memory = mmap.mmap(-1, CAPACITY * schema.RECORD.size)
-    return Records(SimpleNamespace(info=SimpleNamespace(max_entries=CAPACITY), memory=lambda: memory))
+def used(records: Records) -> bytes:
+    return b"".join(part for _start, part in records.used())
 
 
 def content(records: Records) -> dict:
@@ -58,12 +74,13 @@ def test_what_is_filled_in_is_read_back(records, kind):
         assert records.owner(slot) == 7
         length = {4: 32, 16: 128}.get(len(key), key[0])
         assert records.signature(slot) == Signature(kind, length, 7, BOTH)
-    assert records.used() == bytes(3) + bytes([1 + schema.KINDS.index(kind)]) * len(keys) + bytes(
+    assert used(records) == bytes(3) + bytes([1 + schema.KINDS.index(kind)]) * len(keys) + bytes(
         CAPACITY - 3 - len(keys)
     )
 
 
 def test_a_new_entry_has_met_no_packet_whatever_the_slot_held_before(records):
+    assert records.place(0) == 0
     records.words[0:8] = memoryview(bytes(range(64))).cast("Q")
     records.fill([range(1)], KEYS["network6"][:1], SOURCE, 1)
     assert records.counts(0) == (0, 0, 0)
@@ -85,12 +102,34 @@ def test_free_slots_are_given_out_from_the_first_on_and_filled_piecewise(records
 
 def test_an_edit_leaves_counters_and_address_alone(records):
     records.fill([range(3)], KEYS["exact4"][:3], SOURCE, 1)
-    records.words[8] = 42
+    records.words[records.place(1) * 8] = 42
     records.edit(1, BOTH, 9)
-    assert records.busy() == {1: 42}
+    assert list(records.busy()) == [(1, 42)]
     assert content(records)[KEYS["exact4"][1]] == (1, BOTH, 9)
     records.free([1])
-    assert records.busy() == {}
+    assert not list(records.busy())
+
+
+def test_entries_on_both_sides_of_the_end_of_a_window_are_like_any(records):
+    start = WINDOW - 1500
+    keys = KEYS["exact4"]
+    records.fill([range(start, start + len(keys))], keys, SOURCE, 1)
+    assert content(records) == {key: (slot, SOURCE, 1) for slot, key in enumerate(keys, start)}
+    assert records.free_slots(start + 2) == [range(start), range(start + 3000, start + 3002)]
+    for slot in (start, WINDOW - 1, WINDOW, start + 2999):
+        records.edit(slot, BOTH, slot & 7)
+        assert (records.key(slot), records.untils(slot), records.owner(slot)) == (keys[slot - start], BOTH, slot & 7)
+        records.words[records.place(slot) * 8] = slot
+    assert list(records.busy()) == [(slot, slot) for slot in (start, WINDOW - 1, WINDOW, start + 2999)]
+    records.free(range(start, start + 2999))
+    assert content(records) == {keys[2999]: (start + 2999, BOTH, (start + 2999) & 7)}
+
+
+def test_who_knows_how_many_entries_there_are_need_not_look_further(records):
+    records.fill([range(100)], KEYS["exact4"][:100], SOURCE, 1)
+    assert not list(records.alike(0))
+    assert [start for start, _used in records.used(100)] == [0]
+    assert [start for start, _used in records.used(101)] == [0, WINDOW]
 
 
 def test_prefix_lengths_are_counted_by_kind(records):
@@ -109,16 +148,17 @@ groups = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(groups, st.sets(st.integers(0, 300)))
 def test_entries_that_are_alike_are_found_together_and_none_is_missed(groups, freed):
-    table, expected, start = empty(), {}, 0
+    expected, start = {}, 0
     left = {kind: list(keys) for kind, keys in KEYS.items()}
-    for kind, untils, owner, number in groups:
-        keys = [left[kind].pop() for _ in range(min(number, len(left[kind])))]
-        if keys:
-            table.fill([range(start, start + len(keys))], keys, untils, owner)
-        expected.update({key: (slot, untils, owner) for slot, key in enumerate(keys, start)})
-        start += len(keys)
-    table.free([slot for slot in freed if slot < start])
-    assert content(table) == {key: told for key, told in expected.items() if told[0] not in freed}
-    table.close()
+    with empty() as table:
+        for kind, untils, owner, number in groups:
+            keys = [left[kind].pop() for _ in range(min(number, len(left[kind])))]
+            if keys:
+                table.fill([range(start, start + len(keys))], keys, untils, owner)
+            expected.update({key: (slot, untils, owner) for slot, key in enumerate(keys, start)})
+            start += len(keys)
+        table.free([slot for slot in freed if slot < start])
+        assert content(table) == {key: told for key, told in expected.items() if told[0] not in freed}

@@ -332,9 +332,13 @@ class Map(_Handle):
                 raise
         return struct.unpack_from("=I", attributes.raw, 32)[0]
 
-    def memory(self) -> mmap.mmap:
-        """The values of an array made with MMAPABLE, shared with the kernel; each value padded to eight bytes."""
-        return mmap.mmap(self.fd, ((self.info.value_size + 7) & ~7) * self.info.max_entries)
+    def memory(self, first: int = 0, number: int | None = None) -> mmap.mmap:
+        """The values of an array made with MMAPABLE, shared with the kernel; each value padded to eight bytes.
+
+        All of them, or so many from one on that begins a page.
+        """
+        size = (self.info.value_size + 7) & ~7
+        return mmap.mmap(self.fd, size * (self.info.max_entries if number is None else number), offset=size * first)
 
 
 class ProgramInfo(NamedTuple):

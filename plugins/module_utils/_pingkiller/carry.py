@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from . import bpf, schema
@@ -60,12 +61,13 @@ class Carrier:
 def carry_list(old, new) -> None:
     """Add what the entries of a list have counted that no filter reads any more; each is freed there then."""
     busy = old.records.busy()
-    if not busy:
+    first = next(busy, None)
+    if not first:
         return
     # Freeing is the mark.
     mark, offsets = Mark(old.table, old.records.offset("used"), 0), map(new.records.offset, schema.COUNTED["records"])
     with Carrier(mark, new.table, tuple(offsets)) as carrier:
-        for old_slot in busy:
+        for old_slot, _packets in chain((first,), busy):
             *counted, last_seen = old.records.counts(old_slot)
             slot = new.slot_of(old.records.key(old_slot))
             if slot is not None:

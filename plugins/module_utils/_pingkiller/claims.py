@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, compress, repeat
 from typing import NamedTuple
 
@@ -90,7 +90,10 @@ class Demand(NamedTuple):
 def make_plan(current: Iterable[Held], demand: Demand) -> Plan:
     """Compare; pure. ``current`` holds the entries that are asked for; with ``exclusive``, all of the list."""
     plan = Plan([], [], [], [])
-    current, wishes, settled = _without_settled(list(current), demand)
+    current = list(current)
+    if not current:
+        return plan if demand.absent else plan._replace(added=list(_additions(demand.wishes.distinct(), demand)))
+    current, wishes, settled = _without_settled(current, demand)
     todo = wishes.by_key()
     for held in current:
         wanted = list(map(todo.pop, held.keys, repeat(None)))
@@ -148,7 +151,8 @@ def _sort_in(plan: Plan, change: Change) -> None:
         plan.removed.append(change)
 
 
-def _additions(todo: dict[bytes, Wanted], demand: Demand) -> Iterator[Change]:
+def _additions(todo: Collection[bytes], demand: Demand) -> Iterator[Change]:
+    """``todo`` says what is wanted of each key only where that differs."""
     keys_by_value: dict[Wanted, list[bytes]] = defaultdict(list)
     if demand.wishes.others:
         for key, value in todo.items():

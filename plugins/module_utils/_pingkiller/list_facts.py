@@ -24,24 +24,24 @@ def collect(pins: Pins, name: str, limit: int, top: int, dest: str | None) -> di
         file = {"file": write(entries, name, dest)} if dest is not None else {}
         if entries is None:
             return {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": [], **file}
-        live = chain.from_iterable(slots for _signature, slots in entries.live())
-        shown = sorted(islice(live, limit), key=lambda slot: addresses.sort_key(entries.records.key(slot)))
+        live = chain.from_iterable(zip(entries.records.keys(*alike), alike[1]) for alike in entries.live())
+        shown = sorted(islice(live, limit), key=lambda each: addresses.sort_key(each[0]))
         count = entries.count
         return {
             "count": count,
             "capacity": entries.capacity,
             "truncated": count > len(shown),
-            "entries": [_entry(entries, slot) for slot in shown],
-            "top": [_entry(entries, slot) for slot in entries.top(top)],
+            "entries": [_entry(entries, key, slot) for key, slot in shown],
+            "top": [_entry(entries, entries.records.key(slot), slot) for slot in entries.top(top)],
             **file,
         }
 
 
-def _entry(entries: EntryList, slot: int) -> dict:
+def _entry(entries: EntryList, key: bytes, slot: int) -> dict:
     packets, size, last_seen = entries.records.counts(slot)
     sides, seconds_left = _validity(entries.records.untils(slot))
     return {
-        "ip": addresses.display(entries.records.key(slot)),
+        "ip": addresses.display(key),
         "owners": sorted(entries.claims(slot)),
         "direction": sides,
         "expires_in": seconds_left,

@@ -29,6 +29,7 @@ DEFAULT_CAPACITY = 65536
 MAX_CAPACITY = 4_000_000
 
 _FEW = 3  #: stretches of the table
+_AT_ONCE = 4096  #: keys
 _SEVERAL = 0  #: a record's owner where the claims map has them
 
 
@@ -84,14 +85,16 @@ class EntryList:
     def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         """The slots of all entries, also of those that have expired, together those that are alike."""
         if not self._control.is_dirty(self.name):
-            yield from self.records.alike()
+            yield from self.records.alike(self._control.count(self.name))
             return
         named = None
         for number, (signature, slots) in enumerate(self.records.alike()):
             if number == _FEW:  # who goes on here wants all of them
                 named = self._named()
             strays = self._strays(signature, slots, named)
-            yield signature, [slot for slot in slots if slot not in strays]
+            left = [slot for slot in slots if slot not in strays]
+            if left:
+                yield signature, left
 
     def slots(self) -> Iterator[int]:
         """The slots of all entries, also of those that have expired."""
@@ -139,13 +142,10 @@ class EntryList:
 
     def top(self, number: int) -> list[int]:
         """The slots of the entries that met the most packets, the busiest first; those that met none are left out."""
-        if not self._control.count(self.name):
-            return []
-        busy = self.records.busy()
-        for _signature, slots in self._expired():
-            for slot in slots:
-                busy.pop(slot, None)
-        return heapq.nlargest(number, busy, key=busy.__getitem__)
+        count = None if self._control.is_dirty(self.name) else self._control.count(self.name)
+        expired = {slot for _signature, slots in self._expired() for slot in slots}
+        busy = (each for each in self.records.busy(count) if each[0] not in expired)
+        return [slot for slot, _packets in heapq.nlargest(number, busy, key=operator.itemgetter(1))]
 
     def _claim_key(self, key: bytes, owner: int) -> bytes:
         kind = schema.KIND_OF_SIZE[len(key)]
@@ -278,7 +278,7 @@ class EntryList:
                 self._index(change.keys, slots)
         except OSError as error:
             for change in changes:
-                self._maps[change.kind].delete_many(b"".join(change.keys))
+                self._maps[change.kind].delete_many(_joined(change.keys))
             self.repair()
             raise PingKillerError(
                 f"the kernel refused {count(changes)} entries for the {self.name} ({error.strerror}): none of them was added"
@@ -287,7 +287,7 @@ class EntryList:
     def _index(self, keys: list[bytes], slots: list[range]) -> None:
         """Make the filter find entries of one kind."""
         numbers = array.array("I", chain.from_iterable(slots))
-        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(b"".join(keys), numbers.tobytes())
+        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(_joined(keys), numbers.tobytes())
 
     def _update(self, change: Change) -> None:
         after, number = effective(change.after), len(change.keys)
@@ -300,9 +300,9 @@ class EntryList:
 
     def _remove(self, changes: list[Change]) -> None:
         for change in changes:
-            self._maps[change.kind].delete_many(b"".join(change.keys))
-            for key, slot in zip(change.keys, change.before.slots):
-                if self.records.owner(slot) == _SEVERAL:
+            self._maps[change.kind].delete_many(_joined(change.keys))
+            for key, owner in zip(change.keys, self.records.owners(change.before.slots)):
+                if owner == _SEVERAL:
                     self._store_owners(key, True, {})
             self.records.free(change.before.slots)
             self._control.add(self.name, change.kind, change.before.untils, -len(change.keys))
@@ -369,6 +369,11 @@ def _taken(free: deque[range], number: int) -> list[range]:
             free.appendleft(stretch[number:])
         number -= len(taken[-1])
     return taken
+
+
+def _joined(keys: list[bytes]) -> bytes:
+    """The keys behind one another. Joining sets aside 80 bytes for each, so some thousands at a time are quicker."""
+    return b"".join(b"".join(keys[start : start + _AT_ONCE]) for start in range(0, len(keys), _AT_ONCE))
 
 
 def _divided(changes: list[Change], number: int) -> tuple[list[Change], list[Change]]:
