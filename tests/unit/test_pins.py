@@ -148,6 +148,7 @@ def test_a_swap_interrupted_half_way_is_taken_back(pins):
     put_lists(pins.next)
     os.rename(pins.base, pins.old.base)
     assert pins.in_use().base == pins.old.base
+    assert pins.in_use().in_use().filters() == []
     settle_maps(pins)
     assert pins.in_use() is pins
     assert makers(pins) == {pins.base: pins.base}

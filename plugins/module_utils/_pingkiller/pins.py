@@ -12,6 +12,7 @@ BASE_next/, BASE_old/                  the same while all of it is replaced
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import os
 import stat
@@ -108,7 +109,7 @@ class Pins:
         return self._beside(_OLD)
 
     def _beside(self, suffix: str) -> Pins:
-        pins = Pins(self.base)
+        pins = copy.copy(self)
         pins.base += suffix
         return pins
 
