@@ -38,6 +38,12 @@ MASKED = (
     "fstrim.timer",
     "systemd-networkd-wait-online.service",
 )
+# What compiles at boot takes many times as long where every instruction is emulated, and longer still when all boot at once.
+PATIENCE_UNIT = """\
+[Service]
+TimeoutStartSec=600
+"""
+PATIENT = ("pingkiller.service", "pingkiller@.service")
 ENABLED = ("systemd-networkd.service", "ssh.service", "world.service")
 
 NETWORK_UNIT = """\
@@ -206,6 +212,8 @@ def write_identity(name, root, work):
     shutil.move(work / "ssh_host_ed25519_key", etc / "ssh")
     put(root / "root/.ssh/authorized_keys", user_key().with_suffix(".pub").read_text(), 0o600)
     put(system / "world.service", WORLD_UNIT)
+    for unit in PATIENT:
+        put(system / f"{unit}.d/patience.conf", PATIENCE_UNIT)
     put(root / "usr/local/sbin/world", WORLD_SCRIPT.format(world=" ".join(WORLD)), 0o755)
     sh("systemctl", f"--root={root}", "enable", *ENABLED)
     sh("systemctl", f"--root={root}", "mask", *MASKED)

@@ -106,7 +106,7 @@ def stream(run_tool, on, hosts):
         unit, output = f"pings-{next(numbers)}", f"/run/pings-{source}-{host}"
         target = on(host, "hostname", "-I").split()
         target = next(each for each in target if each.startswith("fd70:" if ":" in source else "198.18."))
-        pinging = ["ip", "netns", "exec", "world", "ping", "-n", "-i", "0.05", "-I", source, target]
+        pinging = ["ip", "netns", "exec", "world", "ping", "-n", "-i", "0.1", "-I", source, target]
         begun.append((neighbour, unit))
         unit_options = ["--collect", f"--unit={unit}", f"--property=StandardOutput=file:{output}"]
         done = run_tool("exec", neighbour, "systemd-run", *unit_options, "--property=KillSignal=SIGINT", *pinging)
@@ -136,3 +136,27 @@ def facts_of(ansible):
         return json.loads(done.said.partition("=> ")[2])["ansible_facts"]["pingkiller"]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def state_of(facts_of):
+    """What is to be the same on a machine after a boot: the lists, and the filters with their options and mode."""
+
+    def read(host):
+        facts = facts_of(host)
+        entries = {name: sorted(entry["ip"] for entry in each["entries"]) for name, each in facts["lists"].items()}
+        return entries, {name: (each["mode"], each["options"]) for name, each in facts["filters"].items()}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def shell(run_tool):
+    """Run a script on a machine; what it printed."""
+
+    def run(host, script):
+        done = run_tool("exec", host, "sh", "-c", script)
+        assert done.returncode == 0, (host, script, done.stdout, done.stderr)
+        return done.stdout
+
+    return run

@@ -142,6 +142,8 @@ options:
       - How many entries each list of the host can hold.
       - If omitted, a host that has lists keeps their capacity, and a new host gets 65536.
       - A change moves the entries with their counters to new maps and replaces the programs of all the host's filters.
+      - The kernel sets memory aside for all of them at once, 470 bytes for each in both lists together. That is 29 MiB for 65536, 445 MiB for
+        1000000 and 1.7 GiB for 4000000, and during a change that of the old and of the new maps. Networks take theirs as they come.
     type: int
   force:
     description:

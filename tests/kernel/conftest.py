@@ -15,10 +15,11 @@ from network import Cable, run, unique_name
 
 def pytest_addoption(parser):
     parser.addoption("--every", type=int, default=1, metavar="N", help="run only every Nth test, on a slow machine")
+    parser.addoption("--begin", type=int, default=0, metavar="M", help="begin with the test after so many")
 
 
 def pytest_collection_modifyitems(config, items):
-    items[:] = items[:: config.getoption("--every")]
+    items[:] = items[config.getoption("--begin") :: config.getoption("--every")]
 
 
 def pytest_configure(config):

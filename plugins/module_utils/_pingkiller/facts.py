@@ -14,7 +14,7 @@ from .pins import Pins
 _NOT_ICMP, _OTHER = schema.REASONS.index("not_icmp"), schema.FAMILIES.index("other")
 
 
-def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None = None) -> dict:
+def collect(base: str, list_limit: int = 100, top: int = 10, dest: str | None = None) -> dict:
     """The facts. A host without state gives empty ones. Raises PingKillerError without root.
 
     With ``dest``, a directory, each list is also written there as a file.

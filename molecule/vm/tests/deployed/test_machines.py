@@ -6,16 +6,33 @@ from pathlib import Path
 
 import pytest
 
-testinfra_hosts = ["ansible://fleet"]
+KERNELS = {"debian11": "5.10", "debian12": "6.1", "debian13": "6.12"}
+SSH_CONFIG = "/var/lib/pingkiller-vm/molecule/ssh/config"
+testinfra_hosts = [f"ssh://{name}?ssh_config={SSH_CONFIG}" for name in KERNELS]
 
 README = Path(__file__).resolve().parents[4] / "README.md"
-KERNELS = {"debian11": "5.10", "debian12": "6.1", "debian13": "6.12"}
+
+
+@pytest.fixture
+def name(host):
+    return host.backend.get_hostname()
+
+
+@pytest.fixture(scope="module")
+def all_facts(everywhere, facts_of):
+    return everywhere(facts_of)
+
+
+@pytest.fixture
+def facts(all_facts, name):
+    """What xdp_facts says of a machine."""
+    return all_facts[name]
 
 
 @pytest.fixture
 def attached(facts):
     """The one filter of a machine."""
-    (filter_,) = facts()["filters"].values()
+    (filter_,) = facts["filters"].values()
     return filter_
 
 
@@ -24,8 +41,8 @@ def test_kernel_is_the_one_that_the_release_came_with(host, name):
 
 
 def test_filter_runs_in_the_driver_of_the_interface_of_the_default_route(host, facts):
-    assert list(facts()["filters"]) == ["eth1"]
-    attached = facts()["filters"]["eth1"]
+    assert list(facts["filters"]) == ["eth1"]
+    attached = facts["filters"]["eth1"]
     link = json.loads(host.check_output("ip -j -d link show dev eth1"))[0]
     assert (attached["mode"], attached["mode_reason"]) == ("native", None)
     assert link["xdp"]["mode"] == 1  # what iproute2 calls the driver's
@@ -33,7 +50,7 @@ def test_filter_runs_in_the_driver_of_the_interface_of_the_default_route(host, f
 
 
 def test_facts_list_what_the_inventory_says(name, facts):
-    lists = facts()["lists"]
+    lists = facts["lists"]
     own = f"203.0.113.{name.removeprefix('debian')}"
     assert {entry["ip"] for entry in lists["blocklist"]["entries"]} == {
         "203.0.113.66",
@@ -44,22 +61,23 @@ def test_facts_list_what_the_inventory_says(name, facts):
     assert [entry["ip"] for entry in lists["allowlist"]["entries"]] == ["198.51.100.10"]
 
 
-def test_listed_sources_are_refused_and_all_others_answered(name, answered):
-    own = f"203.0.113.{name.removeprefix('debian')}"
+def test_listed_sources_are_refused_and_all_others_answered(everywhere, answered):
     expected = ("203.0.113.5", "2001:db8::5", "198.51.100.10")
-    assert answered(name, expected, ("203.0.113.66", "2001:db8:bad::66", "198.51.100.7", own)) == list(expected)
+    refused = ("203.0.113.66", "2001:db8:bad::66", "198.51.100.7")
+
+    def look(host):
+        return answered(host, expected, (*refused, f"203.0.113.{host.removeprefix('debian')}"))
+
+    assert set(map(tuple, everywhere(look).values())) == {expected}
 
 
-def test_facts_count_exactly_the_packets_that_were_sent(name, facts, ping):
-    def dropped():
-        return facts()["filters"]["eth1"]["counters"]["dropped"]
-
-    before = dropped()
-    ping("203.0.113.66", name, "-c", "20", "-i", "0.05")
-    after = dropped()
+def test_facts_count_exactly_the_packets_that_were_sent(everywhere, facts_of, ping):
+    before = everywhere(facts_of)
+    everywhere(lambda host: ping("203.0.113.66", host, "-c", "20", "-i", "0.05"))
     frame = 14 + 20 + 8 + 56  # Ethernet, IPv4, ICMP, what ping sends
-    assert after["packets"] - before["packets"] == 20
-    assert after["bytes"] - before["bytes"] == 20 * frame
+    for host, facts in everywhere(facts_of).items():
+        counts, old = (each["filters"]["eth1"]["counters"]["dropped"] for each in (facts, before[host]))
+        assert (counts["packets"] - old["packets"], counts["bytes"] - old["bytes"]) == (20, 20 * frame)
 
 
 def test_readme_lists_this_release_as_tested_with_these_versions(host, name, attached):

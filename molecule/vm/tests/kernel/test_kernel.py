@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,12 @@ def run_tests(with_sources, everywhere, ssh_config):
 
 
 def test_decision_table_holds_on_every_kernel(run_tests):
-    """On all hooks in turn: the stride shares no factor with their number."""
-    passed(run_tests("test_table", "--every=23"))
+    """Other rows each day, on all hooks in turn: the stride shares no factor with their number."""
+    passed(run_tests("test_table", "--every=71", f"--begin={date.today().toordinal() % 71}"))
 
 
 def test_pings_are_filtered_on_tc_as_well_on_every_kernel(run_tests):
-    passed(run_tests("test_tc"))
+    passed(run_tests("test_tc", "-k", "'way_in or way_out'"))
 
 
 def passed(runs):
