@@ -329,8 +329,8 @@ class Host:
         """Let each side hold as long as the entry says: also to times, and pairs of them, that no ttl leads to."""
         ip = _spelled(addresses.display(addresses.parse(entry.ip)))
         opened, slot = self._opened_lists[name], self._records["entry", name, ip][1]
-        *_fields, used, _length, owner = opened.records.read(slot)
-        before, kind = opened.records.untils(slot), schema.KINDS[used - 1]
+        owner = opened.records.owner(slot)
+        before, kind = opened.records.untils(slot), opened.records.signature(slot).kind
         untils = (schema.FOREVER if until is None else until for until in entry.until)
         after = tuple(until * (entry.direction in (side, "both")) for until, side in zip(untils, ("src", "dst")))
         if before != after:
@@ -351,7 +351,7 @@ class Host:
 
     def records(self) -> dict:
         """(packets, bytes, last seen in nanoseconds) of every entry."""
-        return {key: records.read(slot)[:3] for key, (records, slot) in self._records.items()}
+        return {key: records.counts(slot) for key, (records, slot) in self._records.items()}
 
     def start_entries_at(self, number: int):
         """Let the packets and bytes of every entry go on from this number."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import faults
 from machine import echo_request, held, ping, program
 from running import run, unchanged
+from schemas import EARLIER_SOURCES, be_earlier
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, netlink, state
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
@@ -33,10 +34,11 @@ class Operation(NamedTuple):
     arguments: dict
     filters: bool = True  #: whether a filter is attached before, which must then never stop to filter
     removes: bool = False
+    brief: bool = False  #: whether another run has such steps, too, and the same errors at them
 
     def set_up(self) -> None:
-        for module, arguments in self.before:
-            result = run(module, **arguments)
+        for module, arguments, *prepare in self.before:
+            result = run(module, *prepare, **arguments)
             assert not result.get("failed"), result
         if self.counts:
             ping("pk0", BLOCKED, 3)
@@ -60,6 +62,7 @@ class Operation(NamedTuple):
 NOTHING = ("xdp_filter", {"state": "absent"})
 LISTED = ("xdp_blocklist", LIST)
 FILTERED = ("xdp_filter", FILTER)
+EARLIER_FILTERED = ("xdp_filter", {**FILTER, "_sources": EARLIER_SOURCES})
 CLAIMED = ("xdp_blocklist", {"ip": [BLOCKED, "203.0.113.1"], "owner": "feed", "exclusive": True, "direction": "both"})
 CHANGED_LIST = {**LIST, "ip": [BLOCKED, "192.0.2.2", "203.0.113.1", "10.0.0.0/8", "2001:db8::/32"]}
 
@@ -68,7 +71,8 @@ OPERATIONS = {
     "first-attach": Operation((NOTHING,), *FILTERED, filters=False),
     "attach": Operation((("xdp_filter", {"interface": "pk0", "state": "absent"}), LISTED), *FILTERED, filters=False),
     "upgrade": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, **EVERYTHING}),
-    "grow": Operation((FILTERED, LISTED, CLAIMED), "xdp_filter", {**FILTER, "max_entries": 200}),
+    "grow": Operation((NOTHING, FILTERED, LISTED, CLAIMED), "xdp_filter", {**FILTER, "max_entries": 200}),
+    "migrate": Operation((NOTHING, (*EARLIER_FILTERED, be_earlier), (*LISTED, be_earlier)), *FILTERED, brief=True),
     "to-generic": Operation((FILTERED, LISTED), "xdp_filter", {**FILTER, "mode": "generic"}),
     "to-native": Operation(
         (("xdp_filter", {**FILTER, "mode": "generic"}), LISTED), "xdp_filter", {**FILTER, "mode": "native"}
@@ -109,7 +113,7 @@ def shot_by(program_id: int, source: str) -> bool:
 def met() -> int:
     """The packets that the entry of BLOCKED has met."""
     with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
-        return entries.records.read(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
+        return entries.records.counts(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
 
 
 def assert_filters(operation: Operation) -> int:

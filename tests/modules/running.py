@@ -78,9 +78,9 @@ def killed(name: str, *prepare, **arguments) -> bool:
     return status < 0
 
 
-def facts(**arguments) -> dict:
+def facts(*prepare, **arguments) -> dict:
     """What xdp_facts tells."""
-    return run("xdp_facts", **arguments)["ansible_facts"]["pingkiller"]
+    return run("xdp_facts", *prepare, **arguments)["ansible_facts"]["pingkiller"]
 
 
 def _run(name, prepare, check, arguments):

@@ -19,10 +19,10 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
     filters,
     hooks,
     lists,
+    migration,
     netlink,
     pins,
     records,
-    recovery,
     schema,
     state,
 )
@@ -245,10 +245,12 @@ def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filter
     "kill",
     [
         die_instead_of(lists.EntryList, "copy_from"),
-        die_instead_of(pins.os, "rename", times=2),
+        die_instead_of(Pins, "swap"),
+        die_instead_of(pins.os, "rename", times=3),
         die_instead_of(netlink, "replace_xdp"),
         die_instead_of(hooks, "wait_for_packets"),
-        die_instead_of(recovery, "_carry_counts"),
+        die_instead_of(migration, "carry_counts"),
+        die_instead_of(Pins, "discard_old"),
     ],
 )
 def test_a_killed_change_of_size_leaves_a_filter_that_works_and_is_completed(filtered, kill):
@@ -273,7 +275,7 @@ def test_lists_that_a_filter_does_not_read_are_said():
     changed("xdp_filter", interface="pk0,pk1")
     assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp", times=2), interface="pk0", max_entries=10)
     assert changed("xdp_blocklist", ip="192.0.2.1")["warnings"] == [
-        "the filter on pk1 reads the lists of an interrupted change of max_entries: run xdp_filter again"
+        "the filter on pk1 reads the lists of an interrupted change of them: run xdp_filter again"
     ]
 
 

@@ -9,6 +9,7 @@ import itertools
 import pytest
 from flood import LISTED, UNLISTED, cable
 from running import SOURCES, changed, facts, run
+from schemas import EARLIER_SOURCES, LATER_SOURCES, be_earlier, be_later
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink, tc
 
@@ -51,9 +52,9 @@ def flood():
             yield flood
 
 
-def wait_for_packets(flood):
+def wait_for_packets(flood, number: int = 20):
     before = dict(flood.sent)
-    while min(flood.sent[source] - before[source] for source in before) < 20:
+    while min(flood.sent[source] - before[source] for source in before) < number:
         pass
 
 
@@ -72,12 +73,12 @@ def upgraded(number: int) -> dict:
     return {**SOURCES, "pingkiller.c": SOURCES["pingkiller.c"] + f"\n/* version {number} */\n"}
 
 
-def assert_all_accounted_for(flood, answers_may_be_lost: bool = False) -> None:
+def assert_all_accounted_for(flood, *prepare, answers_may_be_lost: bool = False) -> None:
     assert flood.sent[LISTED] > 500
     assert flood.answered[LISTED] == 0
     lost = flood.sent[UNLISTED] - flood.answered[UNLISTED]
     assert lost == 0 or (answers_may_be_lost and lost > 0)
-    told = facts()
+    told = facts(*prepare)
     reasons = told["filters"]["pk0"]["counters"]["reasons"]
     counted = {reason: families["ipv4"]["packets"] for reason, families in reasons.items() if reason != "not_icmp"}
     assert counted["blocklist"] == flood.sent[LISTED]
@@ -95,6 +96,20 @@ def test_nothing_gets_through_and_nothing_is_lost_in_50_changes(flood):
         number += 3
     flood.__exit__()
     assert_all_accounted_for(flood)
+
+
+def test_nothing_gets_through_and_nothing_is_lost_while_maps_of_an_earlier_schema_are_replaced():
+    with cable() as flood:
+        changed("xdp_filter", be_earlier, interface="pk0", timing_sample=1, _sources=EARLIER_SOURCES)
+        changed("xdp_blocklist", be_earlier, ip=[LISTED, "203.0.113.0/24"], owner="inventory")
+        with flood:
+            wait_for_packets(flood, 300)
+            change_filter(timing_sample=1)
+            wait_for_packets(flood)
+            change_list(1)
+            changed("xdp_filter", be_later, interface="pk0", timing_sample=1, _sources=LATER_SOURCES)
+            wait_for_packets(flood, 300)
+        assert_all_accounted_for(flood, be_later)
 
 
 def test_nothing_gets_through_and_nothing_is_lost_while_the_mode_changes(tc_in_use, flood):

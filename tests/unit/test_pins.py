@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import pins as pins_module
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import CURRENT, NEXT, OLD, Pins
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.recovery import settle_lists
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import CURRENT, NEXT, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.recovery import settle_maps
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
@@ -33,7 +33,9 @@ def mounted(monkeypatch, *places):
     monkeypatch.setattr(pins_module, "_bpffs_mounts", lambda: list(places))
 
 
-@pytest.mark.parametrize("base", ["", "pingkiller", "sys/fs/bpf/x", "/", "/sys/fs/bpf/a.b", "/sys/fs/bpf/../../.."])
+@pytest.mark.parametrize(
+    "base", ["", "pingkiller", "sys/fs/bpf/x", "/", "/sys/fs/bpf/a.b", "/sys/fs/bpf/../../..", "/sys/fs/bpf/x_old"]
+)
 def test_a_base_that_cannot_hold_pins_is_refused(base):
     with pytest.raises(PingKillerError) as refusal:
         Pins(base)
@@ -108,44 +110,48 @@ def test_looking_makes_nothing(pins):
     os.mkdir(pins.base)
 
 
-def put_lists(pins, generation):
-    """Directories as of lists; a file takes the place of a map and says which generation it was of."""
+def put_lists(pins, generation=CURRENT):
+    """Directories as of lists; a file takes the place of a map and says of which pins it is."""
     for name in schema.LISTS:
         os.makedirs(pins.list(name, generation=generation))
         for each in schema.list_maps(1):
-            Path(pins.list(name, each, generation)).write_text(generation)
+            Path(pins.list(name, each, generation)).write_text(pins.base)
 
 
-def generations(pins):
-    """Which generation the files in each directory of lists were of."""
+def makers(pins):
+    """Of which pins the files are that are there now, by base."""
     found = {}
-    for directory in sorted(os.listdir(pins.base)):
-        found[directory] = {path.read_text() for path in Path(pins.base, directory).glob("*/*")}
+    for each in (pins, pins.next, pins.old):
+        if each.exists():
+            (found[each.base],) = {path.read_text() for path in Path(each.base).glob("*/*/*")}
     return found
 
 
-def test_new_lists_take_the_place_of_the_old_ones(pins):
-    put_lists(pins, CURRENT)
-    put_lists(pins, NEXT)
-    pins.swap_lists()
-    assert generations(pins) == {CURRENT: {NEXT}, OLD: {CURRENT}}
-    pins.discard_lists(OLD)
-    assert generations(pins) == {CURRENT: {NEXT}}
+def test_new_maps_take_the_place_of_the_old_ones(pins):
+    put_lists(pins)
+    put_lists(pins.next)
+    pins.swap()
+    assert makers(pins) == {pins.base: pins.next.base, pins.old.base: pins.base}
+    pins.discard_old()
+    assert makers(pins) == {pins.base: pins.next.base}
 
 
-def test_lists_that_were_not_yet_in_use_go(pins):
-    put_lists(pins, CURRENT)
-    put_lists(pins, NEXT)
-    settle_lists(pins)
-    assert generations(pins) == {CURRENT: {CURRENT}}
+def test_maps_that_were_not_yet_in_use_go(pins):
+    put_lists(pins)
+    put_lists(pins.next)
+    settle_maps(pins)
+    assert makers(pins) == {pins.base: pins.base}
 
 
 def test_a_swap_interrupted_half_way_is_taken_back(pins):
-    put_lists(pins, CURRENT)
-    put_lists(pins, NEXT)
-    os.rename(pins.host(CURRENT), pins.host(OLD))
-    settle_lists(pins)
-    assert generations(pins) == {CURRENT: {CURRENT}}
+    put_lists(pins)
+    put_lists(pins.next)
+    os.rename(pins.base, pins.old.base)
+    assert pins.in_use().base == pins.old.base
+    assert pins.in_use().in_use().filters() == []
+    settle_maps(pins)
+    assert pins.in_use() is pins
+    assert makers(pins) == {pins.base: pins.base}
 
 
 def test_what_is_not_ours_is_left_and_named(pins):
@@ -158,7 +164,7 @@ def test_what_is_not_ours_is_left_and_named(pins):
 
 
 def test_everything_of_ours_goes(pins):
-    for generation in (CURRENT, NEXT, OLD):
+    for generation in (CURRENT, NEXT):
         put_lists(pins, generation)
     for name in schema.HOST_MAPS:
         Path(pins.host(name)).touch()

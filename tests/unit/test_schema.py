@@ -123,29 +123,45 @@ def test_forever_is_forever():
 
 def test_a_record_is_read_as_it_was_written():
     address = bytes(range(16))
-    packed = schema.RECORD.pack(1, 2, 3, 4, 5, address, 6, 7, 8)
+    fields = {"packets": 1, "bytes": 2, "last_seen": 3, "until_source": 4, "until_destination": 5}
+    packed = schema.RECORD.pack(**fields, address=address, used=6, prefix_length=7, owner=8)
     record = STRUCTS["record"].from_buffer_copy(packed)
     assert len(packed) == ctypes.sizeof(STRUCTS["record"]) == 64
     assert (record.packets, record.bytes, record.last_seen, *record.until) == (1, 2, 3, 4, 5)
     assert (bytes(record.address), record.used, record.prefix_length, record.owner) == (address, 6, 7, 8)
 
 
-def test_the_library_finds_the_single_bytes_of_a_record():
-    assert (offset("record", "packets"), offset("record", "bytes")) == schema.RECORD_COUNTS
-    assert offset("record", "used") == schema.RECORD_USED
-    assert offset("record", "prefix_length") == schema.RECORD_PREFIX_LENGTH
-    assert offset("record", "owner") == schema.RECORD_OWNER
+def test_the_library_finds_the_fields_of_a_record():
+    found = {name: start for name, start in schema.RECORD.offsets.items() if not name.startswith("until")}
+    assert found == {name: offset("record", name) for name in found}
+    assert schema.RECORD.offsets["until_source"] == offset("record", "until", schema.SOURCE)
+    assert schema.RECORD.offsets["until_destination"] == offset("record", "until", schema.DESTINATION)
 
 
 def test_the_control_map_is_read_as_it_was_written():
-    assert ctypes.sizeof(STRUCTS["control"]) == schema.CONTROL_SIZE
-    head = STRUCTS["control"].from_buffer_copy(schema.CONTROL_HEAD.pack(7, 8, 9, 10).ljust(schema.CONTROL_SIZE, b"\0"))
-    assert (head.schema_version, head.dirty, head.listening, head.generation) == (7, 8, 9, 10)
-    for block, kind in itertools.product(range(len(schema.LISTS)), range(len(schema.KINDS))):
-        row = schema.CONTROL_HEAD.size + (block * len(schema.KINDS) + kind) * schema.POPULATION.size
-        assert offset("control", "lists", block, kind) == row
-    population = STRUCTS["population"].from_buffer_copy(schema.POPULATION.pack(1, 2, 3, 4))
-    assert (population.entries, *population.matching, population.timed) == (1, 2, 3, 4)
+    found = schema.CONTROL.offsets
+    assert ctypes.sizeof(STRUCTS["control"]) == schema.CONTROL.size
+    head = ("schema_version", "dirty", "listening", "generation")
+    assert [found[name] for name in head] == [offset("control", name) for name in head]
+    for (block, name), (kind, kind_name) in itertools.product(enumerate(schema.LISTS), enumerate(schema.KINDS)):
+        row = offset("control", "lists", block, kind)
+        members = [("entries",), ("matching", 0), ("matching", 1), ("timed",)]
+        names = [f"{name}.{kind_name}.{what}" for what in ("entries", 0, 1, "timed")]
+        assert [found[each] for each in names] == [row + offset("population", *path) for path in members]
+
+
+@pytest.mark.parametrize("name", schema.LAYOUTS)
+def test_what_a_change_of_schema_converts_is_as_large_as_what_the_filter_has(name):
+    struct = {"records": "record"}.get(name, name)
+    assert schema.LAYOUTS[name].size == ctypes.sizeof(STRUCTS[struct])
+    assert set(schema.COUNTED.get(name, ())) <= set(schema.LAYOUTS[name].offsets)
+
+
+def test_every_earlier_schema_is_known():
+    assert sorted(schema.EARLIER) == list(range(1, schema.SCHEMA_VERSION))
+    assert schema.layouts(schema.SCHEMA_VERSION) == schema.LAYOUTS
+    for number in schema.EARLIER:
+        assert schema.layouts(number).keys() == schema.LAYOUTS.keys()
 
 
 def test_a_counter_is_where_the_library_looks_for_it():

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
-from . import bpf
+from . import bpf, schema
 
 #: Operations, as linux/bpf.h puts them together.
 _LOAD_BYTE, _LOAD_HALF, _LOAD_WORD, _LOAD_MAP = 0x71, 0x61, 0x79, 0x18
@@ -55,6 +56,34 @@ class Carrier:
     def add(self, mark_key: int, target_key: int, numbers: Sequence[int]) -> None:
         """Nothing happens if this has been added before."""
         self._program.test_run(_KEYS.pack(mark_key, target_key) + self._layout.pack(*numbers))
+
+
+def carry_list(old, new) -> None:
+    """Add what the entries of a list have counted that no filter reads any more; each is freed there then."""
+    busy = old.records.busy()
+    first = next(busy, None)
+    if not first:
+        return
+    # Freeing is the mark.
+    mark, offsets = Mark(old.table, old.records.offset("used"), 0), map(new.records.offset, schema.COUNTED["records"])
+    with Carrier(mark, new.table, tuple(offsets)) as carrier:
+        for old_slot, _packets in chain((first,), busy):
+            *counted, last_seen = old.records.counts(old_slot)
+            slot = new.slot_of(old.records.key(old_slot))
+            if slot is not None:
+                new.records.see(slot, last_seen)
+                carrier.add(old_slot, slot, counted)
+
+
+def carry_filter_map(
+    number: int, old: bpf.Map, before: schema.Layout, new: bpf.Map, name: str, carried: bpf.Map
+) -> None:
+    """Add what a filter's map has counted that no filter counts in any more; ``number`` is its own in ``carried``."""
+    per_cpu = [before.unpack(value) for value in old.lookup_percpu(schema.ZERO)]
+    after = schema.LAYOUTS[name].offsets
+    shared = [field for field in schema.COUNTED[name] if field in before.offsets]
+    with Carrier(Mark(carried, 0, 1), new, [after[field] for field in shared]) as carrier:
+        carrier.add(number, 0, [sum(values[field] for values in per_cpu) for field in shared])
 
 
 def _assemble(mark: Mark, target: bpf.Map, offsets: Sequence[int]) -> bytes:

@@ -8,6 +8,7 @@ Entries that the same owners want in the same way are handled together, so a mil
 
 from __future__ import annotations
 
+import array
 import operator
 import time
 from collections import defaultdict, deque
@@ -131,15 +132,17 @@ def _by_value(held: Held, wanted: list[Wanted | None], demand: Demand) -> Iterat
     values = set(wanted) if others else {None, demand.wishes.wanted}
     concerned = {value for value in values if value is not None or demand.exclusive}
     concerned = {value for value in concerned if demand.absent or demand.applied_to(held.claims, value) != held.claims}
-    positions: dict[Wanted | None, list[int]] = defaultdict(list)
+    positions: dict[Wanted | None, array.array] = defaultdict(lambda: array.array("I"))
     if others:
         for position, value in enumerate(wanted):
             if value in concerned:
                 positions[value].append(position)
     else:
         for value in concerned:
-            positions[value] = list(compress(range(len(wanted)), map(operator.is_, wanted, repeat(value))))
-    return ((value, held.at(found)) for value, found in positions.items() if found)
+            chosen = map(operator.is_, wanted, repeat(value))
+            positions[value] = array.array("I", compress(range(len(wanted)), chosen))
+    whole = len(wanted)
+    return ((value, held if len(found) == whole else held.at(found)) for value, found in positions.items() if found)
 
 
 def _sort_in(plan: Plan, change: Change) -> None:

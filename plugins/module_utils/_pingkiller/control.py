@@ -19,16 +19,16 @@ class Control:
     def __init__(self, control: bpf.Map) -> None:
         self._memory = control.memory()
         self._words = memoryview(self._memory).cast("I")
-        self._generation = memoryview(self._memory)[_GENERATION : _GENERATION + 8].cast("Q")
+        self._layout = schema.layouts(self.schema_version)["control"]
 
     def close(self) -> None:
-        self._generation.release()
         self._words.release()
         self._memory.close()
 
     @property
     def schema_version(self) -> int:
-        return self._words[0]
+        """A map that was made a moment ago has none yet, and is of this one."""
+        return self._words[0] or schema.SCHEMA_VERSION
 
     def stamp(self) -> None:
         self._words[0] = schema.SCHEMA_VERSION
@@ -43,7 +43,10 @@ class Control:
         bit = 1 << schema.LISTS.index(list_name)
         self._words[1] |= bit
         yield
-        self._generation[0] += 1
+        start = self._layout.offsets.get("generation")
+        if start is not None:
+            with memoryview(self._memory)[start : start + 8] as part, part.cast("Q") as generation:
+                generation[0] += 1
         self._words[1] &= ~bit
 
     @property
@@ -55,8 +58,7 @@ class Control:
         self._words[2] = int(value)
 
     def _row(self, list_name: str, kind: str) -> int:
-        number = schema.LISTS.index(list_name) * len(schema.KINDS) + schema.KINDS.index(kind)
-        return (schema.CONTROL_HEAD.size + number * schema.POPULATION.size) // 4
+        return self._layout.offsets[f"{list_name}.{kind}.entries"] // 4
 
     def count(self, list_name: str) -> int:
         return sum(self._words[self._row(list_name, kind)] for kind in schema.KINDS)
@@ -84,7 +86,6 @@ class Control:
                 self._words[row + column] = counted[kind][column]
 
 
-_GENERATION = 16  #: offset in the control map
 ENTRIES, _TIMED = 0, 3  #: columns of a population: all entries, those with an expiry; between them the two sides
 
 

@@ -78,7 +78,10 @@ def listen(base: str, duration: float, limit: int) -> dict:
         )
     with ring_map, _only_listener(), state.opened(pins) as host:
         with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host["control"])) as control:
-            events = _collect(ring, control, time.monotonic() + duration, limit)
+            try:
+                events = _collect(ring, control, time.monotonic() + duration, limit)
+            finally:
+                _end_listening(pins)
     return {"changed": False, "events": [_decode(event) for event in events], "count": len(events)}
 
 
@@ -97,6 +100,14 @@ def _only_listener() -> Iterator[None]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_LISTENER_LOCK)
         os.close(fd)
+
+
+def _end_listening(pins: Pins) -> None:
+    """Also in a control map that has taken the place of the one in which it began."""
+    with state.opened(pins) as host:
+        if host:
+            with contextlib.closing(Control(host["control"])) as control:
+                control.listening = False
 
 
 def _collect(ring: RingBuffer, control: Control, deadline: float, limit: int) -> list[bytes]:

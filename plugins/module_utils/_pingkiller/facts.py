@@ -14,7 +14,7 @@ from .pins import Pins
 _NOT_ICMP, _OTHER = schema.REASONS.index("not_icmp"), schema.FAMILIES.index("other")
 
 
-def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None = None) -> dict:
+def collect(base: str, list_limit: int = 100, top: int = 10, dest: str | None = None) -> dict:
     """The facts. A host without state gives empty ones. Raises PingKillerError without root.
 
     With ``dest``, a directory, each list is also written there as a file.
@@ -25,8 +25,9 @@ def collect(base: str, list_limit: int = 1000, top: int = 10, dest: str | None =
     state.require_root()
     pins = Pins(base)
     pins.check_mount()
+    pins = pins.in_use()
     return {
-        "schema": schema.SCHEMA_VERSION,
+        "schema": state.schema_number(pins),
         "version": VERSION,
         "kernel": os.uname().release,
         "filters": {name: _filter_facts(pins, name, list_limit) for name in pins.filters()},
@@ -82,11 +83,14 @@ def _cells(pins: Pins, interface: str) -> list[tuple[int, int]]:
 
 
 def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[bytes]:
-    found = pins.open(pins.filter(interface, name), info)
+    """One value for each CPU, in this version's layout whichever version made the map."""
+    before, after = schema.layouts(state.schema_number(pins))[name], schema.LAYOUTS[name]
+    found = pins.open(pins.filter(interface, name), info._replace(value_size=before.size))
     if found is None:
         return []
     with found:
-        return found.lookup_percpu(schema.ZERO)
+        values = found.lookup_percpu(schema.ZERO)
+    return values if before is after else [after.pack(**before.unpack(value)) for value in values]
 
 
 def _processing_time(pins: Pins, interface: str, sample: int) -> dict | None:

@@ -14,7 +14,7 @@ import os
 import time
 from typing import NamedTuple
 
-from . import VERSION, bpf, compiler, filter_meta, hooks, lists, netlink, recovery, schema, state, tc
+from . import VERSION, bpf, compiler, filter_meta, hooks, lists, migration, netlink, recovery, schema, state, tc
 from . import options as options_module
 from . import pins as pins_module
 from .errors import PingKillerError
@@ -78,10 +78,11 @@ def present(base: str, request: FilterRequest, check: bool = False, lock_timeout
     pins = Pins(base)
     pins.check_mount()
     if check:
+        unfinished, pins = recovery.unfinished(pins), pins.in_use()
         steps, capacity = _plan(pins, request)
         kept = _plan_kept(pins, request, steps, capacity)
         result = _result(steps, capacity, request, {}, _prediction_warnings(steps))
-        return _with_kept({**result, "changed": result["changed"] or recovery.unfinished(pins)}, kept)
+        return _with_kept({**result, "changed": result["changed"] or unfinished}, kept)
     with host_lock(lock_timeout):
         mended = recovery.settle(pins, request.names()) + _complete(pins, request)
         steps, capacity = _plan(pins, request)
@@ -103,11 +104,17 @@ def _plan(pins: Pins, request: FilterRequest) -> tuple[list[Step], int | None]:
         raise PingKillerError("this host has no default route to take the interface from: name one with interface")
     capacity = _capacity(pins, request)
     version = _bcc_version_or_none()
-    resize = capacity is not None and request.capacity not in (None, capacity)
-    steps = [_step(pins, request, name, request.options, version, resize) for name in dict.fromkeys(interfaces)]
-    if resize:
+    move = _moves(pins, request, capacity)
+    steps = [_step(pins, request, name, request.options, version, move) for name in dict.fromkeys(interfaces)]
+    if move:
         steps += _others(pins, request, {step.name for step in steps}, version)
     return steps, capacity
+
+
+def _moves(pins: Pins, request: FilterRequest, capacity: int | None) -> bool:
+    """Whether all maps are to be replaced: for another capacity, or because they are of an earlier schema."""
+    earlier = state.schema_number(pins) != schema.SCHEMA_VERSION
+    return capacity is not None and (earlier or request.capacity not in (None, capacity))
 
 
 def _bcc_version_or_none() -> str | None:
@@ -133,9 +140,7 @@ def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     return capacity
 
 
-def _others(
-    pins: Pins, request: FilterRequest, named: set, version: str | None, rebuild: bool = True
-) -> list[Step]:
+def _others(pins: Pins, request: FilterRequest, named: set, version: str | None, rebuild: bool = True) -> list[Step]:
     """The host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
@@ -166,7 +171,7 @@ def _step(pins: Pins, request: FilterRequest, interface: str, options, version: 
 
 def _check_maps(pins: Pins, name: str) -> None:
     """Raises PingKillerError if what is pinned for a filter is not what it takes."""
-    for map_name, info in schema.FILTER_MAPS.items():
+    for map_name, info in schema.of_schema(schema.FILTER_MAPS, state.schema_number(pins)).items():
         found = pins.open(pins.filter(name, map_name), info)
         if found:
             found.close()
@@ -254,9 +259,9 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
     existed = pins.exists()
     made = [step.name for step in todo if not os.path.isdir(pins.filter(step.name))]
     try:
+        if _moves(pins, request, capacity):
+            return _move(pins, request, todo, request.capacity or capacity)
         state.create(pins, request.capacity or lists.DEFAULT_CAPACITY)
-        if capacity is not None and request.capacity not in (None, capacity):
-            return _resize(pins, request, todo)
         return _renew(pins, request, todo)
     except BaseException:
         _undo(pins, existed, made)
@@ -264,24 +269,25 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
 
 
 def _renew(pins: Pins, request: FilterRequest, steps: list[Step]) -> list[str]:
-    """Compile filters against the lists in use, and put them in place; the warnings."""
-    built = [_build(pins, request, step, pins_module.CURRENT) for step in steps]
+    """Compile filters against the maps in use, and put them in place; the warnings."""
+    built = [_build(pins, request, step) for step in steps]
     notes = [note for step, each in zip(steps, built) for note in _put(pins, step, each)]
-    recovery.settle_lists(pins)
+    recovery.settle_maps(pins)
     return notes
 
 
 def _complete(pins: Pins, request: FilterRequest) -> list[str]:
-    """Bring the filters that read the lists of before an interrupted change to those in use; what was done, as sentences."""
+    """Bring the filters that read the lists of before an interrupted move to those in use; what was done, as sentences."""
     if not recovery.unfinished(pins):
         return []
     steps = [each for each in _others(pins, request, set(), compiler.bcc_version(), rebuild=False) if each.needed]
     notes = _renew(pins, request, steps)
-    return [*notes, "a change of max_entries that was interrupted has been completed"] if steps else notes
+    return [*notes, "a change of all maps that was interrupted has been completed"] if steps else notes
 
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
-    """Remove the pins made for filters that did not come to run."""
+    """Remove the pins made for filters that did not come to run, and maps that did not come into use."""
+    pins.next.remove_all()
     failed = [name for name in made if not state.running(pins, name)]
     for name in failed:
         pins.remove_filter(name)
@@ -289,7 +295,7 @@ def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
         pins.remove_all()
 
 
-def _build(pins: Pins, request: FilterRequest, step: Step, generation: str) -> Built:
+def _build(pins: Pins, request: FilterRequest, step: Step) -> Built:
     """Make the maps that are missing, compile, and tie to each program also those that only user space reads."""
     pins.make_directory(pins.filter(step.name))
     for name, info in _filter_maps(step.options).items():
@@ -299,7 +305,7 @@ def _build(pins: Pins, request: FilterRequest, step: Step, generation: str) -> B
         pins.ensure(pins.host("events"), schema.EVENTS_MAP).close()
     directories = {
         "HOST_PINS": pins.base,
-        "LIST_PINS": pins.host(generation),
+        "LIST_PINS": pins.host(pins_module.CURRENT),
         "FILTER_PINS": pins.filter(step.name),
     }
     defines = {**step.defines, **{name: json.dumps(path) for name, path in directories.items()}}
@@ -395,24 +401,18 @@ def _write_meta(step: Step, meta: bpf.Map, noted: dict) -> None:
     filter_meta.store(meta, {**described, **noted})
 
 
-def _resize(pins: Pins, request: FilterRequest, todo: list[Step]) -> list[str]:
-    """Move to lists of another capacity: fill them, compile every filter against them, swap, bring the last counts over."""
+def _move(pins: Pins, request: FilterRequest, todo: list[Step], capacity: int) -> list[str]:
+    """Replace all maps: make them, compile every filter against them, swap, replace the programs, bring the last counts over."""
     if recovery.unfinished(pins):
         raise PingKillerError(
-            f"max_entries={request.capacity} cannot be set before an interrupted change of it is complete, and a filter whose "
-            f"options are not known still reads the lists of before: run xdp_filter for each interface without max_entries first"
+            f"max_entries={capacity} cannot be set before an interrupted change is complete, and a filter whose options are not "
+            f"known still reads the lists of before: run xdp_filter for each interface without max_entries first"
         )
-    state.create_lists(pins, request.capacity)
-    for name in schema.LISTS:
-        with state.opened(pins) as host:
-            with lists.EntryList(pins, name, host) as old:
-                old.settle()
-                with lists.EntryList(pins, name, host, pins_module.NEXT) as new:
-                    new.copy_from(old)
-    built = [_build(pins, request, step, pins_module.NEXT) for step in todo]
-    pins.swap_lists()
+    new = migration.prepare(pins, capacity)
+    built = [_build(new, request, step) for step in todo]
+    pins.swap()
     notes = [note for step, each in zip(todo, built) for note in _put(pins, step, each)]
-    recovery.settle_lists(pins)
+    recovery.settle_maps(pins)
     return notes
 
 
@@ -433,7 +433,7 @@ def absent(
     check_timeout(lock_timeout)
     state.require_bpf()
     pins = Pins(base)
-    there = (pins.check_mount() and pins.exists()) or recovery.any_lost(pins)
+    there = (pins.check_mount() and pins.in_use().exists()) or recovery.any_lost(pins)
     kept = _plan_forgetting(store, names)
     everything = not names
     if check or not (there or kept):
@@ -448,6 +448,7 @@ def absent(
         for name in before:
             _detach(pins, name)
             pins.remove_filter(name)
+        recovery.settle_maps(pins)  # the last one that used maps of before may have gone
         if everything:
             pins.remove_all()
         return _with_kept(_removal_result(before, everything, there), kept)

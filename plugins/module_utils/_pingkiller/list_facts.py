@@ -38,7 +38,7 @@ def collect(pins: Pins, name: str, limit: int, top: int, dest: str | None) -> di
 
 
 def _entry(entries: EntryList, key: bytes, slot: int) -> dict:
-    packets, size, last_seen = entries.records.read(slot)[:3]
+    packets, size, last_seen = entries.records.counts(slot)
     sides, seconds_left = _validity(entries.records.untils(slot))
     return {
         "ip": addresses.display(key),
@@ -97,6 +97,6 @@ def _lines(entries: EntryList) -> Iterator[str]:
         options = ("" if where == "src" else f" direction={where}") + ("" if left is None else f" ttl={left}s")
         said = f"{options} # owners={','.join(sorted(held.claims))}"
         for key, slot in zip(held.keys, held.slots):
-            packets, size, last_seen = entries.records.read(slot)[:3]
+            packets, size, last_seen = entries.records.counts(slot)
             seen = f" last_seen={_moment(last_seen)}" if last_seen else ""
             yield f"{addresses.display(key)}{said} packets={packets} bytes={size}{seen}\n"

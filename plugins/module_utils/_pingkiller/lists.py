@@ -17,12 +17,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress
 
-from . import bpf, carry, durations, schema
+from . import bpf, durations, schema
 from .addresses import Wanted
 from .claims import Change, Claims, Held, Plan, count, effective
 from .control import ENTRIES, Control, Owners, matching_columns
 from .errors import PingKillerError
-from .pins import CURRENT, Pins
+from .pins import Pins
 from .records import Records, Signature
 
 DEFAULT_CAPACITY = 65536
@@ -36,11 +36,11 @@ _SEVERAL = 0  #: a record's owner where the claims map has them
 class EntryList:
     """One list of the host, opened. Changing it takes the host's lock; reading does not."""
 
-    def __init__(self, pins: Pins, name: str, host: dict[str, bpf.Map], generation: str = CURRENT) -> None:
+    def __init__(self, pins: Pins, name: str, host: dict[str, bpf.Map]) -> None:
         self.name = name
-        self._maps = open_list_maps(pins, name, generation)
-        self.records = Records(self._maps["records"])
         self._control = Control(host["control"])
+        self._maps = open_list_maps(pins, name, self._control.schema_version)
+        self.records = Records(self._maps["records"], schema.layouts(self._control.schema_version)["records"])
         self._owners = Owners(host["owners"])
         self._claims = host["claims"]
         self._number = schema.LISTS.index(name)
@@ -56,6 +56,11 @@ class EntryList:
 
     def __exit__(self, *_exception) -> None:
         self.close()
+
+    @property
+    def table(self) -> bpf.Map:
+        """The map of the records."""
+        return self._maps["records"]
 
     @property
     def capacity(self) -> int:
@@ -315,7 +320,7 @@ class EntryList:
         return _SEVERAL if len(after) != 1 else self._owners.number(next(iter(after)))
 
     def copy_from(self, other: EntryList) -> None:
-        """Fill this empty list of another capacity with the entries of ``other``, their counters at zero.
+        """Fill this empty list with the entries of ``other``, their counters at zero.
 
         How many entries there are holds for both, so the control map is left alone.
         """
@@ -325,21 +330,6 @@ class EntryList:
             if keys:
                 self.records.fill(new, keys, signature.untils, signature.owner)
                 self._index(keys, new)
-
-    def carry_from(self, other: EntryList) -> None:
-        """Add what the entries of ``other``, which no filter reads any more, have counted; each is freed there then."""
-        busy = other.records.busy()
-        first = next(busy, None)
-        if not first:
-            return
-        mark = carry.Mark(other._maps["records"], schema.RECORD_USED, 0)
-        with carry.Carrier(mark, self._maps["records"], schema.RECORD_COUNTS) as carrier:
-            for old, _packets in chain((first,), busy):
-                packets, size, last_seen = other.records.read(old)[:3]
-                slot = self.slot_of(other.records.key(old))
-                if slot is not None:
-                    self.records.see(slot, last_seen)
-                    carrier.add(old, slot, (packets, size))
 
 
 def _unexpired(claims: Claims) -> Claims:
@@ -420,14 +410,12 @@ def check_prefix_lengths(name: str, lengths: set) -> None:
         )
 
 
-def open_list_maps(pins: Pins, name: str, generation: str = CURRENT) -> dict[str, bpf.Map]:
-    """The maps of a list that exists. The records' size is the capacity that the indexes must have too."""
-    with _required(pins, pins.list(name, "records", generation), None) as records:
+def open_list_maps(pins: Pins, name: str, number: int) -> dict[str, bpf.Map]:
+    """The maps of a list that exists, of this schema. The records' size is the capacity that the indexes must have too."""
+    with _required(pins, pins.list(name, "records"), None) as records:
         capacity = records.info.max_entries
-    expected = schema.list_maps(capacity)
-    return {
-        map_name: _required(pins, pins.list(name, map_name, generation), info) for map_name, info in expected.items()
-    }
+    expected = schema.of_schema(schema.list_maps(capacity), number)
+    return {map_name: _required(pins, pins.list(name, map_name), info) for map_name, info in expected.items()}
 
 
 def _required(pins: Pins, path: str, info: bpf.MapInfo | None) -> bpf.Map:

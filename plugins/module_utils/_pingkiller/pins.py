@@ -6,11 +6,13 @@
 BASE/control, owners, claims           the host's maps
 BASE/lists/blocklist/, .../allowlist/  records and the four indexes of each list
 BASE/filters/INTERFACE/                counters and meta of one filter
+BASE_next/, BASE_old/                  the same while all of it is replaced
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import os
 import stat
@@ -23,8 +25,14 @@ from .errors import PingKillerError
 DEFAULT_BASE = "/sys/fs/bpf/pingkiller"
 _DEFAULT_MOUNT = "/sys/fs/bpf"
 
-#: Directories of the lists: in use, being made for another capacity, replaced a moment ago.
-CURRENT, NEXT, OLD = "lists", "lists_next", "lists_old"
+#: Directories of the lists: in use, and being made or removed.
+CURRENT, NEXT = "lists", "lists_next"
+
+#: What the directories are called beside a base while all maps are replaced.
+_NEXT, _OLD = "_next", "_old"
+
+#: The pin of a map of a filter, see ``schema.CARRIED_MAP``.
+CARRIED = "carried"
 
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 
@@ -45,9 +53,10 @@ class Pins:
 
     def __init__(self, base: str = DEFAULT_BASE) -> None:
         normal = os.path.normpath(base)
-        if not os.path.isabs(base) or "." in normal or normal == "/":
+        if not os.path.isabs(base) or "." in normal or normal == "/" or normal.endswith((_NEXT, _OLD)):
             raise PingKillerError(
-                f"base={base!r} cannot hold pins: give an absolute path below a BPF file system whose names contain no dot, "
+                f"base={base!r} cannot hold pins: give an absolute path below a BPF file system whose names contain no dot and "
+                f"end neither in {_NEXT} nor in {_OLD}, "
                 f"for example {DEFAULT_BASE}"
             )
         self.base = normal
@@ -86,6 +95,46 @@ class Pins:
 
     def exists(self) -> bool:
         return os.path.isdir(self.base)
+
+    # While all maps are replaced, there are others beside them
+
+    @property
+    def next(self) -> Pins:
+        """The maps that are made to take the place of these."""
+        return self._beside(_NEXT)
+
+    @property
+    def old(self) -> Pins:
+        """The maps whose place these have taken."""
+        return self._beside(_OLD)
+
+    def _beside(self, suffix: str) -> Pins:
+        pins = copy.copy(self)
+        pins.base += suffix
+        return pins
+
+    def in_use(self) -> Pins:
+        """For one who only looks: a run may have been killed that had got no further than taking the maps off their place."""
+        return self.old if not self.exists() and self.old.exists() else self
+
+    def swap(self) -> None:
+        """Put the next maps in the place of these, which become the old ones."""
+        os.rename(self.base, self.old.base)
+        os.rename(self.next.base, self.base)
+
+    def swap_back(self) -> None:
+        """Put the old maps in their place again. What is there, if anything, is for nobody."""
+        self.next.remove_all()
+        if self.exists():
+            os.rename(self.base, self.next.base)
+        os.rename(self.old.base, self.base)
+        self.next.remove_all()
+
+    def discard_old(self) -> None:
+        """Remove the old maps; they are gone in one step, so that nobody comes upon half of them."""
+        self.next.remove_all()
+        os.rename(self.old.base, self.next.base)
+        self.next.remove_all()
 
     def check_mount(self) -> bool:
         """Whether the base is on a mounted BPF file system. Raises PingKillerError if it never will be."""
@@ -157,7 +206,7 @@ class Pins:
 
     def remove_filter(self, filter_name: str) -> None:
         self._refuse_links(self.filter(filter_name))
-        for name in schema.FILTER_PINS:
+        for name in (*schema.FILTER_PINS, CARRIED):
             _unlink(self.filter(filter_name, name))
         _rmdir(self.filter(filter_name))
 
@@ -171,39 +220,25 @@ class Pins:
             _rmdir(self.list(list_name, generation=generation))
         _rmdir(os.path.join(self.base, generation))
 
-    def discard_lists(self, generation: str) -> None:
-        """Remove lists that were whole, gone in one step, so that nobody comes upon half a list."""
-        for name in schema.LISTS:
-            self._refuse_links(self.list(name, generation=generation))
-        if generation != NEXT and self.has_lists(generation):
-            self.remove_lists(NEXT)
-            os.rename(self.host(generation), self.host(NEXT))
-        self.remove_lists(NEXT)
-
-    def swap_lists(self) -> None:
-        """Put the next generation of the lists in the place of the present one, which becomes the old one."""
-        os.rename(self.host(CURRENT), self.host(OLD))
-        self.enter_lists()
-
     def enter_lists(self) -> None:
         """Make the next generation, which is whole by now, the present one, in one step."""
         os.rename(self.host(NEXT), self.host(CURRENT))
 
-    def swap_lists_back(self) -> None:
-        self.remove_lists(NEXT)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self.host(CURRENT), self.host(NEXT))
-        os.rename(self.host(OLD), self.host(CURRENT))
-
-    def has_lists(self, generation: str = CURRENT) -> bool:
-        return os.path.isdir(self.host(generation))
+    def has_lists(self) -> bool:
+        return os.path.isdir(self.host(CURRENT))
 
     def remove_all(self) -> None:
-        """Every pin and directory of ours; anything else found below the base is left, and said."""
+        """Every pin and directory of ours at this base; anything else found below it is left, and said."""
+        if not self.exists():
+            return
         for filter_name in self.filters():
             self.remove_filter(filter_name)
-        for generation in (OLD, CURRENT, NEXT):
-            self.discard_lists(generation)
+        if self.has_lists():  # in one step, so that nobody comes upon half a list
+            for name in schema.LISTS:
+                self._refuse_links(self.list(name))
+            self.remove_lists(NEXT)
+            os.rename(self.host(CURRENT), self.host(NEXT))
+        self.remove_lists(NEXT)
         for name in schema.HOST_PINS:
             _unlink(self.host(name))
         _rmdir(self.host("filters"))

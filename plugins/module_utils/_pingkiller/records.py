@@ -22,14 +22,10 @@ from typing import NamedTuple
 
 from . import bpf, schema
 
-_SIZE = schema.RECORD.size
-_WORDS, _HALVES = _SIZE // 8, _SIZE // 4
-_PACKETS, _LAST_SEEN, _UNTIL = 0, 2, 3  #: fields of a record, in words of 64 bits
-_ADDRESS, _TAG = schema.RECORD_ADDRESS // 4, schema.RECORD_USED // 4  #: in words of 32 bits
 _STRETCH = (
     1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
 )
-_WINDOW = 64 * _STRETCH  #: slots mapped at once: 4 MB, which is whole pages of any size
+_WINDOW = 64 * _STRETCH  #: slots mapped at once: 4 MB, and whole pages of any size, whatever the size of a record
 
 
 class Signature(NamedTuple):
@@ -44,8 +40,12 @@ class Signature(NamedTuple):
 class Records:
     """The table, opened. 64-bit fields are written in one piece."""
 
-    def __init__(self, table: bpf.Map) -> None:
+    def __init__(self, table: bpf.Map, layout: schema.Layout = schema.RECORD) -> None:
         self.capacity = table.info.max_entries
+        self._layout, self._at = layout, layout.offsets
+        self._size, self._words_each, self._halves_each = layout.size, layout.size // 8, layout.size // 4
+        self._counts = [self._at[name] // 8 for name in ("packets", "bytes", "last_seen")]  #: in words of 64 bits
+        self._until, self._tag = self._at["until_source"] // 8, self._at["used"] // 4  #: the latter in words of 32 bits
         self._table = table
         self._window = range(0)  #: the slots that are mapped
 
@@ -69,23 +69,27 @@ class Records:
             self._window = window
         return slot - self._window.start
 
+    def offset(self, field: str) -> int:
+        """Where a field is in a record."""
+        return self._at[field]
+
     # One entry
 
-    def read(self, slot: int) -> tuple:
-        """Fields in the order of ``schema.RECORD``."""
-        start = self.place(slot) * _SIZE
-        return schema.RECORD.unpack_from(self._memory, start)
+    def counts(self, slot: int) -> tuple[int, int, int]:
+        """Packets, bytes, last seen."""
+        start = self.place(slot) * self._words_each
+        return tuple(self.words[start + word] for word in self._counts)
 
     def untils(self, slot: int) -> tuple[int, int]:
-        start = self.place(slot) * _WORDS + _UNTIL
+        start = self.place(slot) * self._words_each + self._until
         return self.words[start], self.words[start + 1]
 
     def owner(self, slot: int) -> int:
         return next(self.owners((slot,)))
 
     def signature(self, slot: int) -> Signature:
-        start = self.place(slot) * _HALVES
-        return _signature(self._halves[start + _TAG], *self.untils(slot))
+        start = self.place(slot) * self._halves_each
+        return _signature(self._halves[start + self._tag], *self.untils(slot))
 
     def key(self, slot: int) -> bytes:
         return self.keys(self.signature(slot), (slot,))[0]
@@ -93,13 +97,13 @@ class Records:
     def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
         """Change what an entry matches and whose it is; its counters go on."""
         place = self.place(slot)
-        start = place * _WORDS + _UNTIL
+        start = place * self._words_each + self._until
         self.words[start], self.words[start + 1] = untils
-        self._bytes[place * _SIZE + schema.RECORD_OWNER] = owner
+        self._bytes[place * self._size + self._at["owner"]] = owner
 
     def see(self, slot: int, moment: int) -> None:
         """An entry was last seen at this moment, if not later."""
-        start = self.place(slot) * _WORDS + _LAST_SEEN
+        start = self.place(slot) * self._words_each + self._counts[2]
         self.words[start] = max(self.words[start], moment)
 
     # Many
@@ -112,7 +116,7 @@ class Records:
             yield slot - self._window.start
 
     def owners(self, slots: Iterable[int]) -> Iterator[int]:
-        return (self._bytes[place * _SIZE + schema.RECORD_OWNER] for place in self._places(slots))
+        return (self._bytes[place * self._size + self._at["owner"]] for place in self._places(slots))
 
     def used(self, number: int | None = None) -> Iterator[tuple[int, bytes]]:
         """For each slot 1 + the number of the entry's kind, 0 if it is free: by windows, with the first slot of each.
@@ -123,7 +127,7 @@ class Records:
             if number is not None and number <= 0:
                 return
             self.place(start)
-            used = self._bytes[schema.RECORD_USED :: _SIZE].tobytes()
+            used = self._bytes[self._at["used"] :: self._size].tobytes()
             yield start, used
             if number is not None:
                 number -= len(used) - used.count(0)
@@ -143,8 +147,11 @@ class Records:
         place = self.place(start)
         end = place + stop - start
         columns = [
-            self._halves[place * _HALVES + _TAG : end * _HALVES : _HALVES],
-            *(self.words[place * _WORDS + until : end * _WORDS : _WORDS] for until in (_UNTIL, _UNTIL + 1)),
+            self._halves[place * self._halves_each + self._tag : end * self._halves_each : self._halves_each],
+            *(
+                self.words[place * self._words_each + until : end * self._words_each : self._words_each]
+                for until in (self._until, self._until + 1)
+            ),
         ]
         if all(_uniform(column) for column in columns):
             return {tuple(column[0] for column in columns): range(start, stop)}
@@ -156,12 +163,13 @@ class Records:
     def keys(self, signature: Signature, slots: Sequence[int]) -> list[bytes]:
         """The keys of slots of one stretch that have this signature."""
         size = 4 if signature.kind.endswith("4") else 16
-        layout = f"{schema.RECORD_ADDRESS}x{size}s{_SIZE - schema.RECORD_ADDRESS - size}x"
-        start = self.place(slots[0]) * _SIZE
+        address = self._at["address"]
+        layout = f"{address}x{size}s{self._size - address - size}x"
+        start = self.place(slots[0]) * self._size
         if isinstance(slots, range):
             addresses = struct.unpack_from("=" + layout * len(slots), self._memory, start)
         else:
-            starts = [start + (slot - slots[0]) * _SIZE + schema.RECORD_ADDRESS for slot in slots]
+            starts = [start + (slot - slots[0]) * self._size + address for slot in slots]
             addresses = [self._memory[start : start + size] for start in starts]
         if signature.kind.startswith("exact"):
             return list(addresses)
@@ -179,7 +187,7 @@ class Records:
     def busy(self, number: int | None = None) -> Iterator[tuple[int, int]]:
         """The slots in use, or of the first so many, that met packets, and how many packets."""
         for start, used in self.used(number):
-            packets = self.words[_PACKETS::_WORDS].tobytes()
+            packets = self.words[self._counts[0] :: self._words_each].tobytes()
             if packets == bytes(len(packets)):  # soon seen, and so for most of a long list
                 continue
             counted = memoryview(packets).cast("Q")
@@ -204,12 +212,14 @@ class Records:
         position = 0
         for slots in chain.from_iterable(map(_pieces, stretches)):
             place, part = self.place(slots.start), keys[position : position + len(slots)]
-            self._bytes[place * _SIZE : (place + len(part)) * _SIZE] = _packed(part, untils, owner)
+            self._bytes[place * self._size : (place + len(part)) * self._size] = _packed(
+                part, untils, owner, self._layout
+            )
             position += len(part)
 
     def free(self, slots: Sequence[int]) -> None:
         for place in self._places(slots):
-            self._bytes[place * _SIZE + schema.RECORD_USED] = 0
+            self._bytes[place * self._size + self._at["used"]] = 0
 
 
 def _pieces(slots: range) -> Iterator[range]:
@@ -232,15 +242,17 @@ def _signature(tag: int, source: int, destination: int) -> Signature | None:
     return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
 
 
-def _packed(keys: list[bytes], untils: tuple[int, int], owner: int) -> bytearray:
+def _packed(keys: list[bytes], untils: tuple[int, int], owner: int, layout: schema.Layout) -> bytearray:
     """The records of entries of one kind that have met no packet yet, one behind the other."""
     kind = schema.KIND_OF_SIZE[len(keys[0])]
     used = 1 + schema.KINDS.index(kind)
-    packed = bytearray(schema.RECORD.pack(0, 0, 0, *untils, b"", used, len(keys[0]) * 8, owner) * len(keys))
+    fields = {"used": used, "prefix_length": len(keys[0]) * 8, "owner": owner}
+    packed = bytearray(layout.pack(until_source=untils[0], until_destination=untils[1], **fields) * len(keys))
+    halves, address = layout.size // 4, layout.offsets["address"] // 4
     table, columns = memoryview(packed).cast("I"), memoryview(b"".join(keys)).cast("I")
     words, address_words = len(keys[0]) // 4, 1 if kind.endswith("4") else 4
     for word in range(address_words):
-        table[_ADDRESS + word :: _HALVES] = columns[words - address_words + word :: words]
+        table[address + word :: halves] = columns[words - address_words + word :: words]
     if kind.startswith("network"):
-        packed[schema.RECORD_PREFIX_LENGTH :: _SIZE] = bytes(columns[::words].tolist())
+        packed[layout.offsets["prefix_length"] :: layout.size] = bytes(columns[::words].tolist())
     return packed

@@ -12,9 +12,8 @@ from __future__ import annotations
 import json
 import os
 
-from . import bpf, compiler, hooks, netlink, pins, schema, state
+from . import bpf, compiler, hooks, migration, netlink, pins, schema, state
 from .errors import PingKillerError
-from .lists import EntryList
 from .pins import Pins
 
 
@@ -24,44 +23,40 @@ def settle(pins_: Pins, names: tuple[str, ...] | None = None) -> list[str]:
     ``names`` are the filters that a run is about, none given: all of them; None: those of a host that has no pins at all.
     """
     compiler.remove_abandoned_headers()
+    settle_maps(pins_)
     notes = _restore(pins_, names)
     if pins_.exists():
         notes += _follow_renamed(pins_)
-        settle_lists(pins_)
+        pins_.remove_lists(pins.NEXT)
     return notes
 
 
-def settle_lists(pins_: Pins) -> None:
-    """End a change of capacity, or go back to before it, whichever the programs agree with.
+def settle_maps(pins_: Pins) -> None:
+    """End the replacement of all maps, or go back to before it, whichever the programs agree with.
 
     As long as some programs read these lists and some those, both stay: ``unfinished`` then.
     """
     if unfinished(pins_):
-        old_read = _read_by_any(pins_, pins.OLD)
-        if not pins_.has_lists() or (old_read and not _read_by_any(pins_, pins.CURRENT)):
-            pins_.swap_lists_back()
+        old_read = _read_by_any(pins_, pins_.old)
+        if not pins_.exists() or (old_read and not _read_by_any(pins_, pins_)):
+            pins_.swap_back()
         elif not old_read:
             hooks.wait_for_packets()
-            _carry_counts(pins_)
-            pins_.discard_lists(pins.OLD)
-    pins_.remove_lists(pins.NEXT)
+            migration.carry_counts(pins_)
+            pins_.discard_old()
+    pins_.next.remove_all()
 
 
 def unfinished(pins_: Pins) -> bool:
-    """Whether the lists of before a change of capacity are still there: some program reads them, or they have counts."""
-    return pins_.has_lists(pins.OLD)
+    """Whether maps that were replaced are still there: some program uses them, or they have counts."""
+    return pins_.old.exists()
 
 
-def _carry_counts(pins_: Pins) -> None:
-    with state.opened(pins_) as host:
-        for name in schema.LISTS:
-            with EntryList(pins_, name, host, pins.OLD) as old, EntryList(pins_, name, host) as new:
-                new.carry_from(old)
-
-
-def _read_by_any(pins_: Pins, generation: str) -> bool:
-    found = (state.running(pins_, name) for name in pins_.filters())
-    return any(each and state.reads_lists(pins_, each.info, generation) for each in found)
+def _read_by_any(pins_: Pins, read: Pins) -> bool:
+    """Whether a filter of this host looks into the lists of these pins."""
+    names = {*pins_.filters(), *pins_.old.filters()}
+    found = (each for name in names for each in state.programs(pins_, name))
+    return any(state.reads_lists(read, each.info) for each in found)
 
 
 def _follow_renamed(pins_: Pins) -> list[str]:

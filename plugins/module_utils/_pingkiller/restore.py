@@ -75,7 +75,7 @@ def _attempt(run: Run, action) -> None:
 def _restore(run: Run, interface: str | None) -> None:
     state.require_bpf()
     pins = Pins(run.base)
-    fresh = not (pins.check_mount() and pins.exists())
+    fresh = not (pins.check_mount() and pins.in_use().exists())
     if fresh and not run.check:  # the lists come before the filters that read them
         with host_lock(run.lock_timeout):
             state.create(pins, run.capacity or DEFAULT_CAPACITY)

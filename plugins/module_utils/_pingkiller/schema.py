@@ -12,8 +12,29 @@ import struct
 
 from . import bpf
 
-#: Goes up whenever a map's declaration or the meaning of its bytes changes.
-SCHEMA_VERSION = 1
+#: Goes up whenever a map's declaration or the meaning of its bytes changes. What was before goes into ``EARLIER``.
+SCHEMA_VERSION = 2
+
+
+class Layout:
+    """The fields of a map's value by name, each given as ``name:format of struct``; without a name it is padding."""
+
+    def __init__(self, *fields: str) -> None:
+        pairs = [field.split(":") for field in fields]
+        formats = [each for _name, each in pairs]
+        self._struct = struct.Struct("=" + "".join(formats))
+        self._empty = {name: b"" if each.endswith("s") else 0 for name, each in pairs if name}
+        ends = [struct.calcsize("=" + "".join(formats[:number])) for number in range(len(formats))]
+        self.offsets = {name: end for (name, _format), end in zip(pairs, ends) if name}
+        self.size = self._struct.size
+
+    def unpack(self, value: bytes, start: int = 0) -> dict:
+        return dict(zip(self._empty, self._struct.unpack_from(value, start)))
+
+    def pack(self, **values) -> bytes:
+        """Fields that are not given are zero, those that are unknown are left out."""
+        return self._struct.pack(*(values.get(name, empty) for name, empty in self._empty.items()))
+
 
 REASONS = (
     "not_icmp",
@@ -49,19 +70,17 @@ FOREVER = (1 << 64) - 1  #: an ``until`` that never comes
 COUNTER = struct.Struct("=QQ")  #: packets, bytes
 COUNTERS_SIZE = COUNTER.size * len(REASONS) * len(FAMILIES)
 
-#: packets, bytes, last_seen, until source, until destination, address, used, prefix length, owner; then what is reserved
-RECORD = struct.Struct("=QQQQQ16sBBB5x")
-RECORD_COUNTS = (0, 8)  #: offsets of what the packet path adds to
-RECORD_ADDRESS = 40  #: offset
-RECORD_USED = 56  #: offset of ``used``: 0 for a free slot, else 1 + the kind's number
-RECORD_PREFIX_LENGTH = 57
-RECORD_OWNER = 58
+#: Words of 64 bits; then, in one of 32 bits: ``used`` (0 for a free slot, else 1 + the kind's number) and what is behind it.
+RECORD = Layout(
+    *("packets:Q", "bytes:Q", "last_seen:Q", "until_source:Q", "until_destination:Q"),
+    *("address:16s", "used:B", "prefix_length:B", "owner:B", ":5x"),
+)
 SLOT = struct.Struct("=I")
 
-#: schema version, dirty, listening, generation; then for each list and kind: entries, matching source, matching destination, timed
-CONTROL_HEAD = struct.Struct("=III4xQ")
-POPULATION = struct.Struct("=IIII")
-CONTROL_SIZE = CONTROL_HEAD.size + POPULATION.size * len(LISTS) * len(KINDS)
+_POPULATIONS = [
+    f"{name}.{kind}.{what}:I" for name in LISTS for kind in KINDS for what in ("entries", *DIRECTIONS["both"], "timed")
+]
+CONTROL = Layout("schema_version:I", "dirty:I", "listening:I", ":4x", "generation:Q", *_POPULATIONS)
 
 #: list, kind, prefix length, owner, address
 CLAIM_KEY = struct.Struct("=BBBB16s")
@@ -91,6 +110,48 @@ META_SIZE = 16384
 ZERO = struct.pack("=I", 0)  #: the key of every map with one element
 
 
+#: What a value holds, of the maps that a change of schema can convert, by the name of their pin.
+LAYOUTS = {
+    "control": CONTROL,
+    "records": RECORD,
+    "counters": Layout(*(f"{r}.{f}.{what}:Q" for r in REASONS for f in FAMILIES for what in ("packets", "bytes"))),
+    "timing": Layout(
+        "unsampled:Q",
+        *(
+            f"{v}.{what}:Q"
+            for v in VERDICTS
+            for what in ("count", "sum", *(f"bucket{n}" for n in range(TIMING_BUCKETS)))
+        ),
+    ),
+    "event_budget": Layout("sent:Q", "suppressed:Q", "lost:Q", "window:I", "used:I"),
+}
+
+#: What filters add to, of these: every number but the ones named.
+_NOT_COUNTED = {"timing": ("unsampled",), "event_budget": ("window", "used")}
+COUNTED = {
+    name: tuple(field for field in LAYOUTS[name].offsets if field not in _NOT_COUNTED.get(name, ()))
+    for name in ("counters", "timing", "event_budget")
+}
+COUNTED["records"] = ("packets", "bytes")
+
+#: The layouts that earlier schemas had, where they differ from those of the schema that followed.
+EARLIER = {1: {"control": Layout("schema_version:I", "dirty:I", "listening:I", ":4x", *_POPULATIONS)}}
+
+
+def layouts(number: int) -> dict[str, Layout]:
+    """The layouts of a schema, this one or an earlier one that is known."""
+    found = dict(LAYOUTS)
+    for each in range(SCHEMA_VERSION - 1, number - 1, -1):
+        found.update(EARLIER[each])
+    return found
+
+
+def of_schema(maps: dict[str, bpf.MapInfo], number: int) -> dict[str, bpf.MapInfo]:
+    """The declarations of these maps in a schema."""
+    known = layouts(number)
+    return {name: info._replace(value_size=known[name].size) if name in known else info for name, info in maps.items()}
+
+
 def list_maps(capacity: int) -> dict[str, bpf.MapInfo]:
     """The maps of one list by the name of their pin. Raises nothing; ``capacity`` is in entries."""
     slot = SLOT.size
@@ -105,7 +166,7 @@ def list_maps(capacity: int) -> dict[str, bpf.MapInfo]:
 
 #: The maps of the host that belong to no list.
 HOST_MAPS = {
-    "control": bpf.MapInfo(bpf.ARRAY, 4, CONTROL_SIZE, 1, bpf.MMAPABLE),
+    "control": bpf.MapInfo(bpf.ARRAY, 4, CONTROL.size, 1, bpf.MMAPABLE),
     "owners": bpf.MapInfo(bpf.ARRAY, 4, OWNER_SIZE, MAX_OWNERS, bpf.MMAPABLE),
     "claims": bpf.MapInfo(bpf.HASH, CLAIM_KEY.size, CLAIM.size, MAX_CLAIMS, bpf.NO_PREALLOC),
 }
@@ -126,6 +187,9 @@ def sources_map(size: int) -> bpf.MapInfo:
     """The sources that the rate limit keeps count of."""
     return bpf.MapInfo(bpf.LRU_HASH, SOURCE_KEY.size, SOURCE_STATE.size, size, 0)
 
+
+#: Which of the counts of a filter's maps have been added to those that took their place; only while that is done.
+CARRIED_MAP = bpf.MapInfo(bpf.ARRAY, 4, 8, len(COUNTED), 0)
 
 #: Every name that a filter's pin can have.
 FILTER_PINS = (*FILTER_MAPS, "timing", "event_budget", "sources")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,12 +42,11 @@ def create(pins_: Pins, capacity: int) -> None:
     """Make whatever is missing of the host's maps. A host that has lists keeps them, with their capacity."""
     pins_.prepare()
     with pins.closing_all({}) as opened:
+        require_present_schema(pins_)
         for name, info in schema.HOST_MAPS.items():
             opened[name] = pins_.ensure(pins_.host(name), info)
-        control = Control(opened["control"])
-        _check_version(control)
-        control.stamp()
-        control.close()
+        with contextlib.closing(Control(opened["control"])) as control:
+            control.stamp()
     pins_.make_directory(pins_.host("filters"))
     if not pins_.has_lists():
         create_lists(pins_, capacity)
@@ -63,11 +63,34 @@ def create_lists(pins_: Pins, capacity: int) -> None:
             pins_.ensure(path, info, prefix=LIST_PREFIX[list_name]).close()
 
 
-def _check_version(control: Control) -> None:
-    if control.schema_version not in (0, schema.SCHEMA_VERSION):
+def schema_number(pins_: Pins) -> int:
+    """The schema of the maps, this version's where there are none. Raises PingKillerError if it is not known."""
+    path = pins_.host("control")
+    found = pins_.open(path)
+    if found is None:
+        return schema.SCHEMA_VERSION
+    with found:
+        control = schema.HOST_MAPS["control"]
+        # A value of another size than any that is known may belong to anybody, but for one that is called as ours are.
+        ours = found.name == "control" and found.info._replace(value_size=control.value_size) == control
+        number = int.from_bytes((found.lookup(schema.ZERO) or bytes(4))[:4], sys.byteorder) if ours else 0
+    number = number or schema.SCHEMA_VERSION
+    if number > schema.SCHEMA_VERSION or number < min(schema.EARLIER):
         raise PingKillerError(
-            f"the maps on this host have schema {control.schema_version} and this version of the collection has "
-            f"{schema.SCHEMA_VERSION}: remove the filter with state=absent and set it up again"
+            f"the maps on this host have schema {number} and this version of the collection knows {min(schema.EARLIER)} to "
+            f"{schema.SCHEMA_VERSION}: deploy with the version that made them or a later one, or remove the filter with "
+            f"state=absent and set it up again"
+        )
+    return number
+
+
+def require_present_schema(pins_: Pins) -> None:
+    """Raises PingKillerError if a list is to be changed whose maps an earlier version made."""
+    number = schema_number(pins_)
+    if number != schema.SCHEMA_VERSION:
+        raise PingKillerError(
+            f"the maps on this host have schema {number} and this version of the collection changes schema "
+            f"{schema.SCHEMA_VERSION}: run xdp_filter first, which moves what they hold to new ones while they filter"
         )
 
 
@@ -75,19 +98,12 @@ def _check_version(control: Control) -> None:
 def opened(pins_: Pins) -> Iterator[dict[str, bpf.Map] | None]:
     """The host's maps, or None on a host that has no state, or not yet all of it."""
     with pins.closing_all({}) as maps:
-        for name, info in schema.HOST_MAPS.items():
+        for name, info in schema.of_schema(schema.HOST_MAPS, schema_number(pins_)).items():
             found = pins_.open(pins_.host(name), info)
             if not found:
                 break
             maps[name] = found
-        complete = len(maps) == len(schema.HOST_MAPS) and pins_.has_lists()
-        if complete:
-            control = Control(maps["control"])
-            try:
-                _check_version(control)
-            finally:
-                control.close()
-        yield maps if complete else None
+        yield maps if len(maps) == len(schema.HOST_MAPS) and pins_.has_lists() else None
 
 
 @contextlib.contextmanager
@@ -122,20 +138,19 @@ def running(pins_: Pins, name: str) -> Running | None:
 
 
 def programs(pins_: Pins, name: str) -> Iterator[Running]:
-    """The programs of a filter that are attached: those that count in the counters pinned for it."""
+    """The programs of a filter that are attached: those that count in the counters pinned for it, now or before."""
     interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
     if link is None:
         return
-    counters = pins_.open(pins_.filter(name, "counters"))
-    if counters is None:
+    used = (each for each in (pins_, pins_.old) if each.exists())
+    counters = {_map_id(each, each.filter(name, "counters")) for each in used} - {None}
+    if not counters:
         return
-    with counters:
-        counters_id = counters.id
     # One that stands in for another is there only while the mode is changed, or after that was interrupted.
     for attached in (*hooks.programs(link, hook), *hooks.stand_ins(link, hook)):
         info = program_info(attached.program_id)
-        if info and counters_id in info.map_ids:
+        if info and counters.intersection(info.map_ids):
             yield Running(link, attached, info)
 
 
@@ -148,10 +163,14 @@ def program_info(identity: int) -> bpf.ProgramInfo | None:
         return None
 
 
-def reads_lists(pins_: Pins, info: bpf.ProgramInfo, generation: str = pins.CURRENT) -> bool:
-    """Whether a filter looks into the lists that are pinned now, not into those of an interrupted change of capacity."""
-    records = pins_.open(pins_.list(schema.BLOCKLIST, "records", generation))
-    if records is None:
-        return False
-    with records:
-        return records.id in info.map_ids
+def reads_lists(pins_: Pins, info: bpf.ProgramInfo) -> bool:
+    """Whether a filter looks into the lists that are pinned here, not into others whose replacement was interrupted."""
+    return _map_id(pins_, pins_.list(schema.BLOCKLIST, "records")) in info.map_ids
+
+
+def _map_id(pins_: Pins, path: str) -> int | None:
+    found = pins_.open(path)
+    if found is None:
+        return None
+    with found:
+        return found.id

@@ -111,7 +111,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     pins = Pins(base)
     mounted = pins.check_mount()
     kept = _plan_kept(request, demand)
-    if check or (request.absent and not any(kept) and not (mounted and pins.exists())):
+    if check or (request.absent and not any(kept) and not (mounted and pins.in_use().exists())):
         return _with_kept(_result(request, *_predict(pins, request, demand)), kept)
     with host_lock(lock_timeout):
         kept = _plan_kept(request, demand)
@@ -124,6 +124,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
 def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict:
     """The same under the lock, but for what is restored at boot."""
     mended = recovery.settle(pins)
+    state.require_present_schema(pins)
     if not request.absent:
         _check_before_creating(pins, request, demand)
         state.create(pins, lists.DEFAULT_CAPACITY)
@@ -152,6 +153,8 @@ def _with_kept(result: dict, kept: list[Edit]) -> dict:
 
 
 def _predict(pins: Pins, request: ListRequest, demand: Demand) -> tuple:
+    pins = pins.in_use()
+    state.require_present_schema(pins)
     with state.opened_list(pins, request.name) as entries:
         plan = _plan(entries, demand)
         if entries is not None:
@@ -189,7 +192,7 @@ def _warnings(pins: Pins) -> list[str]:
     if not filters:
         return ["no filter is attached on this host, so nothing is dropped yet: attach one with xdp_filter"]
     return [
-        f"the filter on {name} reads the lists of an interrupted change of max_entries: run xdp_filter again"
+        f"the filter on {name} reads the lists of an interrupted change of them: run xdp_filter again"
         for name, found in filters.items()
         if not state.reads_lists(pins, found.info)
     ]
