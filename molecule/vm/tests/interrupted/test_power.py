@@ -12,7 +12,7 @@ MACHINES = ("debian11", "debian12", "debian13")
 LATE = ("late-veth", "late.7")
 APPEAR = f"""\
 set -e
-ip link add link eth1 name late.7 type vlan id 7
+ip link add link eth0 name late.7 type vlan id 7
 ip netns add beyond
 ip link add late-veth type veth peer name beyond netns beyond
 ip address add 198.18.70.1/24 dev late-veth
@@ -24,7 +24,7 @@ for source in {BLOCKED} {FREE}; do
 done
 ip -n beyond route add 198.18.70.0/24 dev beyond
 """
-VANISH = "ip link delete late-veth; ip netns delete beyond; ip link delete late.7"
+VANISH = "ip link delete late-veth; ip netns delete beyond; ip link delete late.7; true"
 
 
 @pytest.mark.parametrize("name", MACHINES)
