@@ -11,9 +11,11 @@ BCC = "/usr/lib/python3/dist-packages/bcc"
 @pytest.fixture
 def without_compiler(everywhere, shell):
     """What a filter cannot be compiled without is gone, as after an upgrade that went wrong."""
-    everywhere(lambda host: shell(host, f"mv {BCC} /root/bcc"))
-    yield
-    everywhere(lambda host: shell(host, f"mv /root/bcc {BCC} && systemctl restart pingkiller.service"))
+    try:
+        everywhere(lambda host: shell(host, f"mv {BCC} /root/bcc"))
+        yield
+    finally:
+        everywhere(lambda host: shell(host, f"mv /root/bcc {BCC}; systemctl restart pingkiller.service"))
 
 
 @pytest.mark.usefixtures("without_compiler")
