@@ -25,6 +25,8 @@ options:
     description:
       - The interfaces, as a list or as one string with commas.
       - If omitted, with O(state=present) those of the default route, with O(state=absent) all that have a filter, on any O(hook).
+      - A filter on a device sees the frames of the VLANs, bonds and bridges above it, too. Since Linux 5.15 the kernel neither takes nor replaces
+        an XDP program on a device while one is on a device above it, so give such a device O(hook=tc_ingress), or no filter of its own.
     type: list
     elements: str
   state:

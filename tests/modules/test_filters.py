@@ -267,6 +267,19 @@ def test_an_interface_that_cannot_stays_free_beside_one_that_can():
     unchanged("xdp_filter", interface="pk0", mode="native")
 
 
+def test_a_program_that_the_kernel_keeps_for_a_device_above_goes_on_and_the_way_out_is_named(filtered):
+    ip("link", "add", "above", "type", "bridge")
+    ip("link", "set", filtered, "master", "above")
+    changed("xdp_filter", interface="above")
+    before = program(filtered)
+    said = run("xdp_filter", interface=filtered, policy="drop")["msg"]
+    assert "take the filter off that device, or give it hook tc_ingress, and run again" in said
+    assert program(filtered) == before
+    changed("xdp_filter", interface="above", state="absent")
+    changed("xdp_filter", interface="above", hook="tc_ingress")
+    changed("xdp_filter", interface=filtered, policy="drop")
+
+
 def test_an_interface_with_a_dot_in_its_name_can_have_a_filter():
     ip("link", "set", "pk0", "name", "pk0.100")
     changed("xdp_filter", interface="pk0.100")

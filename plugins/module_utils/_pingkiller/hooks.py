@@ -86,8 +86,12 @@ def replace(link: netlink.Link, program, old: Attached) -> None:
         with bpf.Program.from_id(old.program_id) as previous:
             netlink.replace_xdp(link.index, program.fd, previous.fd, old.mode)
     except OSError as error:
+        # Since Linux 5.15 the kernel refuses, also for a program that only takes another's place.
+        above = (
+            "take the filter off that device, or give it hook tc_ingress, and " if "upper device" in str(error) else ""
+        )
         raise PingKillerError(
-            f"the program on {link.name!r} could not be replaced ({error.strerror}): the one that was there goes on; run again"
+            f"the program on {link.name!r} could not be replaced ({error.strerror}): the one that was there goes on; {above}run again"
         ) from error
 
 
