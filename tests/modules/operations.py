@@ -51,10 +51,16 @@ class Operation(NamedTuple):
     def run(self, *prepare) -> dict:
         return run(self.module, *prepare, **self.arguments)
 
-    def steps(self) -> list[faults.Step]:
-        """Those of a run that is not the first: pins that no set-up takes away are there already."""
+    def begin(self) -> None:
+        """Make the host one on which this ran before and nothing else: pins that no set-up takes away are there."""
+        module, arguments = NOTHING
+        run(module, **arguments)
         self.set_up()
         self.run()
+
+    def steps(self) -> list[faults.Step]:
+        """Those of a run that is not the first."""
+        self.begin()
         self.set_up()
         return faults.record(self.run)
 

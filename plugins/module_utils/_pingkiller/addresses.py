@@ -57,23 +57,22 @@ class Wishes(NamedTuple):
 
 def parse(text: str) -> bytes:
     """The key of an address or network. Raises ValueError with a reason that can follow the text itself."""
-    packed = _packed(text)
+    address, slash, prefix = text.partition("/")
+    packed = _packed(address)
+    if packed and slash:
+        return _network(address, packed, prefix)
     if packed:
         return packed[12:] if len(packed) == 16 and packed.startswith(_MAPPED) else packed
-    address, slash, prefix = text.partition("/")
     if not address:
         raise ValueError("is empty: give an IPv4 or IPv6 address or network")
     if "%" in address:
         raise ValueError("has a zone id: leave out the % and what follows, an entry holds on every interface")
-    if not slash:
-        raise ValueError("is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1")
-    return _parse_network(address, prefix)
-
-
-def _parse_network(address: str, prefix: str) -> bytes:
-    packed = _packed(address)
-    if not packed:
+    if slash:
         raise ValueError(f"is not a network: {address!r} is not an IPv4 or IPv6 address")
+    raise ValueError("is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1")
+
+
+def _network(address: str, packed: bytes, prefix: str) -> bytes:
     longest = len(packed) * 8
     if not (prefix.isascii() and prefix.isdigit()) or int(prefix) > longest:
         raise ValueError(f"has no valid prefix length: write a number from 0 to {longest} behind the slash")
