@@ -18,6 +18,7 @@ import signal
 import socket
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -105,6 +106,7 @@ class Step(NamedTuple):
 
     what: str  #: the call; the command of bpf(2); the kind of a netlink message
     path: str = ""
+    before: int = 0  #: how many such calls the process has made before
 
     @property
     def changes(self) -> bool:
@@ -121,7 +123,7 @@ class Step(NamedTuple):
         return self.what, os.path.dirname(self.path) or self.path.partition("_")[0]
 
     def __str__(self) -> str:
-        return "-".join(part for part in (self.what, self.path) if part)
+        return "-".join(part for part in (self.what, self.path, self.before and str(self.before)) if part)
 
 
 #: What becomes of a call: None lets it pass, a number is the kernel's answer, KILL ends the process before it.
@@ -129,8 +131,8 @@ Decision = "int | str | None"
 
 
 @contextlib.contextmanager
-def deciding(decide: Callable[[int, Step], Decision]) -> Iterator[Callable]:
-    """What a module's process calls first, so that ``decide`` is asked about each of its system calls, counted from 0."""
+def deciding(decide: Callable[[Step], Decision]) -> Iterator[Callable]:
+    """What a module's process calls first, so that ``decide`` is asked about each of its system calls."""
     ours, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     failures: list[BaseException] = []
 
@@ -170,16 +172,15 @@ def _hand_over(connection: socket.socket) -> None:
     connection.close()
 
 
-def _answer_all(connection: socket.socket, decide: Callable[[int, Step], Decision]) -> None:
+def _answer_all(connection: socket.socket, decide: Callable[[Step], Decision]) -> None:
     """Receive the listener, then decide until the process is gone."""
     _data, listeners, _flags, _address = socket.recv_fds(connection, 1, 1)
     if not listeners:  # the process never came to it
         return
     try:
-        number = 0
+        made = Counter()
         while _call_waits(listeners[0]):
-            _decide(listeners[0], number, decide)
-            number += 1
+            _decide(listeners[0], made, decide)
     finally:
         os.close(listeners[0])
 
@@ -190,11 +191,13 @@ def _call_waits(listener: int) -> bool:
     return any(event & select.POLLIN for _fd, event in poll.poll())
 
 
-def _decide(listener: int, number: int, decide: Callable[[int, Step], Decision]) -> None:
+def _decide(listener: int, made: Counter, decide: Callable[[Step], Decision]) -> None:
     notice = bytearray(_NOTICE.size)
     fcntl.ioctl(listener, _RECEIVE, notice)
     identity, process, _flags, call, _machine, _address, *arguments = _NOTICE.unpack(notice)
-    decision = decide(number, _describe(process, _NAMES[call], arguments))
+    step = _describe(process, _NAMES[call], arguments)
+    decision = decide(step._replace(before=made[step]))
+    made[step] += 1
     if decision == KILL:
         os.kill(process, signal.SIGKILL)
         return
@@ -238,12 +241,12 @@ def _text(read, address: int) -> str:
 
 
 @contextlib.contextmanager
-def at(number: int, fault: int | str | Callable[[], None]) -> Iterator[Fault]:
+def at(wanted: Step, fault: int | str | Callable[[], None]) -> Iterator[Fault]:
     """Let something happen at one call of a module: it is killed, or is answered with an error, or something is called."""
     happened = Fault()
 
-    def decide(current: int, step: Step):
-        if current != number:
+    def decide(step: Step):
+        if step != wanted:
             return None
         happened.step = step
         return fault() if callable(fault) else fault
@@ -264,9 +267,6 @@ def record(run: Callable[[Callable], object]) -> list[Step]:
     """All the steps of what is run with what it is given to prepare with."""
     steps: list[Step] = []
 
-    def note(_number: int, step: Step) -> None:
-        steps.append(step)
-
-    with deciding(note) as prepare:
+    with deciding(steps.append) as prepare:
         run(prepare)
     return steps

@@ -38,21 +38,20 @@ NOBODYS = "pingkiller_next/"
 
 class Row(NamedTuple):
     operation: str
-    number: int
     step: faults.Step
     fault: int | str
 
     def __str__(self) -> str:
         fault = errno.errorcode[self.fault] if isinstance(self.fault, int) else self.fault
-        return f"{self.operation}-{fault}-{self.number}-{self.step}"
+        return f"{self.operation}-{fault}-{self.step}"
 
 
 def find_rows() -> list[Row]:
     with own_machine():
         rows = [row for name in OPERATIONS for row in rows_of(name)]
     # Both begin with the same maps, and find the same host.
-    made = {row[2:] for row in rows if row.operation == "first-entry"}
-    return [row for row in rows if row.operation != "first-attach" or row[2:] not in made]
+    made = {row[1:] for row in rows if row.operation == "first-entry"}
+    return [row for row in rows if row.operation != "first-attach" or row[1:] not in made]
 
 
 def rows_of(name: str) -> list[Row]:
@@ -62,14 +61,14 @@ def rows_of(name: str) -> list[Row]:
     """
     operation = OPERATIONS[name]
     rows, seen = [], set()
-    for number, step in enumerate(operation.steps()):
+    for step in operation.steps():
         if "/include" in step.path or step.what == "unlinkat":  # of the headers that are written for one compilation
             continue
         brief = operation.brief or step.path.startswith(NOBODYS)
         if step.lasts and not (brief and step.kind in seen):
-            rows.append(Row(name, number, step, faults.KILL))
+            rows.append(Row(name, step, faults.KILL))
         if step.kind not in seen and not operation.brief:
-            rows.append(Row(name, number, step, ANSWERS.get(step.what, (errno.EPERM, errno.ENOMEM)[number % 2])))
+            rows.append(Row(name, step, ANSWERS.get(step.what, (errno.EPERM, errno.ENOMEM)[len(seen) % 2])))
         seen.add(step.kind)
     return rows
 
@@ -94,7 +93,7 @@ def test_a_fault_at_any_step_does_no_harm_and_the_next_run_converges(machine, ro
         machine.operation = row.operation
     operation.set_up()
     counted = met() if operation.counts else 0
-    with faults.at(row.number, row.fault) as fault:
+    with faults.at(row.step, row.fault) as fault:
         if row.fault == faults.KILL:
             killed(operation.module, fault.prepare, **operation.arguments)
         else:
