@@ -84,6 +84,15 @@ def test_nothing_is_left_of_a_filter_that_goes(live_host, cable, hook):
     assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
 
 
+@pytest.mark.parametrize("order", [("tc_ingress", "tc_egress"), ("tc_egress", "tc_ingress")])
+def test_the_last_filter_of_an_interface_takes_the_queueing_discipline_along(live_host, cable, order):
+    names = [live_host.attach(cable.interface, DROP_PING, hook=hook).name for hook in order]
+    filters.absent(live_host.base, (names[0],))
+    assert "clsact" in run("tc", "qdisc", "show", "dev", cable.interface).stdout
+    filters.absent(live_host.base, (names[1],))
+    assert "clsact" not in run("tc", "qdisc", "show", "dev", cable.interface).stdout
+
+
 def emit(cable, frame, linear=None):
     """Send a frame from the inside. Of one larger than a page the buffer's linear part can be made to end early."""
     header_of_virtio = struct.pack("=BBHHHH", 0, 0, linear or len(frame), 0, 0, 0)

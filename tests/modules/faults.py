@@ -237,7 +237,7 @@ def _text(read, address: int) -> str:
     while b"\0" not in found:
         found += read(address + len(found), 64 - (address + len(found)) % 64)  # never beyond the page it ends in
     path = found.split(b"\0")[0].decode(errors="replace").replace("/sys/fs/bpf/", "")
-    return re.sub(r"-\d+-\w{8}$", "", path)
+    return re.sub(r"-\d+-\w{8}(?=/|$)", "", path)
 
 
 @contextlib.contextmanager

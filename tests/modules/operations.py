@@ -13,7 +13,7 @@ from machine import echo_request, held, ping, program
 from running import run, unchanged
 from schemas import EARLIER_SOURCES, be_earlier
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, netlink, state
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, hooks, netlink, state, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
 
@@ -106,6 +106,7 @@ def described() -> dict:
         "held": held(),
         "capacity": {name: each["capacity"] for name, each in told["lists"].items()},
         "programs": [each.programs for each in netlink.links()],
+        "clsact": [each.name for each in netlink.links() if tc.has_clsact(each.index)],
         "there": os.path.isdir(DEFAULT_BASE),
     }
 
@@ -139,6 +140,8 @@ def assert_converges(operation: Operation) -> None:
     assert not result.get("failed"), result
     assert result["changed"] == (before != described()), result
     unchanged(operation.module, **operation.arguments)
+    at_tc = [interface for interface, hook in map(hooks.split_name, described()["filters"]) if hook != hooks.XDP]
+    assert described()["clsact"] == at_tc
     if operation.removes:
         assert not os.path.exists(DEFAULT_BASE)
     elif operation.module == "xdp_filter" and operation.arguments.get("state") != "absent":

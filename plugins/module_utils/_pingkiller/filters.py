@@ -290,6 +290,7 @@ def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
     pins.next.remove_all()
     failed = [name for name in made if not state.running(pins, name)]
     for name in failed:
+        _remove_clsact(pins, name)
         pins.remove_filter(name)
     if not existed and not pins.filters():
         pins.remove_all()
@@ -345,8 +346,14 @@ def _drop_other_size(pins: Pins, filter_name: str, name: str, info: bpf.MapInfo)
 def _put(pins: Pins, step: Step, built: Built) -> list[str]:
     """Attach or replace, note it in the meta map, and check what the kernel has now; the warnings."""
     with built.meta:
-        made_clsact = _note_clsact(step, built.meta)
-        mode, reason, warning = _attach(step, built, made_clsact)
+        made_clsact = _note_clsact(pins, step, built.meta)
+        try:
+            mode, reason, warning = _attach(step, built)
+        finally:
+            if (
+                made_clsact and step.options.hook == hooks.XDP
+            ):  # which needed it for no longer than its mode was changed
+                tc.remove_clsact(step.link.index)
         identity = bpf.program_id(built.program.fd)
         noted = {"mode": mode, "mode_reason": reason, "program_id": identity, "base": pins.base}
         _write_meta(step, built.meta, {**noted, "made_clsact": made_clsact and step.options.hook != hooks.XDP})
@@ -359,12 +366,19 @@ def _put(pins: Pins, step: Step, built: Built) -> list[str]:
     return [note for note in (_fallback_note(step.name, reason) if reason else None, warning) if note]
 
 
-def _note_clsact(step: Step, meta: bpf.Map) -> bool:
-    """Whether the queueing discipline of tc is ours to remove; noted before it is made, so that no kill makes it forgotten."""
+def _note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
+    """Whether the queueing discipline of tc is ours to remove; noted before it is made, so that no kill makes it forgotten.
+
+    All filters of an interface that need it note it, and the last one to go takes it along.
+    """
     known = filter_meta.decode(meta)
-    ours = known.get("made_clsact", False)
-    if not ours and (step.switches or step.options.hook != hooks.XDP) and not tc.has_clsact(step.link.index):
-        ours = True
+    noted = known.get("made_clsact", False)
+    if step.options.hook == hooks.XDP and not step.switches:
+        return noted
+    interface = step.link.name
+    others = (name for name in pins.filters() if hooks.split_name(name)[0] == interface)
+    ours = any(filter_meta.read(pins, name).get("made_clsact") for name in others) or not tc.has_clsact(step.link.index)
+    if ours != noted:
         filter_meta.store(meta, {**known, "made_clsact": ours})
     return ours
 
@@ -373,11 +387,11 @@ def _fallback_note(interface: str, reason: str) -> str:
     return f"{interface} runs in generic mode, which is slower, because the driver refused native mode: {reason}"
 
 
-def _attach(step: Step, built: Built, made_clsact: bool) -> tuple[str, str | None, str | None]:
+def _attach(step: Step, built: Built) -> tuple[str, str | None, str | None]:
     """The mode that it runs in now; if that is not the first choice, the driver's reason; a warning, if there is one."""
     hook, mode = step.options.hook, step.options.mode
     if built.switch:
-        now, reason, unguarded = hooks.switch_mode(step.link, built.switch, mode, step.old, step.left, made_clsact)
+        now, reason, unguarded = hooks.switch_mode(step.link, built.switch, mode, step.old, step.left)
         return now, reason, _unguarded_note(step.name, unguarded) if unguarded else None
     if not step.old:
         return (*hooks.attach(step.link, hook, built.program, mode), None)
@@ -469,10 +483,14 @@ def _removable(pins: Pins, names: tuple[str, ...]) -> dict:
 
 
 def _detach(pins: Pins, name: str) -> None:
-    link = None
     for found in list(state.programs(pins, name)):
-        link = found.link
-        hooks.detach(link, found.attached)
+        hooks.detach(found.link, found.attached)
+    _remove_clsact(pins, name)
+
+
+def _remove_clsact(pins: Pins, name: str) -> None:
+    """Remove what was made for a filter that is not attached, or not any more."""
+    link = netlink.link(hooks.split_name(name)[0])
     if link and filter_meta.read(pins, name).get("made_clsact"):
         tc.remove_clsact(link.index)
 

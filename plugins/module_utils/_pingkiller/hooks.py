@@ -128,13 +128,13 @@ class Switch(NamedTuple):
 
 
 def switch_mode(
-    link: netlink.Link, switch: Switch, mode: str, old: Attached | None, left: Attached | None, made_clsact: bool
+    link: netlink.Link, switch: Switch, mode: str, old: Attached | None, left: Attached | None
 ) -> tuple[str, str | None, str | None]:
     """Change an XDP program's mode: the mode it runs in now, the driver's reason if that is not the first choice, and why
     the interface was without a filter meanwhile, if it had to be.
 
     The kernel has no two modes at once, so a classifier filters while there is no XDP program; ``left`` is the one that an
-    interrupted change has left. ``made_clsact`` says whether what it is put on goes with it. Raises PingKillerError; what filtered goes on.
+    interrupted change has left. Raises PingKillerError; what filtered goes on.
     """
     previous = bpf.Program.from_id(old.program_id) if old else None
     if old:
@@ -149,9 +149,9 @@ def switch_mode(
     except PingKillerError:
         if old:
             netlink.attach_xdp(link.index, switch.marking.fd, old.mode)
-            _end_switch(link, switch, previous, old.mode, stand_in, made_clsact)
+            _end_switch(link, switch, previous, old.mode, stand_in)
         raise
-    _end_switch(link, switch, switch.final, now, stand_in, made_clsact)
+    _end_switch(link, switch, switch.final, now, stand_in)
     return now, reason, unguarded
 
 
@@ -169,13 +169,9 @@ def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> 
     return next(each for each in stand_ins(link, XDP) if each.program_id == identity), None
 
 
-def _end_switch(
-    link: netlink.Link, switch: Switch, final, mode: str, stand_in: Attached | None, made_clsact: bool
-) -> None:
+def _end_switch(link: netlink.Link, switch: Switch, final, mode: str, stand_in: Attached | None) -> None:
     """Once no packet is under way that the program in its new mode has not seen, the stand-in can go."""
     wait_for_packets()
     if stand_in:
         detach(link, stand_in)
-    if made_clsact:
-        tc.remove_clsact(link.index)
     netlink.replace_xdp(link.index, final.fd, switch.marking.fd, mode)

@@ -72,5 +72,5 @@ def carry_counts(pins_: Pins) -> None:
                         maps[each.base] = found
                 if len({each.id for each in maps.values()}) == 2:
                     maps["carried"] = old.ensure(old.filter(filter_name, pins.CARRIED), schema.CARRIED_MAP)
-                    before, after, carried = maps.values()
-                    carry.carry_filter_map(number, before, layouts[name], after, name, carried)
+                    before, after = maps[old.base], maps[pins_.base]
+                    carry.carry_filter_map(number, before, layouts[name], after, name, maps["carried"])

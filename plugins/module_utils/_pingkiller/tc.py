@@ -9,7 +9,6 @@ Constants are from linux/pkt_sched.h, linux/pkt_cls.h and linux/rtnetlink.h.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import struct
 from typing import NamedTuple
@@ -28,6 +27,8 @@ _ALL_PROTOCOLS = 0x0003  #: ETH_P_ALL
 #: Ours to choose from; a smaller one comes first.
 PRIORITIES, EARLY_PRIORITIES = range(1000, 1016), range(1, 16)
 _HANDLE = 1
+#: What a kernel says, the older the more of these, where there is no such queueing discipline, or no interface.
+_NOT_THERE = (errno.EINVAL, errno.ENOENT, errno.ENODEV)
 
 _MESSAGE = struct.Struct("=BxHiIII")  #: family, padding, interface, handle, parent, priority and protocol
 
@@ -57,7 +58,7 @@ def _filters(index: int, hook: str) -> list[bytes] | None:
     try:
         return netlink.request(_GETTFILTER, netlink.DUMP, message)
     except netlink.NetlinkError as error:
-        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENODEV):  # no such queueing discipline, or no interface
+        if error.errno in _NOT_THERE:
             return None
         raise
 
@@ -97,8 +98,11 @@ def remove_clsact(index: int) -> None:
     if any(_filters(index, hook) for hook in _PARENTS):
         return
     message = _MESSAGE.pack(0, 0, index, _CLSACT_HANDLE, _CLSACT_PARENT, 0)
-    with contextlib.suppress(netlink.NetlinkError):
+    try:
         netlink.request(_DELQDISC, netlink.ACK, message)
+    except netlink.NetlinkError as error:
+        if error.errno not in _NOT_THERE:
+            raise
 
 
 def attach(index: int, hook: str, fd: int, priorities: range = PRIORITIES) -> None:
