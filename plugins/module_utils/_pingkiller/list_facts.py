@@ -55,7 +55,7 @@ def _validity(untils: tuple[int, int]) -> tuple[str | None, int | None]:
     """The direction in which an entry matches now, and for how many seconds (None for ever)."""
     now = durations.boot_time()
     sides = tuple(side for side, until in enumerate(untils) if until > now)
-    left = None if max(untils) == schema.FOREVER else -(-(max(untils) - now) // 10**9)
+    left = None if max(untils) == schema.FOREVER else durations.left(max(untils))
     return direction(sides) if sides else None, left
 
 
