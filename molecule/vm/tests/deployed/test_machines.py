@@ -85,4 +85,4 @@ def test_readme_lists_this_release_as_tested_with_these_versions(host, name, att
     python = host.check_output("python3 -V").split()[1]
     versions = [re.match(r"\d+\.\d+", version)[0] for version in (host.check_output("uname -r"), bcc, python)]
     row = [f"Debian {name.removeprefix('debian')}", *versions, attached["mode"]]
-    assert f"| {' | '.join(row)} |" in README.read_text()
+    assert f"| {' | '.join(row)}" in README.read_text()  # other modes it was seen in may follow
