@@ -63,10 +63,11 @@ def ssh_config():
 
 @pytest.fixture(scope="session")
 def answered(ping):
-    """Which of some sources a machine answers. None that should be is given up soon, for much is slow here."""
+    """Which of some sources a machine answers. One that should be is given up late: an address of a machine that has just
+    booted answers nothing until nobody else turns out to have it, and all of that is slow here."""
 
     def run(host, expected=(FREE, FREE6), refused=(BLOCKED, BLOCKED6)):
-        return [source for source in expected if ping(source, host, patience=20)] + [
+        return [source for source in expected if ping(source, host, "-w", "30")] + [
             source for source in refused if ping(source, host, "-c", "3", "-i", "0.2", patience=1)
         ]
 

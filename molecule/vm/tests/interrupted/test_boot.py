@@ -32,8 +32,8 @@ def test_what_cannot_be_restored_is_loud_and_keeps_neither_the_lists_nor_the_mac
 
 
 @pytest.fixture
-def with_modules_of(tool, on, shell):
-    """A machine that has the modules of another's kernel, too. It ends with its own kernel."""
+def with_modules_of(tool, run_tool, on, shell):
+    """A machine that has the modules of another's kernel, too. It ends with its own kernel, also if the test fails."""
     given = []
 
     def give(host, other):
@@ -47,6 +47,9 @@ def with_modules_of(tool, on, shell):
 
     yield give
     for host, release in given:
+        if on(host, "uname", "-r").strip() == release:
+            run_tool("cut", host)
+            assert run_tool("start", host).returncode == 0
         shell(host, f"rm -r /lib/modules/{release}")
 
 
