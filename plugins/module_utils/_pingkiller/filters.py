@@ -345,18 +345,17 @@ def _drop_other_size(pins: Pins, filter_name: str, name: str, info: bpf.MapInfo)
 
 def _put(pins: Pins, step: Step, built: Built) -> list[str]:
     """Attach or replace, note it in the meta map, and check what the kernel has now; the warnings."""
+    keeps_clsact = step.options.hook != hooks.XDP  # which needs it for no longer than its mode is changed
     with built.meta:
         made_clsact = _note_clsact(pins, step, built.meta)
         try:
             mode, reason, warning = _attach(step, built)
         finally:
-            if (
-                made_clsact and step.options.hook == hooks.XDP
-            ):  # which needed it for no longer than its mode was changed
+            if made_clsact and not keeps_clsact:
                 tc.remove_clsact(step.link.index)
         identity = bpf.program_id(built.program.fd)
         noted = {"mode": mode, "mode_reason": reason, "program_id": identity, "base": pins.base}
-        _write_meta(step, built.meta, {**noted, "made_clsact": made_clsact and step.options.hook != hooks.XDP})
+        _write_meta(step, built.meta, {**noted, "made_clsact": made_clsact and keeps_clsact})
     found = state.running(pins, step.name)
     if not found or found.info.id != identity:
         raise PingKillerError(
@@ -375,12 +374,15 @@ def _note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
     noted = known.get("made_clsact", False)
     if step.options.hook == hooks.XDP and not step.switches:
         return noted
-    interface = step.link.name
-    others = (name for name in pins.filters() if hooks.split_name(name)[0] == interface)
-    ours = any(filter_meta.read(pins, name).get("made_clsact") for name in others) or not tc.has_clsact(step.link.index)
+    together = (name for name in pins.filters() if hooks.split_name(name)[0] == step.link.name)
+    ours = any(_made_clsact(pins, name) for name in together) or not tc.has_clsact(step.link.index)
     if ours != noted:
         filter_meta.store(meta, {**known, "made_clsact": ours})
     return ours
+
+
+def _made_clsact(pins: Pins, name: str) -> bool:
+    return filter_meta.read(pins, name).get("made_clsact", False)
 
 
 def _fallback_note(interface: str, reason: str) -> str:
@@ -491,7 +493,7 @@ def _detach(pins: Pins, name: str) -> None:
 def _remove_clsact(pins: Pins, name: str) -> None:
     """Remove what was made for a filter that is not attached, or not any more."""
     link = netlink.link(hooks.split_name(name)[0])
-    if link and filter_meta.read(pins, name).get("made_clsact"):
+    if link and _made_clsact(pins, name):
         tc.remove_clsact(link.index)
 
 
