@@ -63,10 +63,12 @@ def on(run_tool):
 
 @pytest.fixture(scope="session")
 def ping(run_tool):
-    """Ping a host once from an address; true if it answers."""
+    """Ping a host once from an address; true if it answers. A ping that could not be sent is no answer to that."""
 
     def send(source, host, *options, patience=1):
-        return run_tool("ping", source, host, "-W", str(patience), *options).returncode == 0
+        done = run_tool("ping", source, host, "-W", str(patience), *options)
+        assert done.returncode in (0, 1), (source, host, done.stdout, done.stderr)
+        return done.returncode == 0
 
     return send
 

@@ -18,6 +18,17 @@ BLOCKED, BLOCKED6, FREE, FREE6 = "203.0.113.66", "2001:db8:bad::66", "203.0.113.
 NOT_OURS = ("/root", "/tmp", "/var/cache", "/var/lib/private", "/var/lib/systemd", "/var/log", "/var/tmp")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Tell of a failure what the machines' kernels said last, since the machines are gone soon after."""
+    report = yield
+    if report.failed:
+        for path in sorted(RUN.glob("*.console")):
+            lines = path.read_text(errors="replace").splitlines()
+            report.sections.append((f"Console of {path.stem}", "\n".join(lines[-40:])))
+    return report
+
+
 @pytest.fixture(scope="session")
 def tool():
     return [str(CHECKOUT / "tools/vm"), "--name", "molecule"]
