@@ -52,7 +52,7 @@ def test_decision_table_holds_on_every_kernel(run_tests):
 
 def test_decision_table_holds_on_tc_as_well_on_every_kernel(run_tests):
     """Some of the rows, others each day: the stride shares no factor with the number of hooks."""
-    passed(run_tests("test_table", "-k", "tc_", "--every=67", f"--begin={date.today().toordinal() % 67}"))
+    passed(run_tests("test_table", "-k", "tc_", "--every=167", f"--begin={date.today().toordinal() % 167}"))
 
 
 def test_pings_are_filtered_on_tc_as_well_on_every_kernel(run_tests):
