@@ -45,6 +45,18 @@ def run_tool(tool):
 
 
 @pytest.fixture(scope="session")
+def cut_and_start(run_tool):
+    """Cut a machine's power and boot it again from the same disk, with its own kernel or that of another machine."""
+
+    def run(host, kernel=None):
+        run_tool("cut", host)
+        started = run_tool("start", host, "--kernel", kernel or host)
+        assert started.returncode == 0, started.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def hosts():
     """Names of the machines."""
     return tuple(json.loads((RUN / "ports.json").read_text()))

@@ -32,7 +32,7 @@ def test_what_cannot_be_restored_is_loud_and_keeps_neither_the_lists_nor_the_mac
 
 
 @pytest.fixture
-def with_modules_of(tool, run_tool, on, shell):
+def with_modules_of(tool, cut_and_start, on, shell):
     """A machine that has the modules of another's kernel, too. It ends with its own kernel, also if the test fails."""
     given = []
 
@@ -48,21 +48,18 @@ def with_modules_of(tool, run_tool, on, shell):
     yield give
     for host, release in given:
         if on(host, "uname", "-r").strip() == release:
-            run_tool("cut", host)
-            assert run_tool("start", host).returncode == 0
+            cut_and_start(host)
         shell(host, f"rm -r /lib/modules/{release}")
 
 
 def test_filter_is_back_with_another_kernel_and_with_the_former_one_again(
-    with_modules_of, run_tool, on, deploy, facts_of, state_of, answered
+    with_modules_of, cut_and_start, on, deploy, facts_of, state_of, answered
 ):
     host, newer = "debian12", "debian13"
     before, builds = state_of(host), [build_of(facts_of(host))]
     with_modules_of(host, newer)
     for kernel in (newer, host):
-        run_tool("cut", host)
-        started = run_tool("start", host, "--kernel", kernel)
-        assert started.returncode == 0, started.stderr
+        cut_and_start(host, kernel)
         assert on(host, "uname", "-r") == on(kernel, "uname", "-r")
         assert state_of(host) == before
         builds.append(build_of(facts_of(host)))
