@@ -73,12 +73,12 @@ class Ours(Nothing):
 
     def __enter__(self):
         options = FilterOptions.checked(mode=self.mode)
-        filters.present(BASE, filters.FilterRequest((LINK,), options, read_sources(), len(LISTED)))
+        filters.present(BASE, filters.FilterRequest((LINK,), options._asdict(), read_sources(), len(LISTED)))
         sync.change(BASE, sync.ListRequest("blocklist", content="\n".join(LISTED)))
         return self
 
     def __exit__(self, *_exception):
-        filters.absent(BASE, ())
+        filters.absent(BASE, None)
 
     def counts(self):
         """Every ICMP packet has one reason; those of no listed source are the allowed ones, whatever became of them."""
@@ -86,7 +86,7 @@ class Ours(Nothing):
         counters = told["filters"][LINK]["counters"]
         icmp = [each for reason, each in counters["reasons"].items() if reason != "not_icmp"]
         listed = sum(entry["packets"] for entry in told["lists"]["blocklist"]["entries"])
-        seen = sum(each["ipv4"]["packets"] for each in icmp)
+        seen = sum(each["ipv4"]["packets"] for each in icmp if "ipv4" in each)
         return seen - listed, counters["dropped"]["packets"]
 
 

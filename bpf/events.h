@@ -21,15 +21,15 @@ __attribute__((section("maps/ringbuf:" HOST_PINS "/events"))) struct events_tabl
 
 BPF_TABLE_PINNED("percpu_array", u32, struct event_budget, event_budget, 1, FILTER_PINS "/event_budget");
 
-static __always_inline bool is_reported(enum content content, enum reason reason, const struct packet *packet)
+static __always_inline bool is_reported(enum reason reason, const struct packet *packet)
 {
-	if (TRACE)
+	if (TRACE && packet->content != CONTENT_UNADDRESSED)
 		return packet->family != OTHER &&
 		       !(packet->family == IPV4 ? TRACE_EXCLUDES4(packet->endpoint[SOURCE].address.word) ||
 							  TRACE_EXCLUDES4(packet->endpoint[DESTINATION].address.word)
 						: TRACE_EXCLUDES6(packet->endpoint[SOURCE].address.word) ||
 							  TRACE_EXCLUDES6(packet->endpoint[DESTINATION].address.word));
-	return content != CONTENT_OTHER && (EVENTS == EVENTS_ALL_ICMP || reason >= FIRST_DROP);
+	return packet->content != CONTENT_OTHER && (EVENTS != EVENTS_DROPPED || reason >= FIRST_DROP);
 }
 
 static __always_inline bool within_budget(struct event_budget *mine)
@@ -52,14 +52,15 @@ static __always_inline void copy_address(u8 *to, const struct packet *packet, en
 {
 	struct in6_address address = {};
 
-	address.word[0] = packet->endpoint[side].address.word[0];
+	if (packet->family != OTHER)
+		address.word[0] = packet->endpoint[side].address.word[0];
 	if (packet->family == IPV6)
 		address = packet->endpoint[side].address;
 	*(struct in6_address *)to = address;
 }
 
-static __always_inline void send(enum content content, enum reason reason, const struct packet *packet, u32 processing,
-				 u32 interface, struct event_budget *mine)
+static __always_inline void send(enum reason reason, const struct packet *packet, u32 processing, u32 interface,
+				 struct event_budget *mine)
 {
 	struct event event = {
 		.time = monotonic_clock(),
@@ -69,7 +70,7 @@ static __always_inline void send(enum content content, enum reason reason, const
 		.vlan = packet->vlan,
 		.family = packet->family,
 		.protocol = packet->protocol,
-		.has_type = content == CONTENT_ICMP,
+		.has_type = packet->content == CONTENT_ICMP,
 		.type = packet->type,
 		.code = packet->code,
 		.reason = reason,
@@ -84,27 +85,25 @@ static __always_inline void send(enum content content, enum reason reason, const
 		mine->sent++;
 }
 
-static __always_inline void report(enum content content, enum reason reason, const struct packet *packet, u32 processing,
-				   u32 interface)
+static __always_inline void report(enum reason reason, const struct packet *packet, u32 processing, u32 interface)
 {
 	struct event_budget *mine;
 	struct control *state;
 	u32 zero = 0;
 
-	if (!is_reported(content, reason, packet))
+	if (!is_reported(reason, packet))
 		return;
 	state = control.lookup(&zero);
 	if (!state || !state->listening)
 		return;
 	mine = event_budget.lookup(&zero);
 	if (mine && within_budget(mine))
-		send(content, reason, packet, processing, interface, mine);
+		send(reason, packet, processing, interface, mine);
 }
 
 #else
 
-static __always_inline void report(enum content content, enum reason reason, const struct packet *packet, u32 processing,
-				   u32 interface)
+static __always_inline void report(enum reason reason, const struct packet *packet, u32 processing, u32 interface)
 {
 }
 

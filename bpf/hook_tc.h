@@ -9,17 +9,17 @@
 #define TC_ACT_SHOT 2
 
 /* Parse what is in the linear part of the buffer; whether the frame ended before its headers did. */
-static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *packet, struct endpoint *endpoint,
-					 enum content *content)
+static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *packet, struct endpoint *endpoint)
 {
 	struct cursor cursor = {(void *)(long)skb->data, (void *)(long)skb->data_end};
 
 	begin(packet, endpoint, skb->len);
-	if (skb->vlan_present)
-		packet->vlan = skb->vlan_tci & VLAN_ID;
+	/* The kernel, or the network card, keeps the outer tag beside the frame. */
+	packet->bytes += skb->vlan_present * sizeof(struct vlan_tag);
+	packet->vlan = (skb->vlan_tci & VLAN_ID) | (u16)(skb->vlan_present - 1);
 	if (!FORWARDED)
-		packet->forwarded = skb->ingress_ifindex != 0; /* what this host sends itself has come in nowhere */
-	*content = parse_frame(&cursor, packet);
+		packet->came_in_by = skb->ingress_ifindex;
+	packet->content = parse_frame(&cursor, packet);
 	return cursor.exhausted;
 }
 
@@ -34,7 +34,6 @@ static __always_inline bool is_marked(struct __sk_buff *skb)
 int pingkiller(struct __sk_buff *skb)
 {
 	u64 start = timing_start();
-	enum content content;
 	struct endpoint endpoint[SIDES];
 	struct packet packet;
 
@@ -42,10 +41,10 @@ int pingkiller(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 
 	/* Headers are in the linear part but for a buffer that somebody has built in an unusual way. */
-	if (parse_linear(skb, &packet, endpoint, &content) && skb->data_end - skb->data < skb->len &&
+	if (parse_linear(skb, &packet, endpoint) && skb->data_end - skb->data < skb->len &&
 	    !bpf_skb_pull_data(skb, skb->len))
-		parse_linear(skb, &packet, endpoint, &content);
-	return settle(content, &packet, start, skb->ifindex) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+		parse_linear(skb, &packet, endpoint);
+	return settle(&packet, start, skb->ifindex) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 #endif

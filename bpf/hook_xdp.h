@@ -23,13 +23,12 @@ int pingkiller(struct xdp_md *ctx)
 {
 	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
 	u64 start = timing_start();
-	enum content content;
 	struct endpoint endpoint[SIDES];
 	struct packet packet;
 
 	begin(&packet, endpoint, ctx->data_end - ctx->data);
-	content = parse_frame(&cursor, &packet);
-	if (settle(content, &packet, start, ctx->ingress_ifindex))
+	packet.content = parse_frame(&cursor, &packet);
+	if (settle(&packet, start, ctx->ingress_ifindex))
 		return XDP_DROP;
 	if (SWITCHING)
 		mark(ctx);

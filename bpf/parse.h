@@ -6,9 +6,9 @@
 #ifndef PINGKILLER_PARSE_H
 #define PINGKILLER_PARSE_H
 
-#define MAX_VLAN_TAGS 2
+#define MAX_VLAN_TAGS 16
 #define VLAN_ID 0x0fff
-#define MAX_IPV6_EXTENSIONS 8
+#define MAX_IPV6_EXTENSIONS 24
 
 struct cursor {
 	void *position;
@@ -16,7 +16,17 @@ struct cursor {
 	bool exhausted; /* something was to be read behind the end */
 };
 
-enum content { CONTENT_OTHER, CONTENT_UNREADABLE, CONTENT_ICMP, CONTENT_ICMP_FRAGMENT };
+/* Linux takes VLAN tags off, and follows extension headers, without a limit, and it puts fragments together of which the
+ * first does not have all headers. So what lies behind those may be ICMP, for all that the filter can see.
+ */
+enum content {
+	CONTENT_OTHER,
+	CONTENT_MALFORMED, /* ends before its headers do */
+	CONTENT_ICMP,
+	CONTENT_ICMP_FRAGMENT, /* a later one */
+	CONTENT_UNCLASSIFIED,  /* the last header is out of reach */
+	CONTENT_UNADDRESSED,   /* so are the addresses */
+};
 
 /* An address as the indexes are keyed by: alone in the hash maps, behind its prefix length in the tries. IPv4 is in the
  * first word.
@@ -27,14 +37,16 @@ struct endpoint {
 };
 
 struct packet {
+	enum content content;
 	enum family family;
 	u32 bytes; /* the whole frame */
 	u16 vlan;  /* id in the outer tag, NO_VLAN: none */
 	u8 protocol;
 	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
 	u8 code;
-	bool forwarded; /* by this host, for others; looked at only where that makes a difference */
-	/* SIDES of them, of CONTENT_ICMP and CONTENT_ICMP_FRAGMENT; while tracing, of every IP packet. Not in here, because
+	u8 hop_limit; /* of IPv6 */
+	u32 came_in_by; /* the interface, of what leaves; 0: this host sends it itself. Only where that makes a difference */
+	/* SIDES of them, of all but CONTENT_OTHER and CONTENT_UNADDRESSED; while tracing, of every IP packet. Not in here, because
 	 * helpers take pointers to them: what has no pointer to it stays in registers.
 	 */
 	struct endpoint *endpoint;
@@ -53,12 +65,31 @@ static __always_inline void *take(struct cursor *cursor, u32 size)
 	return header;
 }
 
+/* The same number, which is below a power of two: verifiers of early kernels lose the bounds that follow from arithmetic. */
+static __always_inline u32 below(u32 number, u32 limit)
+{
+	/* Or the compiler knows better, and leaves the mask out. */
+	asm volatile("" : "+r"(number));
+	return number & (limit - 1);
+}
+
+/* The same number, of which a verifier knows no more than that it is below 128. Where paths differ in nothing else, it goes on
+ * with one of them. `unknown` is any number that the verifier does not know.
+ */
+static __always_inline u32 forgotten(u32 number, u32 unknown)
+{
+	unknown &= 0x7f;
+	number ^= unknown;
+	asm volatile("" : "+r"(number));
+	return below(number ^ unknown, 128);
+}
+
 static __always_inline enum content parse_icmp(struct cursor *cursor, struct packet *packet)
 {
 	struct icmp_header *icmp = take(cursor, sizeof(*icmp));
 
 	if (!icmp)
-		return CONTENT_UNREADABLE;
+		return CONTENT_MALFORMED;
 	packet->type = icmp->type;
 	packet->code = icmp->code;
 	return CONTENT_ICMP;
@@ -82,7 +113,7 @@ static __always_inline enum content parse_ipv4(struct cursor *cursor, struct pac
 	options = (ip->version_ihl & 0xf) * 4 - sizeof(*ip);
 	/* A header length below 20 wraps around to more than any header can have. */
 	if (options > 40 || !take(cursor, options))
-		return CONTENT_UNREADABLE;
+		return CONTENT_MALFORMED;
 	if (ip->fragment & NET16(IPV4_FRAGMENT_OFFSET))
 		return CONTENT_ICMP_FRAGMENT;
 	return parse_icmp(cursor, packet);
@@ -104,37 +135,74 @@ static __always_inline bool is_ipv6_extension(u8 protocol)
 	return false;
 }
 
-/* Bytes of an extension header beyond its first eight. */
-static __always_inline u32 ipv6_extension_rest(u8 protocol, u8 length)
+/* 1 or 0, without a jump: verifiers follow a chain of headers once, and not once for every mix of their kinds. */
+static __always_inline u32 is_equal(u32 a, u32 b)
 {
-	if (protocol == PROTOCOL_FRAGMENT)
-		return 0;
-	/* The authentication header counts words of four bytes, less two (RFC 4302, 2.2). */
-	return protocol == PROTOCOL_AUTHENTICATION ? length * 4 : length * 8;
+	u32 result = ((u64)(a ^ b) - 1) >> 63;
+
+	/* Or the compiler jumps after all. */
+	asm volatile("" : "+r"(result));
+	return result;
 }
 
-/* Walk the extension headers from `protocol` on. */
+/* Bytes of an extension header beyond its first eight. A fragment header has no length; the authentication header counts
+ * words of four bytes, less two (RFC 4302, 2.2).
+ */
+static __always_inline u32 ipv6_extension_rest(u8 protocol, u8 length)
+{
+	u32 unit = 8 - 4 * is_equal(protocol, PROTOCOL_AUTHENTICATION);
+
+	return below(length * unit * (1 - is_equal(protocol, PROTOCOL_FRAGMENT)), 256 * 8);
+}
+
+/* Behind the last header that is read. */
 static __always_inline enum content parse_ipv6_payload(struct cursor *cursor, u8 protocol, struct packet *packet)
 {
+	packet->protocol = protocol;
+	return protocol == PROTOCOL_ICMPV6 ? parse_icmp(cursor, packet) : CONTENT_OTHER;
+}
+
+/* Walk the extension headers from `protocol` on; whether these are of a first fragment, which others are to follow. */
+static __always_inline enum content walk_ipv6_extensions(struct cursor *cursor, u8 protocol, struct packet *packet,
+							 u32 *first_fragment)
+{
 	struct ipv6_extension *extension;
+	u32 fragment;
 	int i;
 
-#pragma unroll
-	for (i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
-		if (!is_ipv6_extension(protocol))
-			break;
+#pragma nounroll
+	for (i = 0; i < MAX_IPV6_EXTENSIONS && is_ipv6_extension(protocol); i++) {
+		packet->protocol = protocol;
 		extension = take(cursor, sizeof(*extension));
 		if (!extension || !take(cursor, ipv6_extension_rest(protocol, extension->length)))
-			return CONTENT_UNREADABLE;
+			return CONTENT_MALFORMED;
+		fragment = extension->fragment * is_equal(protocol, PROTOCOL_FRAGMENT);
 		/* Behind any next header but ICMPv6 stands the middle of a datagram: no way to tell what it is. */
-		if (protocol == PROTOCOL_FRAGMENT && extension->fragment & NET16(IPV6_FRAGMENT_OFFSET))
+		if (fragment & NET16(IPV6_FRAGMENT_OFFSET))
 			return extension->next_header == PROTOCOL_ICMPV6 ? CONTENT_ICMP_FRAGMENT : CONTENT_OTHER;
+		*first_fragment |= fragment & NET16(IPV6_MORE_FRAGMENTS);
 		protocol = extension->next_header;
-		packet->protocol = protocol;
 	}
-	if (protocol == PROTOCOL_ICMPV6)
-		return parse_icmp(cursor, packet);
-	return is_ipv6_extension(protocol) ? CONTENT_UNREADABLE : CONTENT_OTHER;
+	if (is_ipv6_extension(protocol)) {
+		packet->protocol = protocol;
+		return CONTENT_UNCLASSIFIED;
+	}
+	return parse_ipv6_payload(cursor, protocol, packet);
+}
+
+static __always_inline enum content parse_ipv6_extensions(struct cursor *cursor, const struct ipv6_header *ip,
+							  struct packet *packet)
+{
+	void *payload = cursor->position;
+	u32 first_fragment = 0;
+	enum content content = walk_ipv6_extensions(cursor, ip->next_header, packet, &first_fragment);
+
+	/* What was read behind the payload's end is cut off by the kernel, and another fragment takes its place. */
+	if (first_fragment && (content == CONTENT_MALFORMED || cursor->position - payload > NET16(ip->payload_length))) {
+		packet->protocol = PROTOCOL_FRAGMENT;
+		return CONTENT_UNCLASSIFIED;
+	}
+	return content;
 }
 
 static __always_inline enum content parse_ipv6(struct cursor *cursor, struct packet *packet)
@@ -145,8 +213,10 @@ static __always_inline enum content parse_ipv6(struct cursor *cursor, struct pac
 	if (!ip || *(u8 *)ip >> 4 != 6)
 		return CONTENT_OTHER;
 	packet->family = IPV6;
-	packet->protocol = ip->next_header;
-	content = parse_ipv6_payload(cursor, ip->next_header, packet);
+	packet->hop_limit = ip->hop_limit;
+	/* Nearly all packets have no extension headers: they need not pass the loop. */
+	content = is_ipv6_extension(ip->next_header) ? parse_ipv6_extensions(cursor, ip, packet) :
+						       parse_ipv6_payload(cursor, ip->next_header, packet);
 	if (content != CONTENT_OTHER || TRACE) {
 		packet->endpoint[SOURCE].address = ip->source;
 		packet->endpoint[DESTINATION].address = ip->destination;
@@ -154,26 +224,43 @@ static __always_inline enum content parse_ipv6(struct cursor *cursor, struct pac
 	return content;
 }
 
+static __always_inline bool is_vlan_tag(__be16 ethertype)
+{
+	return ethertype == NET16(ETHERTYPE_8021Q) || ethertype == NET16(ETHERTYPE_8021AD);
+}
+
+/* Go behind all tags; the ethertype that the last one tells, still that of a tag if there are too many, 0 if the frame ends. */
+static __always_inline __be16 skip_vlan_tags(struct cursor *cursor, __be16 ethertype, struct packet *packet)
+{
+	void *start = cursor->position;
+	struct vlan_tag *tag = NULL;
+	int i;
+
+#pragma nounroll
+	for (i = 0; i < MAX_VLAN_TAGS && is_vlan_tag(ethertype); i++) {
+		tag = take(cursor, sizeof(*tag));
+		if (!tag)
+			return 0;
+		if (i == 0 && packet->vlan == NO_VLAN)
+			packet->vlan = NET16(tag->control) & VLAN_ID;
+		ethertype = tag->ethertype;
+	}
+	cursor->position = start + forgotten(i * sizeof(*tag), packet->bytes);
+	return ethertype;
+}
+
 static __always_inline enum content parse_frame(struct cursor *cursor, struct packet *packet)
 {
 	struct ethernet_header *ethernet = take(cursor, sizeof(*ethernet));
-	struct vlan_tag *tag;
 	__be16 ethertype;
-	int i;
 
 	if (!ethernet)
 		return CONTENT_OTHER;
 	ethertype = ethernet->ethertype;
-#pragma unroll
-	for (i = 0; i < MAX_VLAN_TAGS; i++) {
-		if (ethertype != NET16(ETHERTYPE_8021Q) && ethertype != NET16(ETHERTYPE_8021AD))
-			break;
-		tag = take(cursor, sizeof(*tag));
-		if (!tag)
-			return CONTENT_OTHER;
-		if (packet->vlan == NO_VLAN)
-			packet->vlan = NET16(tag->control) & VLAN_ID;
-		ethertype = tag->ethertype;
+	if (is_vlan_tag(ethertype)) {
+		ethertype = skip_vlan_tags(cursor, ethertype, packet);
+		if (is_vlan_tag(ethertype))
+			return CONTENT_UNADDRESSED;
 	}
 	if (ethertype == NET16(ETHERTYPE_IPV4))
 		return parse_ipv4(cursor, packet);

@@ -6,8 +6,10 @@
  *   HOOK_TC                          0: XDP program, 1: classifier of tc
  *   POLICY                           POLICY_PASS or POLICY_DROP
  *   FILTERS_ICMP4(t, c)              is ICMP type t, code c one that policy and rate limit apply to? (FILTERS_ICMP6: ICMPv6)
+ *   FILTERS_ALL                      are these all types there are? 0 or 1
  *   FORWARDED                        do policy and rate limit apply to what is forwarded, and to later fragments? 0 or 1
- *   PROTECT, MONITOR                 0 or 1
+ *   STRICT                           1: judge what cannot be classified as ICMP of a filtered type, 0: let it pass
+ *   PROTECT, PROTECT_REDIRECTS, MONITOR   0 or 1
  *   RATELIMIT_PPS                    packets per second and source, 0: no limit
  *   RATELIMIT_BLOCK_NS, RATELIMIT_IPV6_PREFIX
  *   TIMING_SAMPLE                    measure one frame in so many, 0: none
@@ -70,19 +72,21 @@ static __always_inline void begin(struct packet *packet, struct endpoint *endpoi
 	packet->protocol = 0;
 	packet->type = 0;
 	packet->code = 0;
-	packet->forwarded = false;
+	packet->hop_limit = 0;
+	packet->came_in_by = 0;
 }
 
 /* Decide, count, report; whether the frame is to be dropped. */
-static __always_inline bool settle(enum content content, struct packet *packet, u64 start, u32 interface)
+static __always_inline bool settle(struct packet *packet, u64 start, u32 interface)
 {
-	enum reason reason = decide(content, packet);
+	enum reason reason = decide(packet);
+	bool drop = reason >= FIRST_DROP && !MONITOR;
 	u32 processing;
 
-	count(reason, packet);
-	processing = timing_stop(start, reason >= FIRST_DROP);
-	report(content, reason, packet, processing, interface);
-	return reason >= FIRST_DROP && !MONITOR;
+	count(MONITOR && reason >= FIRST_DROP ? reason + (FIRST_WOULD_DROP - FIRST_DROP) : reason, packet);
+	processing = timing_stop(start, drop);
+	report(reason, packet, processing, interface);
+	return drop;
 }
 
 #if HOOK_TC

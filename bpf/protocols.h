@@ -73,6 +73,7 @@ struct icmp_header {
 
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV6_FRAGMENT_OFFSET 0xfff8
+#define IPV6_MORE_FRAGMENTS 0x0001
 
 enum ip_protocol {
 	PROTOCOL_HOP_BY_HOP = 0,

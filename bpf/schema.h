@@ -6,7 +6,9 @@
 #ifndef PINGKILLER_SCHEMA_H
 #define PINGKILLER_SCHEMA_H
 
-/* Every reason below FIRST_DROP passes the frame, the others drop it. */
+/* Every reason below FIRST_DROP passes the frame, the others drop it. In monitor mode these pass it, too, and are counted
+ * from FIRST_WOULD_DROP on, in the same order. Another reason that passes finds a number to spare and lays out nothing anew.
+ */
 enum reason {
 	NOT_ICMP,
 	MALFORMED,
@@ -14,11 +16,14 @@ enum reason {
 	ALLOWLIST,
 	TYPE,
 	POLICY_PASS,
-	FIRST_DROP,
+	UNCLASSIFIED,
+	FIRST_DROP = 8,
 	BLOCKLIST = FIRST_DROP,
 	RATELIMIT,
 	POLICY_DROP,
-	REASONS,
+	TOO_MANY_TAGS,
+	FIRST_WOULD_DROP = 12,
+	REASONS = 16,
 };
 
 enum family { OTHER, IPV4, IPV6, FAMILIES };
@@ -85,7 +90,7 @@ struct control {
 	struct population lists[LISTS][KINDS];
 };
 
-/* Processing time, of each verdict; one per CPU and filter. */
+/* Processing time of what passed and of what was dropped; one per CPU and filter. */
 #define TIMING_BUCKETS 32
 
 struct verdict_timing {
@@ -123,7 +128,7 @@ struct event {
 	u8 protocol;
 	u8 type;
 	u8 code;
-	u8 has_type; /* type and code say something: not a later fragment, not malformed */
+	u8 has_type; /* type and code say something: not a later fragment, not malformed, not unclassified */
 	u8 reason;
 	u8 monitored; /* passed although the reason drops */
 	u8 reserved[3];

@@ -6,6 +6,21 @@
 #ifndef PINGKILLER_VERDICT_H
 #define PINGKILLER_VERDICT_H
 
+/* What a neighbour sends with a hop limit of 255, which no router lets through (RFC 4861, 6.1, 7.1 and 8.1). */
+static __always_inline bool is_neighbour_discovery(const struct packet *packet)
+{
+	return packet->hop_limit == 255 && packet->code == 0;
+}
+
+/* RFC 3810, 5.1.14 and 5.2.13; a report comes from :: while a host has no address yet. */
+static __always_inline bool is_multicast_listener_discovery(const struct packet *packet)
+{
+	const u32 *source = packet->endpoint[SOURCE].address.word;
+
+	return packet->hop_limit == 1 && ((source[0] & NET32(0xffc00000)) == NET32(0xfe800000) ||
+					  !(source[0] | source[1] | source[2] | source[3]));
+}
+
 /* What path-MTU discovery, neighbour discovery and multicast need: without it the host loses more than ping. */
 static __always_inline bool is_protected(const struct packet *packet)
 {
@@ -13,39 +28,57 @@ static __always_inline bool is_protected(const struct packet *packet)
 		return packet->type == ICMP4_UNREACHABLE && packet->code == ICMP4_FRAGMENTATION_NEEDED;
 	switch (packet->type) {
 	case ICMP6_PACKET_TOO_BIG:
-	case ICMP6_MLD_QUERY:
-	case ICMP6_MLD_REPORT:
-	case ICMP6_MLD_DONE:
+		return true;
+	case ICMP6_REDIRECT:
+		return PROTECT_REDIRECTS && is_neighbour_discovery(packet);
 	case ICMP6_ROUTER_SOLICITATION:
 	case ICMP6_ROUTER_ADVERTISEMENT:
 	case ICMP6_NEIGHBOUR_SOLICITATION:
 	case ICMP6_NEIGHBOUR_ADVERTISEMENT:
-	case ICMP6_REDIRECT:
+		return is_neighbour_discovery(packet);
+	case ICMP6_MLD_QUERY:
+	case ICMP6_MLD_REPORT:
+	case ICMP6_MLD_DONE:
 	case ICMP6_MLD2_REPORT:
-		return true;
+		return is_multicast_listener_discovery(packet);
 	}
 	return false;
 }
 
-static __always_inline bool is_filtered_type(const struct packet *packet)
+/* Are policy and rate limit for this? */
+static __always_inline bool is_filtered(const struct packet *packet)
 {
-	return packet->family == IPV4 ? FILTERS_ICMP4(packet->type, packet->code)
-				      : FILTERS_ICMP6(packet->type, packet->code);
+	if (!FORWARDED && packet->came_in_by)
+		return false;
+	switch (packet->content) {
+	case CONTENT_ICMP:
+		return packet->family == IPV4 ? FILTERS_ICMP4(packet->type, packet->code)
+					      : FILTERS_ICMP6(packet->type, packet->code);
+	case CONTENT_ICMP_FRAGMENT:
+		/* Of no type. Where some types pass, so may the datagram; without its first fragment it is none. */
+		return FILTERS_ALL && FORWARDED;
+	default:
+		return true;
+	}
 }
 
-static __always_inline enum reason decide(enum content content, struct packet *packet)
+static __always_inline enum reason decide(struct packet *packet)
 {
-	bool has_type = content == CONTENT_ICMP;
 	struct listing listing[SIDES];
 	struct control *state;
 	u32 zero = 0;
 
-	if (content == CONTENT_OTHER)
+	if (packet->content == CONTENT_OTHER)
 		return NOT_ICMP;
-	if (content == CONTENT_UNREADABLE)
+	if (packet->content == CONTENT_MALFORMED)
 		return MALFORMED;
-	if (PROTECT && has_type && is_protected(packet))
+	if (packet->content == CONTENT_UNADDRESSED)
+		return STRICT ? TOO_MANY_TAGS : UNCLASSIFIED;
+	if (!STRICT && packet->content == CONTENT_UNCLASSIFIED)
+		return UNCLASSIFIED;
+	if (PROTECT && packet->content == CONTENT_ICMP && is_protected(packet))
 		return PROTECTED;
+	packet->content = forgotten(packet->content, packet->bytes);
 	state = control.lookup(&zero);
 	if (state) {
 		find_listing(state, SOURCE, packet, &listing[SOURCE]);
@@ -55,13 +88,11 @@ static __always_inline enum reason decide(enum content content, struct packet *p
 		if (on_list(LIST_BLOCK, packet, listing))
 			return BLOCKLIST;
 	}
-	if (has_type && !is_filtered_type(packet))
-		return TYPE;
-	if (!FORWARDED && (packet->forwarded || !has_type))
-		return TYPE;
-	if (has_type && over_limit(packet))
+	if (!is_filtered(packet))
+		return packet->content == CONTENT_UNCLASSIFIED ? UNCLASSIFIED : TYPE;
+	if (packet->content != CONTENT_ICMP_FRAGMENT && over_limit(packet))
 		return RATELIMIT;
-	return POLICY;
+	return POLICY == POLICY_PASS && packet->content == CONTENT_UNCLASSIFIED ? UNCLASSIFIED : POLICY;
 }
 
 #endif

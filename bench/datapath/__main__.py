@@ -65,10 +65,10 @@ class Bench:
         self.empty_classifier = Runner(self._empty.program("classifier", "SCHED_CLS"))
         self.cases = frames.cases()
 
-    def host(self, name: str, entries: int) -> programs.Ours:
+    def host(self, name: str, entries: int, sources: dict[str, str] | None = None) -> programs.Ours:
         """One of our hosts, with a blocklist of so many addresses."""
         print(f"loading a blocklist of {entries:,}", flush=True)
-        host = self._stack.enter_context(programs.Ours(f"pkbench-{name}", entries + programs.SPARE))
+        host = self._stack.enter_context(programs.Ours(f"pkbench-{name}", entries + programs.SPARE, sources))
         host.filter()
         host.fill("blocklist", frames.list_file(entries))
         return host
@@ -91,9 +91,10 @@ def strangers(number: int) -> list[int]:
     return [address + 1 for address in shuffled(frames.listed(number))]
 
 
-def our_cells(bench: Bench, entries: int) -> list[Cell]:
-    """All cases, with a list of this size."""
-    host = bench.host(f"size-{entries}", entries)
+def our_cells(bench: Bench, entries: int, commit: str | None = None) -> list[Cell]:
+    """All cases, with a list of this size, for the filter of this checkout or that of another commit."""
+    title = f"{commit}, {entries:,}" if commit else OURS.format(entries)
+    host = bench.host(f"size-{entries}-{commit or 'here'}", entries, commit and programs.read_sources_of(commit))
     variants = {name: Runner(host.filter(**options)) for name, options in VARIANTS.items()}
     drawn = {"listed": shuffled(frames.listed(entries)), "unlisted": strangers(entries)}
     floors = {name: bench.drawn(bench.empty.program, addresses) for name, addresses in drawn.items()}
@@ -102,7 +103,7 @@ def our_cells(bench: Bench, entries: int) -> list[Cell]:
         runner, floor = variants[case.variant], bench.empty
         if case.draw:
             runner, floor = bench.drawn(runner.program, drawn[case.draw]), floors[case.draw]
-        cells.append(Cell(OURS.format(entries), name, runner, floor, case.frame))
+        cells.append(Cell(title, name, runner, floor, case.frame))
     return cells
 
 
@@ -178,9 +179,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=31, help="how often everything is measured (default: 31)")
     parser.add_argument("--repeat", type=int, default=20_000, help="packets in a round (default: 20000)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 1000, 1_000_000], help="entries on the blocklist")
+    parser.add_argument("--against", metavar="COMMIT", help="compare with the filter of this commit, and nothing else")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         bench = Bench(stack, arguments.rounds, arguments.repeat)
+        if arguments.against:
+            commits = (None, arguments.against)
+            cells = [cell for size in arguments.sizes for each in commits for cell in our_cells(bench, size, each)]
+            show("ns added to an empty XDP program, for each packet", rows(bench.measure(cells), "case"))
+            return
         cells = [cell for size in arguments.sizes for cell in our_cells(bench, size)] + peer_cells(bench)
         packets = rows(bench.measure(cells), "case")
         options = rows(bench.measure(option_cells(bench), OPTION_REPEAT), "program")

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import ipaddress
 import json
 import mmap
 import os
 import subprocess
+import tarfile
 from array import array
 from contextlib import ExitStack, closing
 from itertools import count
@@ -54,11 +56,20 @@ def read_sources() -> dict[str, str]:
     return {path.relative_to(BPF_SOURCES).as_posix(): path.read_text() for path in BPF_SOURCES.rglob("*.[ch]")}
 
 
+def read_sources_of(commit: str) -> dict[str, str]:
+    """The C of another commit. Today's library makes its maps, so they have to be laid out alike, or have grown since."""
+    archive = subprocess.run(["git", "archive", commit, "bpf"], cwd=CHECKOUT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        names = [name for name in tar.getnames() if name.endswith((".c", ".h"))]
+        return {name.removeprefix("bpf/"): tar.extractfile(name).read().decode() for name in names}
+
+
 class Ours:
     """A host with filters and lists of its own. Use as a context manager: nothing is left."""
 
-    def __init__(self, name: str, capacity: int):
+    def __init__(self, name: str, capacity: int, sources: dict[str, str] | None = None):
         self.base, self.capacity = f"/sys/fs/bpf/{name}", capacity
+        self._sources = sources or read_sources()
         self._pins = Pins(self.base)
         self._opened = ExitStack()
 
@@ -67,13 +78,13 @@ class Ours:
 
     def __exit__(self, *_exception):
         self._opened.close()
-        filters.absent(self.base, ())
+        filters.absent(self.base, None)
 
     def filter(self, **options) -> bpf.Program:
         """Attached to an interface of its own."""
         chosen = FilterOptions.checked(**{"mode": "native", **options})
         interface = cable()
-        filters.present(self.base, filters.FilterRequest((interface,), chosen, read_sources(), self.capacity))
+        filters.present(self.base, filters.FilterRequest((interface,), chosen._asdict(), self._sources, self.capacity))
         found = state.running(self._pins, hooks.filter_name(interface, chosen.hook))
         return self._opened.enter_context(bpf.Program.from_id(found.info.id))
 

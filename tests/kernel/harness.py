@@ -43,6 +43,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins 
 SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 #: What a program returns: the actions of XDP and of tc (shot, and unspecified: whatever the next classifier says).
 ACTIONS = {"xdp": {1: "drop", 2: "pass"}, "tc": {2: "drop", 2**32 - 1: "pass"}}
+COUNTERS = schema.LAYOUTS["counters"]
 CAPACITY = 64
 MOST_BYTES = 4096  # that a test run takes and gives back
 
@@ -92,10 +93,15 @@ class Filter:
         return {**self.reasons(), **self._timed(), **self._events(), **self.host.entries()}
 
     def reasons(self) -> dict:
-        """Packets and bytes by reason and family."""
-        cells = self._percpu("counters", schema.COUNTERS_SIZE)
-        names = (("reason", reason, family) for reason in schema.REASONS for family in schema.FAMILIES)
-        return dict(zip(names, zip(cells[::2], cells[1::2])))
+        """Packets and bytes by reason and family, of what monitor mode would have dropped as ``would_drop.REASON``."""
+        cells, offsets = self._percpu("counters", COUNTERS.size), COUNTERS.offsets
+        return {
+            ("reason", reason, family): tuple(
+                cells[offsets[f"{reason}.{family}.{what}"] // 8] for what in ("packets", "bytes")
+            )
+            for reason in (*schema.REASONS, *schema.WOULD_DROP.values())
+            for family in schema.FAMILIES
+        }
 
     def _timed(self) -> dict:
         """How many frames were measured."""
@@ -120,7 +126,7 @@ class Filter:
 
     def start_at(self, number: int):
         """Let everything that the filter counts go on from this number, on every CPU."""
-        for name, size in (("counters", schema.COUNTERS_SIZE), ("timing", schema.TIMING_MAP.value_size)):
+        for name, size in (("counters", COUNTERS.size), ("timing", schema.TIMING_MAP.value_size)):
             if name in self._maps:
                 words = size // 8 * self.host.cpus
                 self._maps[name].update(schema.ZERO, struct.pack(f"={words}Q", *[number] * words))
@@ -149,10 +155,11 @@ class Filter:
     def facts(self) -> dict:
         """The same, as xdp_facts tells it."""
         told = facts.collect(self.host.base)
-        reasons = told["filters"][self.name]["counters"]["reasons"]
+        counters = told["filters"][self.name]["counters"]
+        would_drop = {f"would_drop.{reason}": each for reason, each in counters["would_drop"]["reasons"].items()}
         found = {
             ("reason", reason, family): (cell["packets"], cell["bytes"])
-            for reason, by_family in reasons.items()
+            for reason, by_family in {**counters["reasons"], **would_drop}.items()
             for family, cell in by_family.items()
         }
         for name, content in told["lists"].items():
@@ -174,6 +181,11 @@ class Filter:
             if more:
                 found[reason] = found.get(reason, 0) + more
         return found
+
+    @property
+    def program_fd(self) -> int:
+        """The loaded program, to attach it at more places than the library does."""
+        return self._program.fd
 
     def close(self):
         self._program.close()
@@ -239,7 +251,7 @@ class Host:
         """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
         wanted = {**options._asdict(), "icmp_types": type_names(options.icmp_types), **more}
         chosen = FilterOptions.checked(mode=mode, **wanted)
-        filters.present(self.base, filters.FilterRequest((interface,), chosen, self.sources, CAPACITY))
+        filters.present(self.base, filters.FilterRequest((interface,), chosen._asdict(), self.sources, CAPACITY))
         attached = Filter(self, interface, chosen.hook)
         self._stack.callback(attached.close)
         return attached
@@ -296,7 +308,7 @@ class Host:
         """The events since the last look, as xdp_events tells them, but for where and when."""
         found = [events._decode(record) for record in self._ring.read()] if self._ring else []
         for event in found:
-            event.update({side: _spelled(event[side]) for side in ("src", "dst")})
+            event.update({side: _spelled(event[side]) for side in ("src", "dst") if event[side]})
             for name in ("time", "interface", "processing_ns"):
                 del event[name]
         return found
@@ -314,14 +326,17 @@ class Host:
 
     def set_lists(self, blocklist=(), allowlist=()):
         """Make the lists hold exactly these entries, by the exact sync that a role does."""
-        for name, entries in (("blocklist", blocklist), ("allowlist", allowlist)):
+        wanted = {"blocklist": blocklist, "allowlist": allowlist}
+        if self._lists == wanted:
+            return
+        for name, entries in wanted.items():
             if self._lists.get(name) != entries:
                 content = "".join(f"{entry.ip} direction={entry.direction}\n" for entry in entries)
                 request = sync.ListRequest(name, content=content, exclusive=True, owner="test")
                 sync.change(self.base, request)
                 self._lists[name] = entries
         self._open_lists()
-        for name, entries in (("blocklist", blocklist), ("allowlist", allowlist)):
+        for name, entries in wanted.items():
             for entry in entries:
                 self._set_until(name, entry)
 
@@ -341,7 +356,7 @@ class Host:
     def remove(self):
         """Take all filters, lists and pins away, as xdp_filter with state absent does."""
         try:
-            filters.absent(self.base, ())
+            filters.absent(self.base, None)
         finally:
             shutil.rmtree(self.base, ignore_errors=True)  # should the removal itself be what is broken
 

@@ -36,7 +36,8 @@ CODES = tuple(f"{family}/{number}/1" for number in range(32) for family in ("icm
 FEATURES: dict[str, dict[str, dict]] = {
     "hook": {"xdp": {}, "tc": {"hook": "tc_ingress"}, "tc, own": {"hook": "tc_egress", "forwarded": False}},
     "policy": {"pass": {}, "drop": {"policy": "drop"}},
-    "protect": {"no": {"protect": False}, "yes": {}},
+    "strict": {"no": {"strict": False}, "yes": {}},
+    "protect": {"no": {"protect": False}, "yes": {}, "redirects": {"protect_redirects": True}},
     "monitor": {"no": {}, "yes": {"monitor": True}},
     "ratelimit": {"no": {}, "yes": {"ratelimit_pps": 5}},
     "timing": {"no": {}, "yes": {"timing_sample": 100}},

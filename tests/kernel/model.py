@@ -21,7 +21,7 @@ SECOND = 1_000_000_000
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_IPV6 = 0x86DD
 VLAN_TAGS = (0x8100, 0x88A8)
-MOST_VLAN_TAGS = 2
+MOST_VLAN_TAGS = 16
 
 ICMP = 1
 ICMPV6 = 58
@@ -30,12 +30,19 @@ ICMP_HEADER = 8
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 MOBILITY, HOST_IDENTITY, SHIM6 = 135, 139, 140
 EXTENSION_HEADERS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HOST_IDENTITY, SHIM6)
-MOST_EXTENSION_HEADERS = 8
+MOST_EXTENSION_HEADERS = 24
 SHORTEST_EXTENSION_HEADER = 8
 
 FRAGMENTATION_NEEDED = (3, 4)
-# Packet too big, router and neighbour solicitation and advertisement, redirect, and multicast listener discovery.
-PROTECTED_ICMPV6 = frozenset({2, 133, 134, 135, 136, 137, 130, 131, 132, 143})
+PACKET_TOO_BIG, REDIRECT = 2, 137
+NEIGHBOUR_DISCOVERY = frozenset({133, 134, 135, 136})  # router and neighbour solicitation and advertisement
+LISTENER_DISCOVERY = frozenset({130, 131, 132, 143})  # multicast listener query, report, done, report of version 2
+LINK_LOCAL = ipaddress.ip_network("fe80::/10")
+
+# What a frame is to the filter. It has a type only where it is a message.
+NOT_ICMP, MALFORMED, A_MESSAGE, LATER_FRAGMENT = "not_icmp", "malformed", "message", "later fragment"
+# Its last header is out of reach, or even its addresses are; a kernel may well get there.
+UNCLASSIFIED, TOO_MANY_TAGS = "unclassified", "too_many_tags"
 
 
 class Options(NamedTuple):
@@ -51,6 +58,8 @@ class Options(NamedTuple):
     timing_sample: int = 0  # 0: none, 1: every frame; what is between depends on more than the frame
     events: str = "none"
     hook: str = "xdp"
+    strict: bool = True
+    protect_redirects: bool = False
 
 
 class Entry(NamedTuple):
@@ -73,43 +82,53 @@ class Source(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """What can be read from a frame; `type` is None where there is no ICMP header to read (a later fragment)."""
+    """What can be read from a frame."""
 
+    content: str
     family: str
-    problem: str | None = None  # not_icmp, malformed, or None for ICMP
     type: int | None = None
     code: int | None = None
     source: int = 0
     destination: int = 0
     protocol: int = 0
     vlan: int | None = None  # of the outer tag
+    hop_limit: int = 0  # of IPv6
 
 
 class Outcome(NamedTuple):
     """The one verdict and the one reason of a frame, and what they change."""
 
-    verdict: str
+    verdict: str  # would_drop: what monitor mode makes of drop
     reason: str
     family: str
-    action: str  # what the kernel is told: in monitor mode always pass
     size: int
     credited: tuple[str, Entry] | None = None  # (list name, entry)
     timed: bool = False
     event: dict | None = None  # what a listener is told
 
     @property
+    def action(self) -> str:
+        """What the kernel is told."""
+        return "drop" if self.verdict == "drop" else "pass"
+
+    @property
     def changes(self) -> dict:
         """Every counter that moves, by name, and by how much: (packets, bytes), or packets alone."""
-        moved = {("reason", self.reason, self.family): (1, self.size)}
+        moved = {("reason", counted_as(self.verdict, self.reason), self.family): (1, self.size)}
         if self.credited:
             name, entry = self.credited
             moved["entry", name, entry.ip] = (1, self.size)
         if self.timed:
-            moved["timed", "dropped" if self.verdict == "drop" else "passed"] = (1,)
+            moved["timed", "dropped" if self.action == "drop" else "passed"] = (1,)
         if self.event:
             moved["events", "sent"] = (1,)
             moved["event", 0] = self.event
         return moved
+
+
+def counted_as(verdict: str, reason: str) -> str:
+    """Under which name a reason is counted."""
+    return f"would_drop.{reason}" if verdict == "would_drop" else reason
 
 
 class Lists:
@@ -145,10 +164,9 @@ def decide(
     parsed = parse(frame)
     verdict, reason, credited = _verdict(parsed, options, lists or Lists(), {} if sources is None else sources, now)
     outcome = Outcome(
-        verdict,
+        "would_drop" if options.monitor and verdict == "drop" else verdict,
         reason,
         parsed.family,
-        action="pass" if options.monitor else verdict,
         size=len(frame),
         credited=credited,
         timed=options.timing_sample == 1,
@@ -157,25 +175,47 @@ def decide(
 
 
 def _verdict(parsed: Parsed, options: Options, lists: Lists, sources: dict, now: int):
-    if parsed.problem:
-        return "pass", parsed.problem, None
-    if options.protect and _is_protected(parsed):
-        return "pass", "protected", None
-    allowed = lists.find("allowlist", parsed, now)
-    if allowed:
-        return "pass", "allowlist", allowed
-    blocked = lists.find("blocklist", parsed, now)
-    if blocked:
-        return "drop", "blocklist", blocked
-    if parsed.type is not None:
-        if not _is_filtered(parsed, options):
-            return "pass", "type", None
-        if options.ratelimit_pps and _is_over_limit(_source_name(parsed, options), options, sources, now):
-            return "drop", "ratelimit", None
-    return options.policy, "policy_" + options.policy, None
+    """Verdict, reason, and the entry that has decided, if one has."""
+    at_once = _without_lists(parsed, options)
+    if at_once:
+        return *at_once, None
+    for name, verdict in (("allowlist", "pass"), ("blocklist", "drop")):
+        found = lists.find(name, parsed, now)
+        if found:
+            return verdict, name, found
+    return *_of_nobody_listed(parsed, options, sources, now), None
+
+
+def _without_lists(parsed: Parsed, options: Options) -> tuple[str, str] | None:
+    if parsed.content in (NOT_ICMP, MALFORMED):
+        return "pass", parsed.content
+    if parsed.content in (UNCLASSIFIED, TOO_MANY_TAGS) and not options.strict:
+        return "pass", "unclassified"
+    if parsed.content == TOO_MANY_TAGS:
+        return "drop", "too_many_tags"
+    if options.protect and _is_protected(parsed, options):
+        return "pass", "protected"
+    return None
+
+
+def _of_nobody_listed(parsed: Parsed, options: Options, sources: dict, now: int) -> tuple[str, str]:
+    if not _is_filtered(parsed, options):
+        return "pass", "type"
+    counted = options.ratelimit_pps and parsed.content != LATER_FRAGMENT
+    if counted and _is_over_limit(_source_name(parsed, options), options, sources, now):
+        return "drop", "ratelimit"
+    if parsed.content == UNCLASSIFIED and options.policy == "pass":
+        return "pass", "unclassified"
+    return options.policy, "policy_" + options.policy
 
 
 def _is_filtered(parsed: Parsed, options: Options) -> bool:
+    """Whether rate limit and policy are for it: what cannot be classified is taken for a filtered type."""
+    if parsed.content == UNCLASSIFIED:
+        return True
+    if parsed.content == LATER_FRAGMENT:
+        # Its first fragment says of which type it is, and passes or does not. Only where no type passes no datagram can.
+        return options.icmp_types >= EVERY_TYPE
     whole = (parsed.family, parsed.type, parsed.code)
     return whole in options.icmp_types or whole[:2] in options.icmp_types
 
@@ -213,13 +253,13 @@ def _event(parsed: Parsed, outcome: Outcome, options: Options) -> dict | None:
     """What is told of the frame while somebody listens: the fields that do not depend on where and when it came."""
     reported = {
         "none": False,
-        "dropped": outcome.verdict == "drop",
-        "all_icmp": parsed.problem != "not_icmp",
-        "trace": parsed.family != "other",
+        "dropped": outcome.verdict != "pass",
+        "all_icmp": parsed.content != NOT_ICMP,
+        "trace": parsed.family != "other" or parsed.content == TOO_MANY_TAGS,
     }
     if not reported[options.events]:
         return None
-    address = ipaddress.IPv4Address if parsed.family == "ipv4" else ipaddress.IPv6Address
+    address = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}.get(parsed.family)
     return {
         "family": parsed.family,
         "protocol": parsed.protocol,
@@ -227,85 +267,118 @@ def _event(parsed: Parsed, outcome: Outcome, options: Options) -> dict | None:
         "code": parsed.code,
         "verdict": outcome.verdict,
         "reason": outcome.reason,
-        "monitored": outcome.action != outcome.verdict,
-        "src": str(address(parsed.source)),
-        "dst": str(address(parsed.destination)),
+        "src": address and str(address(parsed.source)),
+        "dst": address and str(address(parsed.destination)),
         "length": outcome.size,
         "vlan": parsed.vlan,
     }
 
 
-def _is_protected(parsed: Parsed) -> bool:
+def _is_protected(parsed: Parsed, options: Options) -> bool:
+    if parsed.content != A_MESSAGE:
+        return False
     if parsed.family == "ipv4":
         return (parsed.type, parsed.code) == FRAGMENTATION_NEEDED
-    return parsed.type in PROTECTED_ICMPV6
+    if parsed.type == PACKET_TOO_BIG:
+        return True
+    if parsed.type in NEIGHBOUR_DISCOVERY or (parsed.type == REDIRECT and options.protect_redirects):
+        # "The IP Hop Limit field has a value of 255" and "ICMP Code is 0": RFC 4861, 6.1.1, 6.1.2, 7.1.1, 7.1.2, 8.1.
+        return parsed.hop_limit == 255 and parsed.code == 0
+    if parsed.type in LISTENER_DISCOVERY:
+        # RFC 3810, 5: hop limit 1 and a link-local source, or none while the host has no address yet (5.2.13).
+        source = ipaddress.IPv6Address(parsed.source)
+        return parsed.hop_limit == 1 and (source in LINK_LOCAL or source.is_unspecified)
+    return False
 
 
 def parse(frame: bytes) -> Parsed:
-    """Ethernet and up to two VLAN tags, then IPv4 or IPv6. Nothing but the frame's end bounds what is read."""
-    other = Parsed("other", "not_icmp")
-    if len(frame) < 14:
-        return other
-    ethertype, position, vlan = _u16(frame, 12), 14, None
-    for _tag in range(MOST_VLAN_TAGS):
-        if ethertype not in VLAN_TAGS:
+    """Ethernet, VLAN tags, then IPv4 or IPv6, up to the message or to where the filter gives up."""
+    nothing = Parsed(NOT_ICMP, "other")
+    tags, rest = _untagged(frame)
+    if rest is None:
+        return nothing
+    if tags:
+        nothing = nothing._replace(vlan=tags[0] & 0x0FFF)
+    if len(tags) > MOST_VLAN_TAGS:
+        return nothing._replace(content=TOO_MANY_TAGS)
+    ethertype, packet = _u16(rest, 0), rest[2:]
+    if ethertype == ETHERTYPE_IPV4 and len(packet) >= 20 and packet[0] >> 4 == 4:
+        return _parse_ipv4(packet)._replace(vlan=nothing.vlan)
+    if ethertype == ETHERTYPE_IPV6 and len(packet) >= 40 and packet[0] >> 4 == 6:
+        return _parse_ipv6(packet)._replace(vlan=nothing.vlan)
+    return nothing
+
+
+def _untagged(frame: bytes) -> tuple[list[int], bytes | None]:
+    """The tags, without end, and what follows from the ethertype on; None if the frame ends in between."""
+    tags, position = [], 12
+    while len(frame) >= position + 2 and _u16(frame, position) in VLAN_TAGS:
+        # How a frame goes on behind more tags than are read is nothing that the filter could know.
+        if len(tags) == MOST_VLAN_TAGS:
+            return [*tags, 0], frame[position:]
+        if len(frame) < position + 6:
+            return tags, None
+        tags.append(_u16(frame, position + 2))
+        position += 4
+    return tags, frame[position:] if len(frame) >= position + 2 else None
+
+
+def _parse_ipv4(packet: bytes) -> Parsed:
+    source, destination = struct.unpack_from("!II", packet, 12)
+    found = Parsed(MALFORMED, "ipv4", source=source, destination=destination, protocol=packet[9])
+    if packet[9] != ICMP:
+        return found._replace(content=NOT_ICMP)
+    length = (packet[0] & 0x0F) * 4
+    if length < 20 or length > len(packet):
+        return found
+    if _u16(packet, 6) & 0x1FFF:
+        return found._replace(content=LATER_FRAGMENT)
+    return _with_message(found, packet[length:])
+
+
+def _parse_ipv6(packet: bytes) -> Parsed:
+    source, destination = int.from_bytes(packet[8:24], "big"), int.from_bytes(packet[24:40], "big")
+    content, protocol, message = _walk(packet)
+    found = Parsed(content, "ipv6", source=source, destination=destination, protocol=protocol, hop_limit=packet[7])
+    return _with_message(found, message) if content == A_MESSAGE else found
+
+
+def _walk(packet: bytes) -> tuple[str, int, bytes]:
+    """Along the extension headers: what the packet is, the last header's protocol, and what follows."""
+    protocol, position, end, first_fragment = packet[6], 40, len(packet), False
+    for _header in range(MOST_EXTENSION_HEADERS):
+        if protocol not in EXTENSION_HEADERS:
             break
-        if len(frame) < position + 4:
-            return other
-        vlan = _u16(frame, position) & 0x0FFF if vlan is None else vlan
-        ethertype, position = _u16(frame, position + 2), position + 4
-
-    header = frame[position:]
-    if ethertype == ETHERTYPE_IPV4 and len(header) >= 20 and header[0] >> 4 == 4:
-        return _parse_ipv4(header)._replace(vlan=vlan)
-    if ethertype == ETHERTYPE_IPV6 and len(header) >= 40 and header[0] >> 4 == 6:
-        return _parse_ipv6(header)._replace(vlan=vlan)
-    return other
-
-
-def _parse_ipv4(header: bytes) -> Parsed:
-    source, destination = struct.unpack_from("!II", header, 12)
-    found = Parsed("ipv4", source=source, destination=destination, protocol=header[9])
-    if header[9] != ICMP:
-        return found._replace(problem="not_icmp")
-    length = (header[0] & 0x0F) * 4
-    if length < 20 or length > len(header):
-        return found._replace(problem="malformed")
-    fragment_offset = _u16(header, 6) & 0x1FFF
-    return found if fragment_offset else _parse_icmp(found, header[length:])
-
-
-def _parse_ipv6(header: bytes) -> Parsed:
-    source, destination = int.from_bytes(header[8:24], "big"), int.from_bytes(header[24:40], "big")
-    found = Parsed("ipv6", source=source, destination=destination, protocol=header[6])
-    rest = header[40:]
-    walked = 0
-    while found.protocol in EXTENSION_HEADERS:
-        walked += 1
-        if walked > MOST_EXTENSION_HEADERS or len(rest) < SHORTEST_EXTENSION_HEADER:
-            return found._replace(problem="malformed")
-        length = _extension_length(found.protocol, rest)
-        if length > len(rest):
-            return found._replace(problem="malformed")
-        if found.protocol == FRAGMENT and _u16(rest, 2) >> 3:
+        length = _extension_length(protocol, packet[position:end])
+        if length is None:
+            return (UNCLASSIFIED, FRAGMENT, b"") if first_fragment else (MALFORMED, protocol, b"")
+        following, fields = packet[position], _u16(packet, position + 2)
+        if protocol == FRAGMENT and fields >> 3:
             # What follows is the middle of something: only the header's own word for it can be believed.
-            return found._replace(problem=None if rest[0] == ICMPV6 else "not_icmp")
-        found, rest = found._replace(protocol=rest[0]), rest[length:]
-    return _parse_icmp(found, rest) if found.protocol == ICMPV6 else found._replace(problem="not_icmp")
+            return LATER_FRAGMENT if following == ICMPV6 else NOT_ICMP, protocol, b""
+        if protocol == FRAGMENT and fields & 1:
+            # Behind its payload nothing is the datagram's: the kernel puts the next fragment's bytes in that place.
+            first_fragment, end = True, min(end, 40 + _u16(packet, 4))
+        protocol, position = following, position + length
+    if first_fragment and end - position < (ICMP_HEADER if protocol == ICMPV6 else 0):
+        return UNCLASSIFIED, FRAGMENT, b""
+    if protocol in EXTENSION_HEADERS:
+        return UNCLASSIFIED, protocol, b""
+    return A_MESSAGE if protocol == ICMPV6 else NOT_ICMP, protocol, packet[position:end]
 
 
-def _extension_length(kind: int, header: bytes) -> int:
-    if kind == FRAGMENT:
-        return 8  # has no length field
-    if kind == AUTHENTICATION:
-        return (header[1] + 2) * 4
-    return (header[1] + 1) * 8
+def _extension_length(kind: int, rest: bytes) -> int | None:
+    """In bytes; None if there are not as many."""
+    if len(rest) < SHORTEST_EXTENSION_HEADER:
+        return None
+    length = {FRAGMENT: 8, AUTHENTICATION: (rest[1] + 2) * 4}.get(kind, (rest[1] + 1) * 8)
+    return length if length <= len(rest) else None
 
 
-def _parse_icmp(found: Parsed, header: bytes) -> Parsed:
-    if len(header) < ICMP_HEADER:
-        return found._replace(problem="malformed")
-    return found._replace(type=header[0], code=header[1])
+def _with_message(found: Parsed, message: bytes) -> Parsed:
+    if len(message) < ICMP_HEADER:
+        return found._replace(content=MALFORMED)
+    return found._replace(content=A_MESSAGE, type=message[0], code=message[1])
 
 
 def _as_listed(entry: Entry):

@@ -80,8 +80,7 @@ class Namespace(Surroundings):
         return run("ip", "netns", "exec", self.name, *command, check=check)
 
     def sysctl(self, **settings):
-        for name, value in settings.items():
-            self.run("sysctl", "-qw", f"net.{name.replace('__', '.')}={value}")
+        self.run("sysctl", "-qw", *(f"net.{name.replace('__', '.')}={value}" for name, value in settings.items()))
 
     @contextmanager
     def entered(self):

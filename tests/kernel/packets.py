@@ -27,9 +27,9 @@ def ip6(**fields):
     return LINK / IPv6(**{"src": SOURCE6, "dst": DESTINATION6, **fields})
 
 
-def icmp6(number, code=0):
+def icmp6(number, code=0, **fields):
     """An ICMPv6 message of any type and code (scapy builds half a header for the types it does not know)."""
-    return ip6(nh=58) / Raw(bytes([number, code]) + bytes(6))
+    return ip6(nh=58, **fields) / Raw(bytes([number, code]) + bytes(6))
 
 
 def typed(ethertype):

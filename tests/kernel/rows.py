@@ -24,7 +24,10 @@ class Known(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One packet and its fate. `expect` is "verdict reason family"; `by` is the entry that gets the credit."""
+    """One packet and its fate. `expect` is "verdict reason family"; `by` is the entry that gets the credit.
+
+    The verdict is pass, drop, or in monitor mode would_drop.
+    """
 
     name: str
     packet: object  # a scapy packet, or bytes
@@ -33,7 +36,6 @@ class Row(NamedTuple):
     blocklist: tuple[Entry, ...] = ()
     allowlist: tuple[Entry, ...] = ()
     by: str | None = None
-    action: str | None = None  # where it is not the verdict itself
     sources: tuple[tuple[str, Known], ...] = ()  # by address, of IPv6 the first of the prefix
 
     @property

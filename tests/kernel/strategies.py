@@ -16,7 +16,7 @@ import random
 import struct
 
 from hypothesis import strategies as st
-from model import ECHO_REQUEST, EVERY_TYPE, EXTENSION_HEADERS, PROTECTED_ICMPV6, Entry, Options
+from model import ECHO_REQUEST, EVERY_TYPE, EXTENSION_HEADERS, LISTENER_DISCOVERY, NEIGHBOUR_DISCOVERY, Entry, Options
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import EVENTS, HOOKS
 
@@ -32,8 +32,11 @@ IPV6_POOL = [ipaddress.ip_address("2001:db8::").packed[:15] + bytes([last]) for 
     for text in ("a001:db8::1", "2001:db8:0:1::1", "::", "::ffff:10.0.0.1", "ff02::1", "fe80::1", "::10.0.0.1")
 ]
 
+LINK_LOCAL = ipaddress.ip_address("fe80::1").packed
+
 # Types that mean something in one family or the other, or lie next to one that does.
-TYPES = [8, 128, 3, *sorted({0, 1, 3, 4, 5, 11, 13, 31, 32, 63, 64, 127, 129, 138, 139, 255} | PROTECTED_ICMPV6)]
+PLAIN_TYPES = {0, 1, 2, 3, 4, 5, 11, 13, 31, 32, 63, 64, 127, 129, 137, 138, 139, 255}
+TYPES = [8, 128, 3, *sorted(PLAIN_TYPES | NEIGHBOUR_DISCOVERY | LISTENER_DISCOVERY)]
 EXTENSIONS = list(EXTENSION_HEADERS)
 
 
@@ -61,7 +64,7 @@ class Gene:
 
 
 def icmp_message(gene: Gene) -> bytes:
-    number, code = gene.pick(*TYPES, gene.byte()), gene.pick(0, 4, 3, 255)
+    number, code = gene.pick(*TYPES, gene.byte()), gene.pick(0, 0, 0, 4, 3, 255)
     # Nothing behind the first two bytes is looked at, so it need not be a checksum. Less than six is too short.
     return bytes([number, code]) + gene.mostly(bytes(6), bytes(5), b"", b"\xff" * 70)
 
@@ -82,15 +85,20 @@ def ipv4_packet(gene: Gene) -> bytes:
 def ipv6_packet(gene: Gene) -> bytes:
     following = gene.mostly(58, 6, 17, 59, 50, 1, gene.byte())
     chain = b""
-    for _ in range(gene.pick(0, 0, 0, 1, 1, 2, 3, 4, 7, 8, 9)):
+    for _ in range(gene.pick(0, 0, 0, 1, 1, 2, 3, 4, 9, 23, 24, 25)):
         # Built from the back, because each header names the one behind it.
         kind = gene.pick(*EXTENSIONS)
         chain = extension_header(gene, kind, following) + chain
         following = kind
-    version, payload_length = gene.mostly(0x60, 0x40, gene.byte()), gene.pick(8, 0, 65535)
-    source, destination = gene.pick(*IPV6_POOL), gene.pick(*IPV6_POOL)
-    header = struct.pack("!BBHHBB16s16s", version, 0, 0, payload_length, following, 64, source, destination)
-    return header + chain + icmp_message(gene)
+    version = gene.mostly(0x60, 0x40, gene.byte())
+    payload_length = gene.pick(len(chain) + 8, 0, 65535, len(chain), max(0, len(chain) - 8), 8)
+    message = icmp_message(gene)
+    usual = {**dict.fromkeys(NEIGHBOUR_DISCOVERY, 255), **dict.fromkeys(LISTENER_DISCOVERY, 1)}
+    hop_limit = gene.mostly(usual.get(message[0], 64), 64, 255, 1, 0)
+    near = IPV6_POOL if usual.get(message[0]) != 1 else (*IPV6_POOL, *[LINK_LOCAL] * 20)
+    source, destination = gene.pick(*near), gene.pick(*IPV6_POOL)
+    header = struct.pack("!BBHHBB16s16s", version, 0, 0, payload_length, following, hop_limit, source, destination)
+    return header + chain + message
 
 
 def extension_header(gene: Gene, kind: int, following: int) -> bytes:
@@ -107,7 +115,7 @@ def whole_frame(gene: Gene) -> bytes:
     kind, packet = gene.pick((0x0800, ipv4_packet), (0x86DD, ipv6_packet))
     ethertype = gene.pick(*[kind] * 29, 0x0800, 0x86DD, gene.pick(0x0806, 0x9100, gene.word()))
     types = struct.pack("!H", ethertype)
-    for _ in range(gene.pick(0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3)):
+    for _ in range(gene.pick(0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 15, 16, 17)):
         types = struct.pack("!HH", gene.pick(0x8100, 0x88A8), gene.word()) + types
     return MACS + types + packet(gene)
 
@@ -208,6 +216,8 @@ def _option_sets():
                 **die.choice(LIMITS[:3]),
                 ratelimit_block_time=BLOCK_TIME,
                 **_reports(die),
+                strict=die.choice((True, False)),
+                protect_redirects=protect and die.choice((True, False)),
             )
     for hook, limit in itertools.product(HOOKS, LIMITS):
         yield Options(

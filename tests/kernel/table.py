@@ -80,6 +80,10 @@ from scapy.all import (
 DEFAULT = Options()
 UNPROTECTED = DROP_ALL._replace(protect=False)
 DROP_PING = Options(policy="drop", icmp_types=ECHO_REQUEST)
+PASS_ALL = Options(icmp_types=EVERY_TYPE)
+# As many as can be named without saying all.
+ALL_OF_IPV4 = Options(policy="drop", icmp_types=frozenset({("ipv4", number) for number in range(63)} | {("ipv6", 128)}))
+LENIENT = UNPROTECTED._replace(strict=False)
 MONITOR = DROP_ALL._replace(monitor=True)
 
 EVERYBODY = (Entry("0.0.0.0/0", "both"), Entry("::/0", "both"), Entry(SOURCE), Entry(SOURCE6))
@@ -195,17 +199,20 @@ def ipv4_fragments():
     yield blocked("first fragment from a listed address", first / echo, "drop blocklist ipv4", listed, SOURCE)
     yield blocked("later fragment from a listed address", later / middle, "drop blocklist ipv4", listed, SOURCE)
     yield blocked("last fragment from a listed address", last / middle, "drop blocklist ipv4", listed, SOURCE)
-    yield blocked("later fragment from an unlisted address", later / middle, "pass policy_pass ipv4", Entry(STRANGER))
+    yield blocked("later fragment from an unlisted address", later / middle, "pass type ipv4", Entry(STRANGER))
     for bit in range(13):
-        yield Row(f"bit {bit} of the offset makes a later fragment", ip(frag=1 << bit, proto=1) / ICMP(type=0),
-                  "drop policy_drop ipv4", DROP_PING)
+        yield Row(f"bit {bit} of the offset makes a later fragment", ip(frag=1 << bit, proto=1) / ICMP(type=8),
+                  "pass type ipv4", DROP_PING)
     yield blocked("later fragment without a byte of data", later, "drop blocklist ipv4", listed, SOURCE)
     yield blocked("first fragment of one word", first / Raw(bytes(4)), "pass malformed ipv4", listed)
     yield Row("first fragment under policy drop", first / echo, "drop policy_drop ipv4")
     yield Row("first fragment of an unfiltered type", first / ICMP(type=0), "pass type ipv4", DROP_PING)
-    yield Row("later fragment under policy drop", later / middle, "drop policy_drop ipv4", DROP_PING)
-    yield Row("later fragment has no type, whatever its bytes say", later / ICMP(type=0), "drop policy_drop ipv4",
-              DROP_PING)
+    yield Row("later fragment where policy drops pings", later / middle, "pass type ipv4", DROP_PING)
+    yield Row("later fragment where policy drops every type of one family and one of the other", later / middle,
+              "pass type ipv4", ALL_OF_IPV4)
+    yield Row("later fragment under policy drop", later / middle, "drop policy_drop ipv4")
+    yield Row("later fragment where policy passes all types", later / middle, "pass policy_pass ipv4", PASS_ALL)
+    yield Row("later fragment has no type, whatever its bytes say", later / ICMP(type=8), "pass type ipv4", DROP_PING)
     yield Row("later fragment is never protected", later / ICMP(type=3, code=4), "drop policy_drop ipv4")
     yield Row("later fragment from an allowed address", later / middle, "pass allowlist ipv4",
               allowlist=(listed,), by=SOURCE)
@@ -248,11 +255,28 @@ def vlan():
                       "pass policy_pass ipv4", Entry(SOURCE))
         yield hostile(f"{name}: tcp", LINK / tags / (ip() / TCP())[IP], "pass not_icmp ipv4")
         yield hostile(f"{name}: tcp6", LINK / tags / (ip6() / TCP())[IPv6], "pass not_icmp ipv6")
-    three = Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3)
-    yield hostile("three tags are not looked through", LINK / three / ping()[IP], "pass not_icmp other")
-    yield hostile("three tags over ipv6", LINK / three / ping6()[IPv6], "pass not_icmp other")
-    yield hostile("three service tags", LINK / Dot1AD() / Dot1AD() / Dot1AD(type=0x0800) / ping()[IP],
-                  "pass not_icmp other")
+    for name, tag in SOME_TAGS.items():
+        for count in (3, 4, 15, 16):
+            yield blocked(f"{count} {name} tags: ping", tagged(tag, count, ping()), "drop blocklist ipv4",
+                          Entry(SOURCE), SOURCE)
+            yield blocked(f"{count} {name} tags: ping6", tagged(tag, count, ping6()), "drop blocklist ipv6",
+                          Entry(SOURCE6), SOURCE6)
+            yield hostile(f"{count} {name} tags: tcp", tagged(tag, count, ip() / TCP()), "pass not_icmp ipv4")
+            yield hostile(f"{count} {name} tags: tcp6", tagged(tag, count, ip6() / TCP()), "pass not_icmp ipv6")
+            yield hostile(f"{count} {name} tags: arp", tagged(tag, count, LINK / ARP()), "pass not_icmp other")
+        for count in (17, 300):
+            frame, hidden = tagged(tag, count, ping()), "drop too_many_tags other"
+            yield Row(f"{count} {name} tags: ping", frame, hidden, DEFAULT)
+            yield Row(f"{count} {name} tags: tcp", tagged(tag, count, ip() / TCP()), hidden, DEFAULT)
+            yield Row(f"{count} {name} tags: whether it is allowed cannot be read", frame, hidden, DEFAULT,
+                      allowlist=EVERYBODY)
+            yield Row(f"{count} {name} tags: monitored", frame, "would_drop too_many_tags other",
+                      DEFAULT._replace(monitor=True))
+            yield Row(f"{count} {name} tags: not strict", frame, "pass unclassified other", LENIENT, EVERYBODY)
+    for length in range(14, 14 + 4 * 16):
+        yield Row(f"16 tags cut to {length} bytes", tagged(NO_VLAN, 16, ping())[:length], "pass not_icmp other")
+    yield Row("17 tags of which the last is cut", tagged(NO_VLAN, 17, ping())[:14 + 4 * 16], "drop too_many_tags other",
+              DEFAULT)
     yield hostile("a tag and nothing behind it", LINK / Dot1Q(vlan=1, type=0x0800), "pass not_icmp other")
     yield hostile("old QinQ ethertype", typed(0x9100) / Dot1Q(vlan=2) / ping()[IP],
                   "pass not_icmp other")
@@ -260,6 +284,14 @@ def vlan():
                   "pass not_icmp other")
 
 
+def tagged(tag, count, packet):
+    """A frame with a tag, four bytes, so many times behind its addresses."""
+    frame = bytes(packet)
+    return frame[:12] + tag * count + frame[12:]
+
+
+NO_VLAN = bytes.fromhex("81000000")
+SOME_TAGS = {"priority": bytes.fromhex("8100e000"), "service": bytes.fromhex("88a80000"), "vlan": bytes.fromhex("81000005")}
 TAGS = {
     "802.1Q": Dot1Q(vlan=100),
     "priority tag": Dot1Q(vlan=0, prio=7, id=1),
@@ -274,14 +306,22 @@ TAGS = {
 def extension_headers():
     listed = Entry(SOURCE6)
     for name, kind in EXTENSIONS.items():
-        for count in range(1, 9):
+        for count in (*range(1, 11), 23, 24):
             yield blocked(f"{count} {name}", chain([kind] * count), "drop blocklist ipv6", listed, SOURCE6)
-        yield hostile(f"9 {name}", chain([kind] * 9), "pass malformed ipv6")
-        yield hostile(f"9 {name} and tcp", chain([kind] * 9, last=6, payload=bytes(TCP())), "pass malformed ipv6")
-        yield hostile(f"8 {name} and tcp", chain([kind] * 8, last=6, payload=bytes(TCP())), "pass not_icmp ipv6")
-        yield hostile(f"{name} and tcp", chain([kind], last=6, payload=bytes(TCP())), "pass not_icmp ipv6")
+        for count in (1, 8, 9, 24):
+            yield hostile(f"{count} {name} and tcp", chain([kind] * count, last=6, payload=bytes(TCP())),
+                          "pass not_icmp ipv6")
+        for count in (25, 175):
+            yield blocked(f"{count} {name}", chain([kind] * count), "drop blocklist ipv6", listed, SOURCE6)
+            yield Row(f"{count} {name}: not strict", chain([kind] * count), "pass unclassified ipv6", LENIENT, EVERYBODY)
+        yield hostile(f"24 {name} and nothing", chain([kind] * 24, payload=b""), "pass malformed ipv6")
+        yield hostile(f"25 {name}, cut in the last but one", bytes(chain([kind] * 25, payload=b""))[:-9],
+                      "pass malformed ipv6")
         yield hostile(f"{name} and an echo in the data of udp", chain([kind], last=17), "pass not_icmp ipv6")
         yield hostile(f"{name} and nothing", chain([kind], payload=b""), "pass malformed ipv6")
+    yield from unclassified("one destination options header too many", chain([60] * 25))
+    yield from unclassified("25 destination options and tcp", chain([60] * 25, last=6, payload=bytes(TCP())))
+    yield from unclassified("175 headers of all kinds", chain([*EXTENSIONS.values()] * 21 + [0] * 7))
     for name, kind in EXTENSIONS.items():
         if kind != 44:  # the only one without a length
             for words in (1, 2, 31, 127):
@@ -298,8 +338,8 @@ def extension_headers():
     several = IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / IPv6ExtHdrRouting(addresses=[STRANGER6])
     yield blocked("as scapy builds them", ip6() / several / IPv6ExtHdrFragment() / ICMPv6EchoRequest(),
                   "drop blocklist ipv6", listed, SOURCE6)
-    yield Row("router alert before a listener report", ip6() / IPv6ExtHdrHopByHop() / ICMPv6MLReport(),
-              "pass protected ipv6")
+    yield Row("router alert before a listener report",
+              ip6(src="fe80::7", hlim=1) / IPv6ExtHdrHopByHop() / ICMPv6MLReport(), "pass protected ipv6")
     yield Row("the type is behind the headers", chain([0, 60], payload=bytes(ip6() / ICMPv6EchoReply())[54:]),
               "pass type ipv6", DROP_PING)
     # The length of an authentication header counts other units than the rest: this would be TCP if it were not so.
@@ -318,15 +358,16 @@ def ipv6_fragments():
     yield blocked("last fragment from a listed address", piece(offset=8191, more=False), "drop blocklist ipv6",
                   listed, SOURCE6)
     for bit in range(13):
-        yield Row(f"bit {bit} of the offset makes a later fragment", piece(offset=1 << bit, data=b"\x81" * 16),
-                  "drop policy_drop ipv6", DROP_PING)
+        yield Row(f"bit {bit} of the offset makes a later fragment", piece(offset=1 << bit),
+                  "pass type ipv6", DROP_PING)
     yield blocked("later fragment without a byte of data", piece(offset=1, data=b""), "drop blocklist ipv6",
                   listed, SOURCE6)
-    yield blocked("later fragment from an unlisted address", piece(offset=1), "pass policy_pass ipv6", Entry(STRANGER6))
-    yield blocked("first fragment of one word", piece(data=bytes(4)), "pass malformed ipv6", listed)
-    yield Row("later fragment under policy drop", piece(offset=1), "drop policy_drop ipv6", DROP_PING)
-    yield Row("later fragment has no type, whatever its bytes say", piece(offset=1, data=b"\x81" * 16),
-              "drop policy_drop ipv6", DROP_PING)
+    yield blocked("later fragment from an unlisted address", piece(offset=1), "pass type ipv6", Entry(STRANGER6))
+    yield Row("later fragment where policy drops pings", piece(offset=1), "pass type ipv6", DROP_PING)
+    yield Row("later fragment under policy drop", piece(offset=1), "drop policy_drop ipv6")
+    yield Row("later fragment where policy passes all types", piece(offset=1), "pass policy_pass ipv6", PASS_ALL)
+    yield Row("later fragment has no type, whatever its bytes say", piece(offset=1, data=b"\x80" * 16),
+              "pass type ipv6", DROP_PING)
     yield Row("later fragment is never protected", piece(offset=1, data=b"\x87" + bytes(23)), "drop policy_drop ipv6")
     yield Row("later fragment behind another header",
               ip6(nh=60) / Raw(extension(60, 44) + fragment(58, 5) + ICMP6_ECHO), "drop policy_drop ipv6")
@@ -341,6 +382,64 @@ def ipv6_fragments():
     yield Row("reserved bits of the offset are not the offset",
               ip6(nh=44) / Raw(bytes([58, 255, 0, 6]) + bytes(4) + bytes(ICMPv6EchoReply()) + bytes(8)),
               "pass type ipv6", DROP_PING)
+
+
+def unclassified(name, packet):
+    """Rows for a packet of which only the addresses can be read."""
+    listed, served = Entry(SOURCE6), ((str(ipaddress.ip_network((SOURCE6, 64), strict=False)[0]), Known(6, 0.5, 30)),)
+    limited = Options(ratelimit_pps=5)
+    yield Row(f"{name}: of nobody", packet, "pass unclassified ipv6", DEFAULT)
+    yield blocked(f"{name}: from a listed address", packet, "drop blocklist ipv6", listed, SOURCE6)
+    yield Row(f"{name}: from an allowed address", packet, "pass allowlist ipv6", UNPROTECTED, allowlist=(listed,),
+              by=SOURCE6)
+    yield Row(f"{name}: where policy drops pings", packet, "drop policy_drop ipv6", DROP_PING)
+    yield Row(f"{name}: where policy drops some other type", packet, "drop policy_drop ipv6",
+              Options(policy="drop", icmp_types=frozenset({("ipv4", 13)})))
+    yield Row(f"{name}: beyond the rate limit", packet, "drop ratelimit ipv6", limited, sources=served)
+    yield Row(f"{name}: within the rate limit", packet, "pass unclassified ipv6", limited)
+    yield Row(f"{name}: monitored", packet, "would_drop policy_drop ipv6", MONITOR)
+    yield Row(f"{name}: not strict", packet, "pass unclassified ipv6", LENIENT, EVERYBODY)
+
+
+def first_fragments():
+    """First fragments that lack some of the headers, and others that do not."""
+    def first(behind, *before, following=60, payload=None):
+        """Extension headers `before`, the fragment header, and the bytes `behind`; `payload` is the length it claims."""
+        headers = b"".join(extension(kind, then) for kind, then in zip(before, [*before[1:], 44]))
+        whole = headers + fragment(following, more=True) + behind
+        return ip6(nh=before[0] if before else 44, plen=len(whole) if payload is None else payload) / Raw(whole)
+
+    options, last = extension(60, 60), extension(60, 58)
+    yield from unclassified("a first fragment that ends within its headers", first(options))
+    yield from unclassified("a first fragment that ends where ICMPv6 begins", first(last))
+    yield from unclassified("a first fragment of nothing", first(b""))
+    yield from unclassified("a first fragment with half an ICMPv6 header", first(last + ICMP6_ECHO[:4]))
+    yield from unclassified("a first fragment of half an ICMPv6 header", first(ICMP6_ECHO[:4], following=58))
+    yield from unclassified("a first fragment that ends within a long header", first(b"\x3a\x04" + bytes(14)))
+    yield from unclassified("a first fragment behind routing and options", first(options, 43, 60))
+    yield from unclassified("a first fragment with 24 headers more", first(extension(60, 60) * 24))
+    yield from unclassified("a first fragment and a tag", tagged(NO_VLAN, 1, first(options)))
+    # The kernel cuts off what is behind the payload, so it is none of the datagram's: not the end of its headers, either.
+    for name, behind in (("no next header", extension(60, 59)), ("tcp", extension(60, 6) + bytes(20)),
+                         ("an echo reply", extension(60, 58) + b"\x81" + bytes(7))):
+        yield from unclassified(f"a first fragment and behind its payload {name}", first(options + behind, payload=16))
+    yield from unclassified("a first fragment without a payload", first(extension(60, 59), payload=0))
+    yield from unclassified("a first fragment whose payload ends with the fragment header",
+                            first(extension(60, 59), payload=8))
+    yield hostile("a first fragment of tcp behind options", first(extension(60, 6) + bytes(TCP())), "pass not_icmp ipv6")
+    yield hostile("a first fragment that ends where tcp begins", first(extension(60, 6)), "pass not_icmp ipv6")
+    listed = Entry(SOURCE6)
+    yield blocked("a first fragment with all headers", first(last + ICMP6_ECHO), "drop blocklist ipv6", listed, SOURCE6)
+    yield Row("a first fragment with all headers, of another type", first(last + b"\x81" + ICMP6_ECHO[1:]),
+              "pass type ipv6", DROP_PING)
+    yield Row("a first fragment with all headers and bytes behind the payload",
+              first(last + b"\x81" + ICMP6_ECHO[1:] + bytes(20), payload=24), "pass type ipv6", DROP_PING)
+    atomic = ip6(nh=44, plen=0) / Raw(fragment(60) + last + b"\x81" + bytes(7))
+    yield Row("an atomic fragment is whole, whatever the payload length says", atomic, "pass type ipv6", DROP_PING)
+    yield hostile("an atomic fragment that ends within its headers", ip6(nh=44) / Raw(fragment(60) + options),
+                  "pass malformed ipv6")
+    yield Row("a jumbogram's payload length says nothing",
+              ip6(nh=0, plen=0) / Raw(extension(0, 58) + ICMP6_ECHO), "drop policy_drop ipv6", DROP_PING)
 
 
 def truncated():
@@ -379,6 +478,11 @@ def truncated():
             yield Row(f"{name}, cut to {length} of {len(packet)} bytes", bytes(packet)[:length], fate, UNPROTECTED)
 
 
+def near(src="fe80::7", hlim=1):
+    """IPv6 as listeners and their routers send it."""
+    return ip6(src=src, hlim=hlim)
+
+
 PROTECTED = {
     "fragmentation needed": ip() / ICMP(type=3, code=4, nexthopmtu=1280) / IP() / UDP(),
     "packet too big": ip6() / ICMPv6PacketTooBig(mtu=1280) / IPv6(),
@@ -386,18 +490,18 @@ PROTECTED = {
     "router advertisement": ip6() / ICMPv6ND_RA(),
     "neighbour solicitation": ip6() / ICMPv6ND_NS(tgt=DESTINATION6),
     "neighbour advertisement": ip6() / ICMPv6ND_NA(tgt=SOURCE6),
-    "redirect": ip6() / ICMPv6ND_Redirect(tgt=STRANGER6, dst=DESTINATION6),
-    "multicast listener query": ip6() / ICMPv6MLQuery(),
-    "multicast listener report": ip6() / ICMPv6MLReport(),
-    "multicast listener done": ip6() / ICMPv6MLDone(),
-    "multicast listener report, version 2": ip6() / ICMPv6MLReport2(),
+    "multicast listener query": near() / ICMPv6MLQuery(),
+    "multicast listener report": near() / ICMPv6MLReport(),
+    "multicast listener done": near() / ICMPv6MLDone(),
+    "multicast listener report, version 2": near() / ICMPv6MLReport2(),
+    "multicast listener report of who has no address yet": near(src="::") / ICMPv6MLReport2(),
 }
 
 
 def protected_types():
     for name, packet in PROTECTED.items():
         family = "ipv4" if IP in packet and IPv6 not in packet else "ipv6"
-        source = SOURCE if family == "ipv4" else SOURCE6
+        source = packet[IP].src if family == "ipv4" else packet[IPv6].src
         everybody = "0.0.0.0/0" if family == "ipv4" else "::/0"
         yield Row(f"{name} under policy drop", packet, f"pass protected {family}")
         yield Row(f"{name} where policy is pass", packet, f"pass protected {family}", DEFAULT)
@@ -409,6 +513,40 @@ def protected_types():
         yield Row(f"{name} unprotected but not filtered", packet, f"pass type {family}",
                   DROP_PING._replace(protect=False))
         yield Row(f"{name} in monitor mode", packet, f"pass protected {family}", MONITOR)
+
+
+def discovery():
+    """What hosts do not take from further away than the link is not protected."""
+    redirect = ip6(hlim=255) / ICMPv6ND_Redirect(tgt=STRANGER6, dst=DESTINATION6)
+    yield Row("a redirect", redirect, "drop policy_drop ipv6")
+    yield Row("a redirect from a listed address", redirect, "drop blocklist ipv6", DEFAULT, (Entry(SOURCE6),),
+              by=SOURCE6)
+    yield Row("a redirect that is protected by choice", redirect, "pass protected ipv6", WITH_REDIRECTS, EVERYBODY)
+    yield Row("a redirect from afar", ip6(hlim=254) / redirect[ICMPv6ND_Redirect], "drop policy_drop ipv6",
+              WITH_REDIRECTS)
+    for name, number in (("router solicitation", 133), ("router advertisement", 134), ("neighbour solicitation", 135),
+                         ("neighbour advertisement", 136)):
+        for limit in (0, 1, 64, 254):
+            yield Row(f"{name} with hop limit {limit}", ip6(nh=58, hlim=limit) / Raw(bytes([number]) + bytes(23)),
+                      "drop policy_drop ipv6")
+        yield Row(f"{name} of code 1", ip6(nh=58, hlim=255) / Raw(bytes([number, 1]) + bytes(22)),
+                  "drop policy_drop ipv6")
+        yield Row(f"{name} behind options", ip6(nh=60, hlim=255) / Raw(extension(60, 58) + bytes([number]) + bytes(23)),
+                  "pass protected ipv6")
+    for name, number in (("query", 130), ("report", 131), ("done", 132), ("report of version 2", 143)):
+        message = Raw(bytes([number]) + bytes(23))
+        for limit in (0, 2, 64, 255):
+            yield Row(f"listener {name} with hop limit {limit}", ip6(nh=58, src="fe80::7", hlim=limit) / message,
+                      "drop policy_drop ipv6")
+        for source in (SOURCE6, "fec0::1", "fe7f::1", "ff02::1", "::1", "0:0:0:1::", "0:1::"):
+            yield Row(f"listener {name} from {source}", ip6(nh=58, src=source, hlim=1) / message,
+                      "drop policy_drop ipv6")
+        for source in ("fe80::", "febf:ffff::1"):
+            yield Row(f"listener {name} from {source}", ip6(nh=58, src=source, hlim=1) / message, "pass protected ipv6")
+    yield Row("packet too big from afar", ip6(hlim=3) / ICMPv6PacketTooBig(mtu=1280), "pass protected ipv6")
+
+
+WITH_REDIRECTS = DROP_ALL._replace(protect_redirects=True)
 
 
 def unprotected_neighbours():
@@ -471,7 +609,7 @@ def codes():
     for code in (0, 1, 9, 255):
         yield Row(f"icmp/11 beside icmp/11/9: code {code}", ip() / ICMP(type=11, code=code), "drop policy_drop ipv4",
                   port)
-    yield Row("a later fragment has no code", ip(proto=1, frag=1) / ICMP(type=3, code=1), "drop policy_drop ipv4", port)
+    yield Row("a later fragment has no code", ip(proto=1, frag=1) / ICMP(type=3, code=3), "pass type ipv4", port)
 
 
 def expiry():
@@ -532,9 +670,9 @@ def rate_limit():
                     blocklist=(Entry(str(packet[1].src)),), by=str(packet[1].src))
         yield known("too many under policy drop", "drop ratelimit", 5, options=limited._replace(policy="drop"))
         yield known("not too many under policy drop", "drop policy_drop", 4, options=limited._replace(policy="drop"))
-        yield known("monitor: too many", "drop ratelimit", 5, action="pass", options=limited._replace(monitor=True))
+        yield known("monitor: too many", "would_drop ratelimit", 5, options=limited._replace(monitor=True))
     blocked4 = ((SOURCE, Known(6, 0.5, 30)),)
-    yield Row("a later fragment of who serves its time", ip(proto=1, frag=9), "pass policy_pass ipv4", limited,
+    yield Row("a later fragment of who serves its time", ip(proto=1, frag=9), "pass type ipv4", limited,
               sources=blocked4)
     yield Row("what cannot be read of who serves its time", bytes(ping())[:41], "pass malformed ipv4", limited,
               sources=blocked4)
@@ -666,21 +804,20 @@ def credit():
 
 
 def monitor():
-    """Everything is counted as if, nothing is dropped."""
+    """What would be dropped is counted as that, and nothing is dropped."""
     listed = (Entry(SOURCE), Entry("2001:db8::/32"))
-    yield Row("monitor: listed", ping(), "drop blocklist ipv4", MONITOR, listed, by=SOURCE, action="pass")
-    yield Row("monitor: listed network", ping6(), "drop blocklist ipv6", MONITOR, listed,
-              by="2001:db8::/32", action="pass")
-    yield Row("monitor: policy", ping(), "drop policy_drop ipv4", MONITOR, action="pass")
-    yield Row("monitor: later fragment", ip(proto=1, frag=9), "drop policy_drop ipv4", MONITOR, action="pass")
+    yield Row("monitor: listed", ping(), "would_drop blocklist ipv4", MONITOR, listed, by=SOURCE)
+    yield Row("monitor: listed network", ping6(), "would_drop blocklist ipv6", MONITOR, listed, by="2001:db8::/32")
+    yield Row("monitor: policy", ping(), "would_drop policy_drop ipv4", MONITOR)
+    yield Row("monitor: later fragment", ip(proto=1, frag=9), "would_drop policy_drop ipv4", MONITOR)
     yield Row("monitor: allowed", ping(), "pass allowlist ipv4", MONITOR, listed, listed, by=SOURCE)
     yield Row("monitor: tcp", ip() / TCP(), "pass not_icmp ipv4", MONITOR, listed)
     yield Row("monitor: malformed", bytes(ping())[:41], "pass malformed ipv4", MONITOR, listed)
 
 
 SECTIONS = (
-    not_icmp, ipv4, ipv4_options, ipv4_fragments, ipv6, vlan, extension_headers, ipv6_fragments, truncated,
-    protected_types, unprotected_neighbours, types, codes, order_of_lists, directions, networks, credit, expiry, rate_limit,
+    not_icmp, ipv4, ipv4_options, ipv4_fragments, ipv6, vlan, extension_headers, ipv6_fragments, first_fragments, truncated,
+    protected_types, discovery, unprotected_neighbours, types, codes, order_of_lists, directions, networks, credit, expiry, rate_limit,
     monitor, regressions,
 )
 ROWS = [row._replace(name=f"{section.__name__}: {row.name}") for section in SECTIONS for row in section()]

@@ -9,12 +9,26 @@ import os
 import threading
 
 import pytest
-from model import Entry, Options
+from model import EVERY_TYPE, Entry, Options
 from network import wait_until
-from packets import DESTINATION, DESTINATION6, LINK, SOURCE, SOURCE6, STRANGER, STRANGER6, ip, ip6, ping, ping6
+from packets import (
+    DESTINATION,
+    DESTINATION6,
+    LINK,
+    SOURCE,
+    SOURCE6,
+    STRANGER,
+    STRANGER6,
+    extension,
+    fragment,
+    ip,
+    ip6,
+    ping,
+    ping6,
+)
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Raw
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events, lists, state
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events, lists, lock, state
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
 pytestmark = pytest.mark.kernel
@@ -30,7 +44,7 @@ MANY = 1_000_000
 @pytest.fixture(autouse=True)
 def _own_lock(monkeypatch, tmp_path):
     """Others on this machine may be listening to other hosts of tests."""
-    monkeypatch.setattr(events, "_LISTENER_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(lock, "LISTENER_LOCK_FILE", str(tmp_path / "lock"))
 
 
 @contextlib.contextmanager
@@ -95,13 +109,33 @@ def test_an_event_says_everything_of_its_packet(reporting):
         "code": 0,
         "verdict": "drop",
         "reason": "policy_drop",
-        "monitored": False,
         "src": SOURCE,
         "dst": DESTINATION,
         "length": len(PING),
         "vlan": None,
         "processing_ns": None,
     }
+
+
+TOO_MANY_TAGS = PING[:12] + bytes.fromhex("8100a005") + bytes.fromhex("81000000") * 16 + PING[12:]
+FIRST_FRAGMENT = bytes(ip6(nh=44) / Raw(fragment(60, more=True) + extension(60, 60)))
+
+
+@pytest.mark.parametrize("events_", ["dropped", "all_icmp", "trace"])
+def test_frames_that_cannot_be_classified_are_told_with_what_can_be_read_of_them(reporting, events_):
+    told = sent(reporting(events_), TOO_MANY_TAGS, FIRST_FRAGMENT)
+    names = ("family", "protocol", "type", "verdict", "reason", "src", "vlan")
+    assert [tuple(event[name] for name in names) for event in told] == [
+        ("other", 0, None, "drop", "too_many_tags", None, 5),
+        ("ipv6", 44, None, "drop", "policy_drop", SOURCE6, None),
+    ]
+
+
+@pytest.mark.parametrize(("events_", "told"), [("dropped", 0), ("all_icmp", 2), ("trace", 2)])
+def test_frames_that_cannot_be_classified_are_told_where_they_pass(reporting, events_, told):
+    filter_ = reporting(events_, DROP_PING._replace(strict=False))
+    found = [event["reason"] for event in sent(filter_, TOO_MANY_TAGS, FIRST_FRAGMENT)]
+    assert found == ["unclassified"] * told
 
 
 def test_an_event_of_ipv6_has_whole_addresses(reporting):
@@ -156,13 +190,14 @@ def test_a_trace_leaves_out_what_it_is_told_to_on_either_side(reporting):
 
 
 def test_a_later_fragment_has_no_type(reporting):
-    (event,) = sent(reporting("dropped"), bytes(ip(proto=1, frag=9) / Raw(b"\x08\x00" * 32)))
+    later = bytes(ip(proto=1, frag=9) / Raw(b"\x08\x00" * 32))
+    (event,) = sent(reporting("dropped", Options(policy="drop", icmp_types=EVERY_TYPE)), later)
     assert (event["type"], event["code"], event["reason"], event["src"]) == (None, None, "policy_drop", SOURCE)
 
 
 def test_what_is_only_monitored_says_so(reporting):
     (event,) = sent(reporting("dropped", Options(policy="drop", monitor=True)), PING)
-    assert (event["verdict"], event["monitored"]) == ("drop", True)
+    assert (event["verdict"], event["reason"]) == ("would_drop", "policy_drop")
 
 
 def test_an_event_tells_the_processing_time_where_it_was_measured(reporting):

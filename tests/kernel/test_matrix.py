@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every combination of features loads, and the verifier has an easy time with it.
 
-Here any three features meet in every combination of their values; `make matrix TOGETHER=8` takes the whole product.
+Here any three features meet in every combination of their values; `make matrix TOGETHER=9` takes the whole product.
 """
 
 from __future__ import annotations

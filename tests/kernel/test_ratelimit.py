@@ -108,10 +108,10 @@ def test_what_the_blocklist_drops_is_not_counted_for_the_limit(limited):
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (LATER_FRAGMENT, "policy_pass"),
+        (LATER_FRAGMENT, "type"),
         (bytes(ip() / ICMP(type=0)), "type"),
         (bytes(ip() / ICMP(type=3, code=4)), "protected"),
-        (bytes(icmp6(135)), "protected"),
+        (bytes(icmp6(135, hlim=255)), "protected"),
         (bytes(ip() / TCP()), "not_icmp"),
         (PING[:40], "malformed"),
     ],
@@ -149,7 +149,8 @@ def test_turning_through_the_addresses_of_a_prefix_does_not_help(limited):
 
 def test_facts_tell_who_is_blocked_and_for_how_long(limited):
     filter_ = limited()
-    assert filter_.told()["ratelimit"] == {"sources": 0, "blocked_count": 0, "blocked": []}
+    nobody = {"blocked_count": 0, "blocked": [], "would_block_count": 0, "would_block": []}
+    assert filter_.told()["ratelimit"] == {"sources": 0, **nobody}
     filter_.send(bytes(ping(src=STRANGER)))
     filter_.repeat(PING, 100)
     filter_.repeat(PING6, 100)
@@ -174,7 +175,7 @@ def test_a_source_whose_time_is_over_is_no_longer_told(limited):
 def test_monitor_mode_counts_what_would_be_limited_and_lets_it_pass(limited):
     filter_ = limited(Options(monitor=True))
     filter_.repeat(PING, PPS)
-    assert filter_.send(PING) == ("pass", {("reason", "ratelimit", "ipv4"): (1, len(PING))})
+    assert filter_.send(PING) == ("pass", {("reason", "would_drop.ratelimit", "ipv4"): (1, len(PING))})
 
 
 def test_the_limit_comes_before_the_policy(limited):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from harness import shortest_frame
+from model import counted_as
 from packets import describe
 from table import ROWS
 
@@ -15,12 +16,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.optio
 pytestmark = pytest.mark.kernel
 
 
-def expected_changes(row):
-    _verdict, reason, family = row.expect.split()
-    changes = {("reason", reason, family): (1, len(row.frame))}
+def expected(row):
+    """What is returned, and every counter that moves."""
+    verdict, reason, family = row.expect.split()
+    changes = {("reason", counted_as(verdict, reason), family): (1, len(row.frame))}
     if row.by:
         changes["entry", reason, row.by] = (1, len(row.frame))
-    return changes
+    return "drop" if verdict == "drop" else "pass", changes
 
 
 # The hooks one after the other for each row, so that the lists are set once.
@@ -38,4 +40,4 @@ def test_the_filter_does_what_the_row_says(host, row, hook):
     host.set_lists(row.blocklist, row.allowlist)
     if row.options.ratelimit_pps:
         filter_.set_sources({name: known.at(durations.boot_time()) for name, known in row.sources})
-    assert filter_.send(row.frame) == (row.action or row.expect.split()[0], expected_changes(row)), describe(row.frame)
+    assert filter_.send(row.frame) == expected(row), describe(row.frame)

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import yaml
 from harness import CAPACITY, Filter, Host, read_sources
 from model import Entry, Options
 from network import FAMILIES, PATIENCE, Namespace, Root, far_end, talk_tcp
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import filters
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
 
 pytestmark = pytest.mark.kernel
 
-ROLE = Path(__file__).resolve().parents[2] / "roles/pingkiller"
-PRESET = yaml.safe_load((ROLE / "vars/main.yml").read_text())["_pingkiller_traceroute_types"]
+PRESET = _inventory.TRACEROUTE_TYPES
 PATH_MTU = 1400
 
 METHODS = {"udp": (), "tcp": ("-T",), "icmp": ("-I",)}
@@ -67,7 +65,7 @@ def hidden(host: Host, namespace: Namespace, *interfaces):
     """What is in a namespace does not show up in traceroutes meanwhile. Yields the filters."""
     options = FilterOptions.checked(hook="tc_egress", policy="drop", forwarded=False, icmp_types=tuple(PRESET))
     with namespace.entered():
-        filters.present(host.base, filters.FilterRequest(interfaces, options, read_sources(), CAPACITY))
+        filters.present(host.base, filters.FilterRequest(interfaces, options._asdict(), read_sources(), CAPACITY))
         made = [Filter(host, interface, options.hook) for interface in interfaces]
     try:
         yield made

@@ -91,8 +91,8 @@ def test_monitor_mode_counts_but_answers(live_host, cable, mode):
     live_host.set_lists(blocklist=entries(cable.listed))
     assert pings(cable.inside, cable.filtered, cable.listed, True) == ["ipv4", "ipv6"]
     assert pings(cable.inside, cable.filtered, cable.unlisted, True) == ["ipv4", "ipv6"]
-    assert [count(filter_, "blocklist", family) for family in FAMILIES] == [1, 1]
-    assert [count(filter_, "policy_drop", family) for family in FAMILIES] == [1, 1]
+    for reason in ("blocklist", "policy_drop"):
+        assert [count(filter_, f"would_drop.{reason}", family) for family in FAMILIES] == [1, 1]
 
 
 def test_tcp_and_udp_are_never_hurt(live_host, cable, mode):
