@@ -1,5 +1,7 @@
 """What tools/fleet and tools/vm share: how hosts for tests are made, whatever they run in."""
 
+import contextlib
+import fcntl
 import os
 import select
 import shlex
@@ -50,6 +52,23 @@ def sh(*command, check=True):
         said = (done.stderr or done.stdout).strip()
         raise Trouble(f"'{shlex.join(str(part) for part in command)}' failed: {said}")
     return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def locked(path):
+    """One at a time. The file is its owner's alone, since who can open one can hold its lock, too; it goes with the last."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.lstat(path), os.fstat(lock)):
+                break
+        os.close(lock)  # whoever had it has removed it
+    try:
+        yield
+    finally:
+        os.unlink(path)
+        os.close(lock)
 
 
 def put(path, content, mode=0o644):

@@ -3,8 +3,6 @@
 This file is part of an image's key, so a change here builds all of them anew.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -13,7 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
-from common import KEYGEN, SSHD_CONFIG, WORLD, put, sh
+from common import KEYGEN, SSHD_CONFIG, WORLD, locked, put, sh
 
 CACHE = Path(
     os.environ.get("PINGKILLER_VM_CACHE")
@@ -78,6 +76,7 @@ WORLD_SCRIPT = """\
 set -e
 number=$(sed -n 's/.*\\bworld=\\([0-9]*\\).*/\\1/p' /proc/cmdline)
 ip netns add world
+until [ -e /sys/class/net/eth2 ]; do sleep 1; done  # systemd waits for it, too, but only for a minute and a half
 ip link set eth2 netns world
 set_knob() {{ ip netns exec world sh -c "echo $2 >/proc/sys/net/$1"; }}
 set_knob ipv6/ip_nonlocal_bind 1
@@ -100,17 +99,6 @@ def number_of(name):
 def addresses(name, end):
     """The addresses of both families that an end of a machine's cable has."""
     return f"198.18.{number_of(name)}.{end}", f"fd70:6b:{number_of(name)}::{end}"
-
-
-@contextlib.contextmanager
-def locked(directory):
-    """Two runs at once would take each other's half-made things for leftovers."""
-    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def image_of(name, mirror):
@@ -150,7 +138,7 @@ def apt_options():
 def build(names, prune=False):
     """Make sure that there is an image of each release; their directories by name. Older ones may be pruned."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with locked(CACHE):
+    with locked(CACHE / "lock"):  # two runs at once would take each other's half-made things for leftovers
         for left in CACHE.glob("building-*"):
             shutil.rmtree(left)
         source = mirror()

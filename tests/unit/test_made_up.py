@@ -1,0 +1,426 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever is in a file that root reads, there is a right result or a sentence: no other exception, no hang, no memory without end.
+
+Other files each day; what failed comes again with ``--inputs-seed``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import ipaddress
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import struct
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    addresses,
+    copies,
+    effects,
+    hooks,
+    netlink,
+    restore,
+    routes,
+    sync,
+    tc,
+    wanted,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.list_files import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
+
+_HANG = 60  #: seconds for what takes milliseconds
+_MEMORY = 1 << 29  #: bytes beside those that this process has
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the wanted state is root's")
+
+
+@pytest.fixture
+def made_up(request):
+    """Call something with a source of chance, as often as is asked for, with little memory and no time to hang."""
+    number, day = (request.config.getoption(f"--inputs{each}") for each in ("", "-seed"))
+
+    def call(action):
+        for which in range(number):
+            signal.alarm(_HANG)
+            try:
+                action(random.Random(f"{day} {which}"))
+            except BaseException as error:
+                error.args = (*error.args, f"file {which} of --inputs-seed={day}")
+                raise
+            finally:
+                signal.alarm(0)
+
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, before[1]))
+    yield call
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def judged(action, *arguments, **options):
+    """A result, or None after a sentence."""
+    try:
+        return action(*arguments, **options)
+    except PingKillerError as error:
+        said = str(error)
+        assert said
+        assert "\n" not in said
+        assert len(said) < 3000, said[:200]
+        return None
+
+
+# Wanted state
+
+UNTIL = "2099-01-01T00:00:00Z"
+DIGEST = copies.digest(copies.pack([b"\1\2\3\4"]))
+SAMPLES = {
+    "host": {"base": DEFAULT_BASE, "max_entries": 65536},
+    "filters/lo": {hook: {**FilterOptions(hook=hook).as_dict(), "force": False} for hook in hooks.HOOKS},
+    "owners": {"lo": "inventory", "eth7/tc_egress": "inventory"},
+    "entries/blocklist/adhoc": {
+        "entries": {
+            "192.0.2.1": {"direction": "src"},
+            "2001:db8::/32": {"direction": "both", "until": UNTIL, "ttl": 60},
+        },
+        "sources": {
+            "/dev/null": {"direction": "src", "format": "first_column"},
+            "/list": {"direction": "dst", "until": UNTIL, "ttl": 60, "copies": {DIGEST: "src"}},
+        },
+    },
+}
+ODD = [
+    *(
+        None,
+        True,
+        0,
+        -1,
+        5,
+        10**30,
+        2**63,
+        1.5,
+        float("nan"),
+        float("inf"),
+        "",
+        "\0",
+        "\ud800",
+        "\udcff",
+        "x" * 100_000,
+    ),
+    *("src", "all", "1h", "/", "..", "192.0.2.0/24", UNTIL, [], {}, [[]], [{}], {"": {}}, ["src", 5], {"a": {"b": []}}),
+]
+
+
+def changed(chance: random.Random, value):
+    """A document with one thing in it that is another, is missing, or is called something else."""
+    if not isinstance(value, dict | list) or not value or chance.random() < 0.2:
+        return copy.deepcopy(chance.choice(ODD))
+    value = copy.copy(value)
+    place = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    what = chance.random()
+    if what < 0.7:
+        value[place] = changed(chance, value[place])
+    elif what < 0.85 or isinstance(value, list):
+        del value[place]
+    else:
+        value[str(chance.choice(ODD))] = value.pop(place)
+    return value
+
+
+def damaged(chance: random.Random, data: bytes) -> bytes:
+    """Bytes of which some are others, are missing, come twice, or go on."""
+    first, last = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+    middle = chance.choice(
+        [
+            b"",
+            data[first:last] * 2,
+            chance.randbytes(chance.randrange(9)),
+            chance.choice([b"[", b'{"a":', b"9", b" ", b"\r", b"\0", b"#", b"1.1.1.1-"])
+            * chance.choice([1, 5000, 70_000]),
+        ]
+    )
+    return data[:first] + middle + data[last:]
+
+
+def write_wanted(chance: random.Random, directory) -> None:
+    for name, content in SAMPLES.items():
+        for _ in range(chance.choice([0, 1, 1, 2])):
+            content = changed(chance, content)
+        data = json.dumps(content, indent=chance.choice([None, 2])).encode()
+        (directory / f"{name}.json").write_bytes(damaged(chance, data) if chance.random() < 0.3 else data)
+    kept = copies.compress(copies.pack([b"\1\2\3\4"]))
+    path = directory / f"entries/blocklist/adhoc.{DIGEST}.keys"
+    path.write_bytes(damaged(chance, kept) if chance.random() < 0.5 else kept)
+
+
+def use_wanted(store: wanted.Store) -> None:
+    """All that is made of the files, but for what asks the kernel."""
+    run = restore.Run(store, {}, DEFAULT_BASE, None, True, 0, restore.Outcome([], [], [], [], []))
+    judged(wanted.host, store)
+    judged(wanted.owners, store)
+    judged(wanted.check_there, store)
+    judged(restore._lost, run)
+    for hook, options in (judged(wanted.filters, store, "lo") or {}).items():
+        judged(restore._filter_request, run, "lo", hook, options)
+    kept = judged(wanted.entries, store, "blocklist", "adhoc") or {}
+    judged(list, restore._of_entries(kept.get("entries", {})))
+    for path, about in kept.get("sources", {}).items():
+        parts = restore._of_copies(run, "entries/blocklist/adhoc", about)
+        for part in parts if "copies" in about else [restore._of_present_file("blocklist", path, about)]:
+            judged(list, part)
+    use_plans(store)
+
+
+def use_plans(store: wanted.Store) -> None:
+    """What the modules make of the same."""
+    plans = [judged(wanted.plan_forgetting, store), judged(wanted.plan_filters, store, {"base": "/b"}, {"lo": None})]
+    plans.append([judged(wanted.plan_owner, store, ["lo"], "me", lambda name: name)])
+    for edits in plans:
+        for when in ("before", "after"):
+            json.dumps(wanted.describe_filters([edit for edit in edits or [] if edit is not None], when))
+    for options in ({"persist": True}, {"absent": True}, {"persist": False}):
+        request = sync.ListRequest("blocklist", ip=["192.0.2.1", "2001:db8::/32"], store=store, **options)
+        asked = wanted.Asked(request, sync.read_demand(request).wishes)
+        for edit in judged(wanted.plan_entries, store, asked) or []:
+            json.dumps([bool(edit), *(wanted.describe_entries(edit, when) for when in ("before", "after"))])
+
+
+def test_wanted_state_of_any_kind_is_understood_or_named(made_up, tmp_path):
+    store = wanted.Store(str(tmp_path / "pingkiller"))
+    for name, content in SAMPLES.items():
+        store.write(name, content)
+
+    def act(chance):
+        write_wanted(chance, tmp_path / "pingkiller")
+        use_wanted(store)
+
+    made_up(act)
+
+
+# List files
+
+WORDS = [
+    *(
+        "192.0.2.1",
+        "10.0.0.0/8",
+        "10.0.0.1/8",
+        "2001:db8::1",
+        "2001:DB8::/32",
+        "::ffff:192.0.2.1",
+        "::ffff:0:0/96",
+        "0.0.0.0/0",
+    ),
+    *(
+        "192.0.2.1/32",
+        "192.0.2.0/024",
+        "010.0.0.1",
+        "192.0.2.1/33",
+        "1.2.3",
+        "fe80::1%eth0",
+        "192.0.2.9-192.0.2.1",
+        "//",
+        "-",
+    ),
+    *(
+        "direction=src",
+        "direction=up",
+        "ttl=1h",
+        "ttl=",
+        "ttl=99999999999d",
+        "# comment",
+        "; comment",
+        ",",
+        "|",
+        "\ufeff",
+        "é",
+    ),
+    *(
+        "192.0.2.1-192.0.2.77",
+        "::1-::ffff:ffff",
+        "0.0.0.0-255.255.255.255",
+        "1.1.1.1-::1",
+        "{",
+        "<",
+        "add x 192.0.2.1",
+        "\x85",
+    ),
+]
+ENDS = ["\n", "\n", "\n", "\r\n", "\r", "\n\n", " ", "\t", "\v", "\x1c", "\u2028"]
+
+
+def some_list(chance: random.Random) -> bytes:
+    plain = chance.random() < 0.3
+    words = [
+        f"{chance.choice(['192.0.2.', '2001:db8::'])}{chance.randrange(99)}\n" for _ in range(chance.randrange(50))
+    ]
+    if not plain:
+        words = [chance.choice(WORDS) + chance.choice(ENDS) for _ in range(chance.randrange(12))]
+    data = "".join(words).encode()
+    return damaged(chance, data) if chance.random() < 0.4 else data
+
+
+def expected(data: bytes, mask: bool) -> set:
+    """The networks of a list whose every line is an address or network, or None: by a library that shares nothing with ours."""
+    found = set()
+    for line in (
+        data.decode(errors="surrogateescape")
+        .removeprefix("\ufeff")
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .split("\n")
+    ):
+        words = line.partition("#")[0].partition(";")[0].split()
+        if words:
+            found.add(ipaddress.ip_network(words[0], strict=not mask))
+    return found
+
+
+def shown(key: bytes) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(addresses.display(key))
+
+
+def unmapped(network):
+    inside = network.version == 6 and network.subnet_of(ipaddress.ip_network("::ffff:0:0/96"))
+    if not inside:
+        return network
+    return ipaddress.ip_network((network.network_address.packed[12:], network.prefixlen - 96))
+
+
+def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path):
+    path = tmp_path / "list"
+
+    def act(chance):
+        data = some_list(chance)
+        path.write_bytes(data)
+        how = Reading(
+            *(chance.choice(each) for each in (["plain", "first_column"], ["fail", "skip"], ["refuse", "mask"]))
+        )
+        request = sync.ListRequest("blocklist", src=str(path), reading=how, ttl=chance.choice([None, "1h"]))
+        demand = judged(sync.read_demand, request)
+        text = data.decode(errors="surrogateescape")
+        again = judged(sync.read_demand, request._replace(src=None, content=text))
+        assert (demand is None) == (again is None)
+        if demand is None:
+            return
+        assert demand.wishes.keys == again.wishes.keys
+        if how.on_invalid == "fail" and how.format == "plain" and b"-" not in data:
+            assert {shown(key) for key in demand.wishes.keys} == set(map(unmapped, expected(data, how.masks)))
+
+    made_up(act)
+
+
+def test_of_what_is_made_up_some_is_taken_and_some_refused():
+    taken = 0
+    for which in range(300):
+        text = some_list(random.Random(which)).decode(errors="surrogateescape")
+        with contextlib.suppress(PingKillerError):
+            taken += bool(sync.read_demand(sync.ListRequest("blocklist", content=text)).wishes.keys)
+    assert 30 < taken < 270
+
+
+# What the kernel says of interfaces
+
+
+ASKED = {
+    "links": netlink.links,
+    "link": lambda: netlink.link("lo"),
+    "default routes": routes.default_interfaces,
+    "classifiers": lambda: tc.classifiers(1, "tc_ingress"),
+    "disciplines": lambda: tc.has_clsact(1),
+    "addresses": lambda: list(effects._own_addresses()),
+}
+END = struct.pack("=IHHII", 16, 3, 2, 1, 0)
+
+
+class Recorder(socket.socket):
+    """Hears what the kernel says, and keeps it."""
+
+    heard: list
+
+    def recvfrom(self, size):
+        data, sender = super().recvfrom(size)
+        self.heard.append(data)
+        return data, sender
+
+
+class Repeater:
+    """Says, instead of the kernel, what it was told to, and then that this was all."""
+
+    def __init__(self, said):
+        self.said = [*said, END]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        pass
+
+    def setsockopt(self, *_option):
+        pass
+
+    def send(self, _request):
+        pass
+
+    def recvfrom(self, _size):
+        return self.said.pop(0) if self.said else END, (0, 0)
+
+
+def recorded(monkeypatch, ask) -> list[bytes]:
+    heard: list = []
+    with monkeypatch.context() as patch:
+        patch.setattr(netlink.socket, "socket", type("Heard", (Recorder,), {"heard": heard}))
+        ask()
+    return heard
+
+
+def bit_flipped(chance: random.Random, data: bytes) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.randrange(1, 9)):
+        changed[chance.randrange(len(changed))] = chance.choice([0, 1, 4, 0x7F, 0xFF, chance.randrange(256)])
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_whatever_is_said_of_interfaces_is_understood_or_an_error_that_says_so(made_up, monkeypatch, what):
+    heard = recorded(monkeypatch, ASKED[what])
+    assert heard
+
+    def act(chance):
+        said = [chance.choice([damaged, bit_flipped])(chance, each) for each in heard]
+        with monkeypatch.context() as patch, contextlib.suppress(netlink.NetlinkError):
+            patch.setattr(netlink.socket, "socket", lambda *_arguments: Repeater(said))
+            ASKED[what]()
+
+    made_up(act)
+
+
+def test_what_changes_while_it_is_told_is_asked_for_again(monkeypatch):
+    heard = recorded(monkeypatch, netlink.links)
+    length, kind, flags, *rest = struct.unpack_from("=IHHII", heard[0])
+    interrupted = struct.pack("=IHHII", length, kind, flags | 0x10, *rest) + heard[0][16:]
+    answers = [[interrupted], [interrupted], heard]
+    with monkeypatch.context() as patch:
+        patch.setattr(netlink.socket, "socket", lambda *_arguments: Repeater(answers.pop(0)))
+        found = netlink.links()
+    assert found == netlink.links()
+    assert not answers
+
+
+def test_what_others_than_the_kernel_send_is_passed_over(monkeypatch):
+    heard = recorded(monkeypatch, netlink.links)
+    said = [(END, (4711, 0)), *((each, (0, 0)) for each in heard)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Repeater, "recvfrom", lambda _self, _size: said.pop(0))
+        patch.setattr(netlink.socket, "socket", lambda *_arguments: Repeater([]))
+        found = netlink.links()
+    assert found == netlink.links()
