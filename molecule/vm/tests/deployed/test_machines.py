@@ -8,7 +8,8 @@ import pytest
 
 KERNELS = {"debian11": "5.10", "debian12": "6.1", "debian13": "6.12"}
 SSH_CONFIG = "/var/lib/pingkiller-vm/molecule/ssh/config"
-testinfra_hosts = [f"ssh://{name}?ssh_config={SSH_CONFIG}" for name in KERNELS]
+UP = json.loads(Path("/var/lib/pingkiller-vm/molecule/ports.json").read_text())
+testinfra_hosts = [f"ssh://{name}?ssh_config={SSH_CONFIG}" for name in UP]
 
 README = Path(__file__).resolve().parents[4] / "README.md"
 
