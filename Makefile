@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet lint sanity build clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet lint sanity build pins clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -37,12 +37,13 @@ test-kernel: setup ## Run the tests that load programs into the kernel
 test-molecule: setup ## Run the tests on real hosts
 	@tools/test molecule
 
-test-vm: ## Run the tests on virtual machines with other kernels (40 minutes)
+export MACHINES ?= debian11,debian12,debian13
+test-vm: ## Run the tests on virtual machines with other kernels (40 minutes), or on some of MACHINES
 	@tools/setup vm
 	@tools/test vm
 
 TOGETHER ?= 3
-matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 8: all), and tell the sizes
+matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 9: all), and tell the sizes
 	@python tests/kernel/matrix.py --together $(TOGETHER)
 
 bench: ## Measure what a packet costs, option by option and beside xdp-filter, nftables and ipset
@@ -69,8 +70,14 @@ lint: setup ## Check style, documentation and the artifact
 sanity: setup ## Run ansible-test sanity
 	@tools/test sanity
 
-build: setup ## Build the artifact for Galaxy in build/
-	@ansible-galaxy collection build --force --output-path build
+build: setup ## Build the artifact for Galaxy in build/, of what git tracks: the same bytes each time
+	@tools/build
+
+# For every Python that tools/setup takes, not only for the one that is here.
+pins: ## Renew tools/requirements.txt: the newest Python tools that tools/requirements.in allows, with their hashes
+	@python3 -m venv --clear .cache/pins && .cache/pins/bin/pip install --quiet uv
+	@.cache/pins/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+		--custom-compile-command "make pins" --no-emit-index-url --output-file tools/requirements.txt tools/requirements.in
 
 clean: fleet-down ## Remove everything that was made here
 	@tools/fleet --name demo down

@@ -147,6 +147,11 @@ class Run:
         }
 
     @property
+    def warnings(self):
+        """What it warned of: task and sentence. Ansible says once what it is warned of for several hosts."""
+        return {(task, line) for task, lines in self.tasks.items() for line in lines if line.startswith("[WARNING]: ")}
+
+    @property
     def differences(self):
         """What --diff shows as added or removed: task -> lines. Hosts come in any order."""
         found = {

@@ -8,21 +8,32 @@ Apart from what all modules share, because every file that a module imports trav
 
 from __future__ import annotations
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
     LOCK_OPTION,
     PERSIST_OPTIONS,
     STATE_OPTION,
+    Module,
     finish,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import sync, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import list_files, schema, sync, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.foreseen import Foreseen
+
+_FORESEEN = {
+    "filters": {"type": "dict"},
+    "removed": {"type": "list", "elements": "str", "default": []},
+    "max_entries": {"type": "int"},
+    "allowlist": {
+        "type": "dict",
+        "options": {"src": {"type": "path"}, "content": {"type": "str"}},
+        "required_one_of": [("src", "content")],
+    },
+}
 
 
 def run_list_module(list_name: str) -> None:
     """Arguments in, one call, one result out."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "ip": {"type": "list", "elements": "str"},
             "src": {"type": "path"},
@@ -30,8 +41,13 @@ def run_list_module(list_name: str) -> None:
             "exclusive": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "adhoc"},
             "from_owner": {"type": "str"},
-            "direction": {"type": "str", "choices": ["src", "dst", "both"], "default": "src"},
+            "any_owner": {"type": "bool", "default": False},
+            "direction": {"type": "str", "choices": ["src", "dst", "both"]},
             "ttl": {"type": "str"},
+            "format": {"type": "str", "choices": ["plain", "first_column"], "default": "plain"},
+            "on_invalid": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+            "host_bits": {"type": "str", "choices": ["refuse", "mask"], "default": "refuse"},
+            "foreseen": {"type": "dict", "options": _FORESEEN},
             **STATE_OPTION,
             **LOCK_OPTION,
             **PERSIST_OPTIONS,
@@ -41,7 +57,10 @@ def run_list_module(list_name: str) -> None:
         required_one_of=[("ip", "src", "content")],
         supports_check_mode=True,
     )
-    finish(module, _change_list, list_name, module.params, module.check_mode)
+    texts = {
+        name: module.params.pop(name) for name in ("content", "foreseen")
+    }  # or they would be sent back with the result
+    finish(module, _change_list, list_name, {**module.params, **texts}, module.check_mode)
 
 
 def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
@@ -54,9 +73,19 @@ def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
         exclusive=given["exclusive"],
         owner=given["owner"],
         from_owner=given["from_owner"],
+        any_owner=given["any_owner"],
         direction=given["direction"],
         ttl=given["ttl"],
         persist=given["persist"],
+        reading=list_files.Reading(given["format"], given["on_invalid"], given["host_bits"]),
         store=wanted.Store(given["config_dir"]),
+        foreseen=_foreseen(given["foreseen"] or {}, given["owner"]),
     )
     return sync.change(given["base"], request, check_mode, given["lock_timeout"])
+
+
+def _foreseen(given: dict, owner: str) -> Foreseen:
+    allowlist = given.get("allowlist")
+    request = allowlist and sync.ListRequest(schema.ALLOWLIST, **allowlist, exclusive=True, owner=owner)
+    told = Foreseen(given.get("filters"), tuple(given.get("removed") or ()), given.get("max_entries"), request)
+    return told.checked()

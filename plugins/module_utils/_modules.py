@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import has_respawned
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY, pins
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY, pins, state
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, on_screen
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
 LOCK_OPTION = {"lock_timeout": {"type": "float", "default": 30}}
@@ -18,10 +19,40 @@ PERSIST_OPTIONS = {
 }
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
 
+_NOT_LOGGED = ("_sources", "content", "foreseen")
+_LOGGED_VALUE, _LOGGED_LINE = 60, 280  #: characters
+
+
+class Module(AnsibleModule):
+    """An AnsibleModule whose messages fit on a screen, its own on wrong arguments among them.
+
+    It notes its call in the host's journal in one short line, with the options that are not default. Ansible would log all
+    arguments whole: the C sources, and lists of any length. To have it pass over an argument (``no_log``) would blank out
+    what the argument holds in the results, too.
+    """
+
+    def fail_json(self, msg, **more) -> None:
+        super().fail_json(msg=on_screen(str(msg)), **more)
+
+    def warn(self, warning, **more) -> None:
+        super().warn(on_screen(str(warning)), **more)
+
+    def _log_invocation(self) -> None:
+        if has_respawned():  # the interpreter before this one has
+            return
+        options = [
+            f"{name}={str(value)[:_LOGGED_VALUE]!r}"
+            for name, value in self.params.items()
+            if name not in _NOT_LOGGED and value != self.argument_spec[name].get("default")
+        ]
+        line = "Invoked with " + (" ".join(options) or "defaults only")
+        self.log(line[:_LOGGED_LINE])
+
 
 def finish(module: AnsibleModule, call, *arguments, **options) -> None:
     """Make the call into the library and end the module with its result, or with its one sentence."""
     try:
+        state.require_root()
         result = call(*arguments, **options)
     except PingKillerError as error:
         module.fail_json(msg=str(error))

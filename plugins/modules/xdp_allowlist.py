@@ -16,6 +16,7 @@ description:
   - The entries live in BPF maps that all filters of the host read, so a change takes effect with the next packet and
     no program is compiled or replaced for it.
   - On a host without a filter the entries are stored, with a warning that nothing is dropped yet.
+  - Warnings say, in check mode too, if an address that was taken off is in a network that stays on the list.
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.list
   - pingkiller.fleet.pingkiller.config
@@ -84,6 +85,11 @@ removed:
   sample: []
 removed_count:
   description: How many left the list.
+  returned: success
+  type: int
+  sample: 0
+skipped_count:
+  description: How many lines or items were left out as they are no entries.
   returned: success
   type: int
   sample: 0

@@ -17,6 +17,9 @@ description:
   - The entries live in BPF maps that all filters of the host read, so a change takes effect with the next packet and
     no program is compiled or replaced for it.
   - On a host without a filter the entries are stored, with a warning that nothing is dropped yet.
+  - Warnings say, in check mode too, what will have no effect or another one than it seems. The allowlist covers an entry; an address that
+    is unblocked is in a network that stays; no filter looks at the direction; all filters only monitor; an entry covers everybody or an
+    address of the host.
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.list
   - pingkiller.fleet.pingkiller.config
@@ -51,6 +54,24 @@ EXAMPLES = r"""
     src: /etc/abuse-addresses
     exclusive: true
     owner: abuse-feed
+
+- name: Unblock an address whoever has blocked it
+  pingkiller.fleet.xdp_blocklist:
+    ip: 192.0.2.1
+    state: absent
+    any_owner: true
+
+- name: Take the addresses out of a table, and leave out its heading
+  pingkiller.fleet.xdp_blocklist:
+    src: /var/lib/feeds/scanners.tsv
+    format: first_column
+    on_invalid: skip
+    exclusive: true
+    owner: scanners
+
+- name: Block a range
+  pingkiller.fleet.xdp_blocklist:
+    ip: 192.0.2.1-192.0.2.9
 
 - name: Take over into the inventory what was blocked by hand
   pingkiller.fleet.xdp_blocklist:
@@ -105,6 +126,11 @@ removed:
   sample: []
 removed_count:
   description: How many left the list.
+  returned: success
+  type: int
+  sample: 0
+skipped_count:
+  description: How many lines or items were left out as they are no entries.
   returned: success
   type: int
   sample: 0

@@ -46,8 +46,10 @@ EXAMPLES = r"""
 RETURN = r"""
 events:
   description:
-    - The events. Each has C(time) (UTC), C(interface), C(family), C(protocol), C(type) and C(code) (none for a later fragment), C(verdict), C(reason),
-      C(monitored) (passed although the verdict is drop), C(src), C(dst), C(length), C(vlan) and C(processing_ns) (if measured).
+    - The events. Each has C(time) (UTC), C(interface), C(family), C(protocol), C(type) and C(code) (none for a later fragment, and for what
+      is not ICMP, malformed or not classified), C(verdict) (C(pass), C(drop), or C(would_drop) for what has passed only because of
+      O(pingkiller.fleet.xdp_filter#module:monitor)), C(reason), C(src) and C(dst) (none behind more VLAN tags than are read), C(length), C(vlan)
+      and C(processing_ns) (if measured).
   returned: success
   type: list
   elements: dict
@@ -60,7 +62,6 @@ events:
       code: 0
       verdict: drop
       reason: blocklist
-      monitored: false
       src: 192.0.2.1
       dst: 198.51.100.1
       length: 98
@@ -73,14 +74,12 @@ count:
   sample: 1
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, finish
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, Module, finish
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "duration": {"type": "float", "default": 5},
             "limit": {"type": "int", "default": 1000},

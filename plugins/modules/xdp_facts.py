@@ -32,7 +32,8 @@ options:
       - A directory on the managed host to write the lists to, whole, as the files C(blocklist) and C(allowlist). It is made if it is missing.
       - They have the format of O(pingkiller.fleet.xdp_blocklist#module:src), so they can be read back. Behind a C(#) each line says the owners
         of its entry and what it has counted.
-      - A file of that name is replaced when the new one is complete. Only root may read it.
+      - A file of that name is replaced when the new one is complete, if it was written by this module. Only root may read it.
+      - A directory that others than root can change or replace is refused, as is one that is reached through a link of theirs.
       - Nothing is written in check mode. As the filter and its lists stay as they are, a file is not reported as a change.
     type: path
 extends_documentation_fragment:
@@ -52,9 +53,11 @@ EXAMPLES = r"""
     list_limit: 0
     dest: /var/lib/pingkiller-lists
 
-- name: Say what was dropped on each interface
+- name: Say what was dropped on each interface, and what monitor mode would have dropped
   ansible.builtin.debug:
-    msg: "{{ item.key }} dropped {{ item.value.counters.dropped.packets }} packets"
+    msg: >-
+      {{ item.key }} dropped {{ item.value.counters.dropped.packets }} packets,
+      and would have dropped {{ item.value.counters.would_drop.packets }}
   loop: "{{ ansible_facts.pingkiller.filters | dict2items }}"
 """
 
@@ -75,7 +78,7 @@ ansible_facts:
               M(pingkiller.fleet.xdp_filter).
           type: int
           returned: success
-          sample: 2
+          sample: 3
         version:
           description: Version of the collection that looked.
           type: str
@@ -89,16 +92,32 @@ ansible_facts:
         filters:
           description:
             - The filters by interface. Each has C(mode) (C(none) when its program or interface has gone), C(mode_reason) (why
-              it is not native), C(hook), C(program) (C(id), C(name), C(tag), C(loaded_at)), C(build_id), C(options) and C(counters).
-            - The counters have C(passed) and C(dropped), and C(reasons), by reason and family, each with C(packets) and C(bytes). In monitor mode
-              what is counted as dropped has passed.
+              it is not native), C(hook), C(program) (C(id), C(name), C(tag), C(loaded_at)), C(build_id), C(options), C(counters) and C(ratelimit).
+            - The counters have C(passed) and C(dropped), and C(reasons), by reason and family, each with C(packets) and C(bytes).
+            - C(counters.would_drop), with C(packets), C(bytes) and C(reasons) of its own, is what would have been dropped but for
+              O(pingkiller.fleet.xdp_filter#module:monitor). It has passed, so it is in C(passed) and neither in C(dropped) nor in the filter's
+              C(reasons). It stays when monitor mode is off again.
+            - With a rate limit, C(ratelimit) has C(sources) (how many are counted), C(blocked_count) and C(blocked) (C(ip) and C(seconds_left), the
+              longest to come first). In monitor mode no source is blocked, and C(would_block_count) and C(would_block) have those that would be.
+            - What passes has the reason C(not_icmp), C(malformed), C(protected), C(allowlist), C(type), C(policy_pass) or C(unclassified) (see
+              O(pingkiller.fleet.xdp_filter#module:strict)), what is dropped C(blocklist), C(ratelimit), C(policy_drop) or C(too_many_tags).
           type: dict
           returned: success
           sample:
             eth0:
               mode: native
               counters:
+                passed: {packets: 7, bytes: 686}
+                would_drop: {packets: 0, bytes: 0}
                 dropped: {packets: 42, bytes: 4116}
+        notes:
+          description:
+            - What the rest does not show, as sentences - a filter whose interface was moved to another network namespace and that goes on there,
+              or that reads other lists than those told of here. They are also given as warnings.
+          type: list
+          elements: str
+          returned: success
+          sample: []
         lists:
           description:
             - The C(blocklist) and the C(allowlist), each with C(count), C(capacity), C(entries), C(truncated) (not all entries are
@@ -116,18 +135,17 @@ ansible_facts:
               top: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, finish
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, Module, finish
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts
 
 
 def collect(*arguments):
-    return {"ansible_facts": {"pingkiller": facts.collect(*arguments)}}
+    found = facts.collect(*arguments)
+    return {"ansible_facts": {"pingkiller": found}, "warnings": found["notes"]}
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "list_limit": {"type": "int", "default": 100},
             "top": {"type": "int", "default": 10},

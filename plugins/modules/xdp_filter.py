@@ -12,19 +12,29 @@ short_description: Compile and attach the XDP program that filters ICMP
 version_added: 0.1.0
 description:
   - Compiles the filter on the managed host with BCC, loads it and attaches it to network interfaces. No kernel headers are needed.
+  - Options that are not named stay as they are on a filter that runs already; a new one has the defaults. O(reset) puts all of them back.
   - A filter that runs as asked is left alone, without compiling. A changed option, a new version of the collection, of BCC or of the
     kernel replaces the program atomically; lists and counters stay.
   - If an earlier version of the collection laid out the maps on the host in another way, all filters of the host are moved to new
     maps, with every entry and all that was counted, without a moment in which they do not filter. A host that a later version
     has set up is refused.
+  - Warnings say, in check mode too, which of the options that were given have no effect because of others, such as O(ratelimit_block_time) without
+    O(ratelimit_pps), and that a filter on the loopback interface sees nothing that arrives.
   - Costs about 4 ns for a packet that is not ICMP, 10 to 15 ns for ICMP. O(policy), O(icmp_types), O(protect) and O(monitor) add nothing to that that
     could be measured. Figures are those of docs/performance.md.
-  - Only ICMP and ICMPv6 can be dropped. By default that is ICMP from or to the addresses on the blocklist.
+  - Only ICMP and ICMPv6 are dropped, and frames that may be that for all that can be read of them, see O(strict). A later IPv6 fragment
+    that says it is ICMPv6 is taken for that. By default that is ICMP from or to the addresses on the blocklist, and frames with more VLAN
+    tags than are read.
 options:
   interface:
     description:
-      - The interfaces, as a list or as one string with commas.
-      - If omitted, with O(state=present) those of the default route, with O(state=absent) all that have a filter, on any O(hook).
+      - The interfaces, as a list or as one string with commas. An alternative name (C(ip link property add dev eth0 altname enp1s0)) stands for
+        the interface itself, so an interface has one filter on each O(hook) by whatever name it is called.
+      - If omitted, with O(state=present) the interfaces of the default routes - IPv4 and IPv6, of each the routes with the lowest metric, with all next
+        hops. Only the main routing table is looked at, so name the interfaces that policy routing or a VRF leads to.
+      - A list that is given and names nothing is refused.
+      - An interface without Ethernet frames, such as one of WireGuard, cannot have a filter. What comes through a tunnel is seen on the Ethernet
+        interface below it as packets of the tunnel, and not as ICMP.
       - A filter on a device sees the frames of the VLANs, bonds and bridges above it, too. Since Linux 5.15 the kernel neither takes nor replaces
         an XDP program on a device while one is on a device above it, so give such a device O(hook=tc_ingress), or no filter of its own.
     type: list
@@ -32,113 +42,147 @@ options:
   state:
     description:
       - Whether the interfaces are to have the filter.
-      - V(absent) with O(interface) removes these filters and keeps the lists. V(absent) without O(interface) removes everything, filters, lists and pins.
+      - V(absent) with O(interface) removes these filters and keeps the lists. V(absent) with O(all=true) removes everything.
+      - V(absent) with neither removes everything, too. That is deprecated and will be refused from 2.0.0 on.
+      - A filter whose interface was moved to another network namespace goes on there. It is not removed, and a warning says so with every run
+        until it is taken off there. V(absent) with O(all=true) removes all the same what is here, the lists and all pins.
     type: str
     choices: [present, absent]
     default: present
+  all:
+    description:
+      - With O(state=absent), remove everything from the host - the filters of all interfaces on any O(hook), both lists, all pins, and what is
+        restored at boot.
+    type: bool
   hook:
     description:
       - Where the program runs. V(xdp) sees arriving frames before the network stack does.
       - V(tc_ingress) sees arriving frames behind XDP, for an interface whose XDP hook is taken, V(tc_egress) those that leave. Both are
         classifiers of a clsact queueing discipline, which is made if need be.
       - An interface can have a filter on each hook; they share the lists.
+      - If omitted, V(xdp).
     type: str
     choices: [xdp, tc_ingress, tc_egress]
-    default: xdp
   mode:
     description:
       - V(native) runs in the driver, V(generic) behind it, which is slower and works with every driver.
-      - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses.
+      - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses. It tries native mode again once the
+        interface has a smaller MTU; to have it tried at any other time, run once with V(native).
       - The kernel allows no two modes at once, so while native is changed to generic, or back, a classifier of tc stands in. On a kernel
         without clsact there is a moment without a filter, and a warning. On an interface that has no clsact yet, what the host sends in
         the milliseconds in which the kernel makes it, or takes it away, is lost.
       - Only for O(hook=xdp).
+      - By default, of a new filter, V(auto).
     type: str
     choices: [auto, native, generic]
-    default: auto
   policy:
     description:
       - What happens to ICMP of the types O(icmp_types) that no list decided.
+      - By default, of a new filter, V(pass).
     type: str
     choices: [pass, drop]
-    default: pass
   icmp_types:
     description:
       - The types of ICMP that O(policy) and O(ratelimit_pps) apply to, by name (C(echo-request), C(timestamp-request) and so on), as C(icmp/NUMBER) or
         C(icmpv6/NUMBER), or V(all). Codes go behind a slash, C(destination-unreachable/port) or C(icmp/3/3).
       - A name stands for both families where both have such a type.
+      - By default, of a new filter, V(echo-request).
     type: list
     elements: str
-    default: [echo-request]
   forwarded:
     description:
       - Whether O(policy) and O(ratelimit_pps) apply to what the host forwards for others, too.
       - V(false) leaves that alone, so that a router can keep its own answers to itself and not those of whoever is behind it. Later fragments,
         which tell no type, then pass, too.
       - V(false) is only for O(hook=tc_egress).
+      - By default, of a new filter, V(true).
     type: bool
-    default: true
+  strict:
+    description:
+      - Judge what cannot be classified as ICMP of the filtered types - lists, O(ratelimit_pps) and O(policy) apply to it. That is IPv6 with more than 24
+        extension headers, and a first IPv6 fragment without all headers of its datagram, since a kernel may find ICMP there. Where policy lets it pass, its
+        reason is C(unclassified).
+      - A frame with more than 16 VLAN tags, of which not even the addresses can be read, is dropped as C(too_many_tags).
+      - No standard network stack sends such frames, whatever they carry. With V(false), all of them pass.
+      - By default, of a new filter, V(true).
+    type: bool
   protect:
     description:
       - Always let pass what path-MTU discovery, IPv6 neighbour and router discovery and multicast need - fragmentation needed, packet
-        too big, router and neighbour solicitation and advertisement, redirect of ICMPv6, and MLD.
+        too big, router and neighbour solicitation and advertisement with a hop limit of 255 and code 0, and MLD with a hop limit of
+        1 from a link-local address or C(::). Of these, what comes with another hop limit comes from elsewhere than the link, and no host takes it.
       - Without it, a blocklist or policy can cut the host off its IPv6 network.
+      - By default, of a new filter, V(true).
     type: bool
-    default: true
+  protect_redirects:
+    description:
+      - Whether O(protect) is also for redirects of ICMPv6 with a hop limit of 255. A host works without them; who can send them can
+        make its packets take another way.
+      - By default, of a new filter, V(false).
+    type: bool
   monitor:
     description:
-      - Count everything as if, and drop nothing.
+      - A dry run. What would be dropped passes, and is counted as C(would_drop), apart from what was dropped; the counts of both times stay when
+        this is changed. M(pingkiller.fleet.xdp_facts) tells them. The counters of the entries of the lists, and the rate limit, go on as ever.
+      - By default, of a new filter, V(false).
     type: bool
-    default: false
   ratelimit_pps:
     description:
       - A source that sends more packets of the types O(icmp_types) than this within a second is blocked for O(ratelimit_block_time). V(0) sets no limit.
       - The seconds follow one another from a source's first packet on, so a burst across the border of two may be up to twice as long.
-      - Sources on the allowlist are never limited.
+      - A source is what the sender says it is. Who forges the address of your monitoring can have it blocked by a few packets. Sources on the allowlist
+        are never limited, so put on it whoever must not be blocked.
       - Costs about 40 ns for a packet of these types, and nothing for others.
+      - By default, of a new filter, V(0).
     type: int
-    default: 0
   ratelimit_block_time:
     description:
       - How long such a source is blocked, as seconds or like C(90s), C(10m), C(1h). Only packets of the types O(icmp_types) are dropped.
+      - By default, of a new filter, V(60s).
     type: str
-    default: 60s
   ratelimit_sources:
     description:
       - Of how many sources to keep count. With more than that, the ones not seen for longest are forgotten first.
       - A change starts a new count, and releases the sources that are blocked.
+      - By default, of a new filter, V(65536).
     type: int
-    default: 65536
   ratelimit_ipv6_prefix:
     description:
       - IPv6 sources with the same first bits, so many of them, are counted as one, so that a subscriber cannot take a new address for each packet.
+      - By default, of a new filter, V(64).
     type: int
-    default: 64
   timing_sample:
     description:
       - Measure how long the filter takes for one frame in so many. V(0) measures none, and costs nothing; a frame that is measured
         costs about 85 ns, so V(100) costs each about 2 ns.
+      - By default, of a new filter, V(0).
     type: int
-    default: 0
   events:
     description:
-      - What to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens - nothing, dropped packets, all ICMP, or with V(trace)
-        every IPv4 and IPv6 packet.
+      - What to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens - nothing, dropped packets (with O(monitor) those that
+        would be), all ICMP, or with V(trace) every IPv4 and IPv6 packet, and every frame with more VLAN tags than are read.
       - A packet that is reported costs about 95 ns, one above O(events_per_second) or with nobody listening 2 to 5 ns.
+      - By default, of a new filter, V(none).
     type: str
     choices: [none, dropped, all_icmp, trace]
-    default: none
   events_per_second:
     description:
       - At most so many events from each CPU in a second; those above are counted as suppressed.
+      - By default, of a new filter, V(1000).
     type: int
-    default: 1000
   trace_exclude:
     description:
       - Addresses and networks whose packets O(events=trace) leaves out, as source and as destination. At most 64.
+      - By default, of a new filter, nothing.
     type: list
     elements: str
-    default: []
+  reset:
+    description:
+      - Give every option of the filter that is not named its default. Without it, such options of a filter that runs stay as they are, and
+        RV(filters) says which of them are not at their default.
+      - The role uses it, so that what runs is what the inventory says.
+    type: bool
+    default: false
   max_entries:
     description:
       - How many entries each list of the host can hold.
@@ -159,6 +203,14 @@ options:
       - If omitted, what is noted stays as it is, so that what is tried by hand lasts until the next boot or deployment.
       - With O(state=absent) the note goes, whatever this option says.
     type: bool
+  owner:
+    description:
+      - Who wants the filter, noted in O(config_dir) whether or not it comes back at boot. The role's name is C(inventory).
+      - On a host that lost a filter which somebody wants, C(pingkiller status) and C(pingkiller check) end with status 3.
+      - A filter that runs and that somebody else, or nobody known, wanted is this owner's from then on; a warning says so once.
+      - With O(state=absent) and an interface, the note goes if it names this owner, and otherwise stays.
+      - If omitted, the note stays as it is.
+    type: str
   _sources:
     description:
       - The filter's C sources by path. Set by the action plugin of this module, never by a user.
@@ -178,7 +230,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Filter on the interface of the default route
+- name: Filter on the interfaces of the default routes
   pingkiller.fleet.xdp_filter:
 
 - name: Answer no ping on two interfaces, but to those on the allowlist
@@ -206,15 +258,30 @@ EXAMPLES = r"""
       - destination-unreachable/port
     forwarded: false
 
+- name: Report what is dropped, and leave all other options as they are
+  pingkiller.fleet.xdp_filter:
+    events: dropped
+
+- name: Answer pings again, with all other options at their defaults
+  pingkiller.fleet.xdp_filter:
+    reset: true
+
+- name: Remove the filter of one interface and keep the lists
+  pingkiller.fleet.xdp_filter:
+    interface: eth0
+    state: absent
+
 - name: Remove everything from the host
   pingkiller.fleet.xdp_filter:
     state: absent
+    all: true
 """
 
 RETURN = r"""
 filters:
   description:
-    - The filters asked for, by interface. Each has C(build_id) and C(options), and where it runs C(mode) and C(program) (C(id), C(name), C(tag)).
+    - The filters asked for, by the interface's own name. Each has C(build_id), C(options), C(kept) (options that were not named and stay at another
+      value than the default), and where it runs C(mode) and C(program) (C(id), C(name), C(tag)).
   returned: success
   type: dict
   sample:
@@ -222,21 +289,27 @@ filters:
       build_id: 5f1d8a3b0c2e4d67
       mode: native
       program: {id: 42, name: pingkiller, tag: d193e11aee48eba4}
-      options: {mode: auto, policy: pass, icmp_types: [echo-request], protect: true, monitor: false}
+      options: {mode: auto, policy: drop, icmp_types: [echo-request], protect: true, monitor: false}
+      kept: {policy: drop}
+owned:
+  description: All filters that O(owner) wants now, by the interface's own name.
+  returned: when O(state=present) and O(owner) is given
+  type: list
+  elements: str
+  sample: [eth0]
 max_entries:
   description: The capacity of each list.
   returned: when O(state=present)
   type: int
   sample: 65536
 removed:
-  description: The interfaces whose filters were removed.
+  description: The filters that were removed, by interface.
   returned: when O(state=absent)
   type: list
   elements: str
   sample: [eth0]
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
@@ -244,9 +317,11 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     LOCK_OPTION,
     PERSIST_OPTIONS,
     STATE_OPTION,
+    Module,
     finish,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters, hooks, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
 
 SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
@@ -261,52 +336,57 @@ def move_to_interpreter_with_bcc():
         respawn_module(interpreter)
 
 
-def request_from(given):
-    options = FilterOptions.checked(
-        icmp_types=tuple(given["icmp_types"]),
-        trace_exclude=tuple(given["trace_exclude"]),
-        **{name: given[name] for name in FilterOptions._fields if name not in ("icmp_types", "trace_exclude")},
-    )
+def request_from(given, sources):
+    options = {name: given[name] for name in FilterOptions._fields if given[name] is not None}
     return filters.FilterRequest(
-        interfaces=tuple(given["interface"] or ()),
-        options=options,
-        sources=given["_sources"],
+        interfaces=filters.named(given["interface"]),
+        options={name: tuple(value) if isinstance(value, list) else value for name, value in options.items()},
+        sources=sources,
         capacity=given["max_entries"],
         force=given["force"],
         persist=given["persist"],
+        owner=given["owner"],
         store=wanted.Store(given["config_dir"]),
+        reset=given["reset"],
     )
 
 
-def run(given, check_mode):
+def run(given, sources, check_mode):
     if given["state"] == "absent":
-        names = tuple(hooks.filter_name(interface, given["hook"]) for interface in given["interface"] or ())
+        names = filters.names_to_remove(filters.named(given["interface"]), given["hook"], given["all"])
         store = wanted.Store(given["config_dir"])
-        return filters.absent(given["base"], names, check_mode, given["lock_timeout"], store)
-    return filters.present(given["base"], request_from(given), check_mode, given["lock_timeout"])
+        return filters.absent(given["base"], names, check_mode, given["lock_timeout"], store, given["owner"])
+    if given["all"]:
+        raise PingKillerError("all=true is for state=absent: to filter on several interfaces, name them with interface")
+    return filters.present(given["base"], request_from(given, sources), check_mode, given["lock_timeout"])
 
 
 def main():
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "interface": {"type": "list", "elements": "str"},
-            "hook": {"type": "str", "choices": ["xdp", "tc_ingress", "tc_egress"], "default": "xdp"},
-            "mode": {"type": "str", "choices": ["auto", "native", "generic"], "default": "auto"},
-            "policy": {"type": "str", "choices": ["pass", "drop"], "default": "pass"},
-            "icmp_types": {"type": "list", "elements": "str", "default": ["echo-request"]},
-            "forwarded": {"type": "bool", "default": True},
-            "protect": {"type": "bool", "default": True},
-            "monitor": {"type": "bool", "default": False},
-            "ratelimit_pps": {"type": "int", "default": 0},
-            "ratelimit_block_time": {"type": "str", "default": "60s"},
-            "ratelimit_sources": {"type": "int", "default": 65536},
-            "ratelimit_ipv6_prefix": {"type": "int", "default": 64},
-            "timing_sample": {"type": "int", "default": 0},
-            "events": {"type": "str", "choices": ["none", "dropped", "all_icmp", "trace"], "default": "none"},
-            "events_per_second": {"type": "int", "default": 1000},
-            "trace_exclude": {"type": "list", "elements": "str", "default": []},
+            "all": {"type": "bool"},
+            "hook": {"type": "str", "choices": ["xdp", "tc_ingress", "tc_egress"]},
+            "mode": {"type": "str", "choices": ["auto", "native", "generic"]},
+            "policy": {"type": "str", "choices": ["pass", "drop"]},
+            "icmp_types": {"type": "list", "elements": "str"},
+            "forwarded": {"type": "bool"},
+            "strict": {"type": "bool"},
+            "protect": {"type": "bool"},
+            "protect_redirects": {"type": "bool"},
+            "monitor": {"type": "bool"},
+            "ratelimit_pps": {"type": "int"},
+            "ratelimit_block_time": {"type": "str"},
+            "ratelimit_sources": {"type": "int"},
+            "ratelimit_ipv6_prefix": {"type": "int"},
+            "timing_sample": {"type": "int"},
+            "events": {"type": "str", "choices": ["none", "dropped", "all_icmp", "trace"]},
+            "events_per_second": {"type": "int"},
+            "trace_exclude": {"type": "list", "elements": "str"},
+            "reset": {"type": "bool", "default": False},
             "max_entries": {"type": "int"},
             "force": {"type": "bool", "default": False},
+            "owner": {"type": "str"},
             "_sources": {"type": "dict"},
             **STATE_OPTION,
             **LOCK_OPTION,
@@ -315,14 +395,21 @@ def main():
         },
         supports_check_mode=True,
     )
+    sources = module.params.pop("_sources")  # or it would be sent back with the result
     if module.params["state"] == "present":
-        if not module.params["_sources"]:
+        if not sources:
             module.fail_json(
                 msg="the filter's C sources did not come along: call the module by its full name, pingkiller.fleet.xdp_filter, "
                 "or let action_plugins in ansible.cfg name the collection's plugins/action"
             )
         move_to_interpreter_with_bcc()
-    finish(module, run, module.params, module.check_mode)
+    elif module.params["interface"] is None and not module.params["all"]:
+        module.deprecate(
+            "state: absent without interface removes everything from the host. Say so with all: true.",
+            version="2.0.0",
+            collection_name="pingkiller.fleet",
+        )
+    finish(module, run, module.params, sources, module.check_mode)
 
 
 if __name__ == "__main__":

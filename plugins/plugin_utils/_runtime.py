@@ -15,7 +15,8 @@ PLUGINS = Path(__file__).resolve().parents[1]
 LIBRARY = PLUGINS / "module_utils" / "_pingkiller"
 SOURCES = PLUGINS.parent / "bpf"
 
-_INTERPRETER = b"#!/usr/bin/python3\n"  # the distribution's, to which BCC belongs
+#: The distribution's, to which BCC belongs. Root is run nobody else's Python, wherever it is and whatever its environment says.
+_INTERPRETER = b"#!/usr/bin/python3 -I\n"
 _MAIN = "import sys\n\nfrom pingkiller.cli import main\n\nsys.exit(main())\n"
 
 

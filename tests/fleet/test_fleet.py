@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -123,6 +125,46 @@ def test_host_that_reboots_keeps_its_disk_and_loses_its_memory(host):
     assert host("cat /root/kept; ls /sys/fs/bpf | grep lost") == "kept"
 
 
+def as_nobody(*command):
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+
+
+@pytest.fixture(params=["/run", CHECKOUT / "tools/setup", CHECKOUT / ".cache", CHECKOUT])
+def held_by_nobody(request):
+    """An ordinary user holds the lock of what he can read, for as long as the test takes."""
+    with subprocess.Popen(
+        as_nobody("flock", request.param, "sh", "-c", "echo held; read _end"),
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        if holder.stdout.readline() != b"held\n":
+            pytest.skip(f"{request.param} cannot be reached by others on this machine")
+        yield
+        holder.stdin.close()
+
+
+@pytest.mark.usefixtures("held_by_nobody")
+def test_no_lock_of_an_ordinary_user_holds_the_tools_up():
+    assert fleet("down").returncode == 0
+    subprocess.run([CHECKOUT / "tools/setup"], check=True, stdin=subprocess.DEVNULL, timeout=120)
+
+
+def test_what_the_tools_lock_no_ordinary_user_can_open(tmp_path):
+    """Also after a run that was killed, which leaves the file behind."""
+    subprocess.run([CHECKOUT / "tools/setup"], check=True, stdin=subprocess.DEVNULL, timeout=120)
+    path = tmp_path / "lock"
+    hold = f"import sys; sys.path.insert(0, {str(CHECKOUT / 'tools')!r})\n"
+    hold += f"from common import locked\nwith locked({str(path)!r}): print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        holder.kill()
+    for each in (path, CHECKOUT / ".cache/setup.lock"):
+        assert stat.S_IMODE(each.stat().st_mode) == 0o600
+    subprocess.run([sys.executable, "-c", hold], check=True, input=b"\n", stdout=subprocess.DEVNULL, timeout=60)
+    assert not path.exists()
+
+
 @pytest.mark.usefixtures("clean")
 def test_down_leaves_nothing_behind():
     assert fleet("up", "--hosts", "alpha,bravo").returncode == 0
@@ -147,6 +189,12 @@ def test_up_that_is_interrupted_cleans_up_itself(name):
     assert traces() == []
 
 
+def hear_interrupts():
+    """A background job is born deaf to some signals."""
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def kill_up_after(seconds, number):
     """End an `up` wherever it is by then."""
     process = subprocess.Popen(
@@ -154,6 +202,7 @@ def kill_up_after(seconds, number):
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=hear_interrupts,
     )
     time.sleep(seconds)
     process.send_signal(number)

@@ -4,19 +4,36 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 
+import faults
 import pytest
-from machine import own_machine
+from machine import CONFIG, own_machine
 from running import run
+
+
+def pytest_addoption(parser):
+    parser.addoption("--faults-every", type=int, default=3, metavar="N", help="try only every Nth moment for a fault")
+    today = datetime.date.today().toordinal()  # the processes of pytest-xdist are given it
+    parser.addoption(
+        "--faults-day", type=int, default=today, metavar="D", help="try those that a run on this day has tried"
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "quarter" in metafunc.fixturenames:
+        metafunc.parametrize("quarter", faults.of_the_day(range(1, 4), metafunc.config))
 
 
 @pytest.fixture(autouse=True)
 def machine():
     if os.geteuid() != 0:
         pytest.skip("the modules need root")
+    there = os.path.exists(CONFIG)
     with own_machine():
         yield
+    assert there or not os.path.exists(CONFIG), f"a test has left {CONFIG} on this machine: it needs a config_dir"
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ COMMANDS = {
     6: "OBJ_PIN",
     7: "OBJ_GET",
     10: "PROG_TEST_RUN",
+    11: "PROG_NEXT_ID",
     13: "PROG_FD_BY_ID",
     14: "MAP_FD_BY_ID",
     15: "INFO_BY_FD",
@@ -80,20 +81,26 @@ COMMANDS = {
     24: "MAP_LOOKUP_BATCH",
     26: "MAP_UPDATE_BATCH",
     27: "MAP_DELETE_BATCH",
+    30: "LINK_FD_BY_ID",
+    31: "LINK_NEXT_ID",
     35: "PROG_BIND_MAP",
 }
 _LOOKING = {
     "MAP_LOOKUP",
     "MAP_NEXT_KEY",
     "OBJ_GET",
+    "PROG_NEXT_ID",
     "PROG_FD_BY_ID",
     "MAP_FD_BY_ID",
     "INFO_BY_FD",
+    "LINK_FD_BY_ID",
+    "LINK_NEXT_ID",
     "BTF_LOAD",
     "MAP_LOOKUP_BATCH",
 }
 _GOES_WITH_THE_PROCESS = {"MAP_CREATE", "PROG_LOAD", "PROG_BIND_MAP", "ftruncate"}
 _MESSAGES = {16: "NEWLINK", 18: "GETLINK", 19: "SETLINK", 36: "NEWQDISC", 37: "DELQDISC", 38: "GETQDISC"}
+_MESSAGES.update({22: "GETADDR", 26: "GETROUTE", 106: "GETNEXTHOP"})
 _MESSAGES.update({44: "NEWTFILTER", 45: "DELTFILTER", 46: "GETTFILTER"})
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -254,6 +261,12 @@ def at(wanted: Step, fault: int | str | Callable[[], None]) -> Iterator[Fault]:
     with deciding(decide) as prepare:
         happened.prepare = prepare
         yield happened
+
+
+def of_the_day(moments, config):
+    """Those of the moments for a fault whose turn it is: there are hundreds, and each takes some runs of modules."""
+    every = config.getoption("--faults-every")
+    return moments[config.getoption("--faults-day") % every :: every]
 
 
 class Fault:

@@ -16,6 +16,7 @@ import platform
 import socket
 import struct
 import subprocess
+import time
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
     addresses,
@@ -37,6 +38,7 @@ _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 _MNT_DETACH = 2
 _PROG_LOAD, _XDP = 5, 6
+_LINK_CREATE, _XDP_ATTACH_TYPE = 28, 37
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
 _VERDICTS = {1: "drop", 2: "pass"}
 
@@ -51,20 +53,28 @@ def _checked(result: int, what: str):
         raise OSError(ctypes.get_errno(), what)
 
 
-def mount(kind: str, target: str, flags: int = 0, source: str = "none"):
-    arguments = source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None
+def mount(kind: str, target: str, flags: int = 0, source: str = "none", options: str | None = None):
+    if options is None:
+        options = "mode=0700" if kind == "bpf" else ""  # as systemd mounts it
+    arguments = source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()
     _checked(_libc.mount(*arguments), f"mount {target}")
 
 
 def umount(target: str):
     """Off, whoever uses it, with all that may be mounted below it."""
     while os.path.ismount(target):
-        _checked(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+        _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
 
 
 def put_before(directory: str, another: str):
     """Let another directory be seen in the place of one."""
     mount("none", directory, _MS_BIND, another)
+
+
+def own_mounts():
+    """What this process mounts from now on, no other sees."""
+    _checked(_libc.unshare(_CLONE_NEWNS), "unshare")
+    mount("none", "/", _MS_REC | _MS_PRIVATE)
 
 
 def ip(*arguments: str):
@@ -78,6 +88,7 @@ def own_machine():
     On the way out it is back where it was; the kernel clears the rest away.
     """
     home, directory = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("mnt", "net")], os.getcwd()
+    elsewhere = _threads()  # what is unshared now they do not share
     _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET), "unshare")
     try:
         mount("none", "/", _MS_REC | _MS_PRIVATE)
@@ -90,10 +101,22 @@ def own_machine():
         ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
         yield
     finally:
+        _wait_for_the_end_of_others_than(elsewhere)
         for namespace in home:
             _checked(_libc.setns(namespace, 0), "setns")
             os.close(namespace)
         os.chdir(directory)
+
+
+def _threads() -> set[str]:
+    return set(os.listdir("/proc/self/task"))
+
+
+def _wait_for_the_end_of_others_than(threads: set[str]):
+    """A thread that was joined is over for Python a moment before it is for the kernel, which refuses setns until then."""
+    deadline = time.monotonic() + 10
+    while _threads() - threads and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager
@@ -110,6 +133,12 @@ def become_nobody():
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
+
+
+def as_nobody(*command: str):
+    """What an ordinary user of this machine does."""
+    them = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return subprocess.run([*them, *command], cwd="/", capture_output=True, text=True, timeout=60)
 
 
 def without_call(number: int, answer: int = errno.ENOSYS):
@@ -140,6 +169,9 @@ def look() -> dict:
     told = facts.collect(DEFAULT_BASE)
     for each in told["filters"].values():
         each["program"] and each["program"].pop("loaded_at")  # from two clocks, so it may be a second off
+    for each in told["lists"].values():
+        for entry in (*each["entries"], *each["top"]):
+            del entry["expires_in"], entry["last_seen"]  # time goes on
     return {**found, "lists": held(), "told": told}
 
 
@@ -194,11 +226,26 @@ def echo_request(source: str) -> bytes:
 PING_BYTES = 14 + 20 + 8
 
 
-def put_foreign_program(interface: str, mode: str = "native") -> bpf.ProgramInfo:
-    """Attach a program of somebody else's, which passes everything."""
+_links: list[int] = []  # file descriptors
+
+
+def drop_links():
+    """Let the programs go that links of this process hold."""
+    while _links:
+        os.close(_links.pop())
+
+
+def put_foreign_program(interface: str, mode: str = "native", link: bool = False) -> bpf.ProgramInfo:
+    """Attach a program of somebody else's, which passes everything; with ``link`` this process holds it there."""
     code = struct.pack("=BBhi", 0xB7, 0, 0, 2) + struct.pack("=BBhi", 0x95, 0, 0, 0)  # r0 = XDP_PASS; exit
     buffers = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
     fields = (_XDP, 2, *map(ctypes.addressof, buffers), 0, 0, 0, 0, 0, b"somebody_else")
     with bpf.Program(bpf._bpf_fd(_PROG_LOAD, "=IIQQIIQII16s", *fields)) as foreign:
-        netlink.attach_xdp(netlink.link(interface).index, foreign.fd, mode)
+        index = netlink.link(interface).index
+        if link:
+            _links.append(
+                bpf._bpf_fd(_LINK_CREATE, "=IIII", foreign.fd, index, _XDP_ATTACH_TYPE, netlink.MODE_FLAGS[mode])
+            )
+        else:
+            netlink.attach_xdp(index, foreign.fd, mode)
         return foreign.info

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import faults
 from machine import echo_request, held, ping, program
 from running import run, unchanged
-from schemas import EARLIER_SOURCES, be_earlier
+from schemas import EARLIER
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, hooks, netlink, state, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
@@ -21,7 +21,7 @@ TC_ACT_SHOT = 2
 
 BLOCKED = "192.0.2.1"
 LIST = {"ip": [BLOCKED, "198.51.100.0/24"], "exclusive": True, "owner": "inventory"}
-FILTER = {"interface": "pk0", "max_entries": 100}
+FILTER = {"interface": "pk0", "max_entries": 100, "reset": True}
 OTHER_FILTER = {"interface": "pk1", "hook": "tc_ingress"}
 EVERYTHING = {"policy": "drop", "timing_sample": 1, "events": "dropped", "ratelimit_pps": 100}
 
@@ -65,9 +65,10 @@ class Operation(NamedTuple):
         return faults.record(self.run)
 
 
-NOTHING = ("xdp_filter", {"state": "absent"})
+NOTHING = ("xdp_filter", {"state": "absent", "all": True})
 LISTED = ("xdp_blocklist", LIST)
 FILTERED = ("xdp_filter", FILTER)
+be_earlier, EARLIER_SOURCES = EARLIER[1]
 EARLIER_FILTERED = ("xdp_filter", {**FILTER, "_sources": EARLIER_SOURCES})
 CLAIMED = ("xdp_blocklist", {"ip": [BLOCKED, "203.0.113.1"], "owner": "feed", "exclusive": True, "direction": "both"})
 CHANGED_LIST = {**LIST, "ip": [BLOCKED, "192.0.2.2", "203.0.113.1", "10.0.0.0/8", "2001:db8::/32"]}

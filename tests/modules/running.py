@@ -15,8 +15,11 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import built
 from ansible.module_utils import basic
 from machine import look
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCES = {
@@ -24,7 +27,7 @@ SOURCES = {
 }
 MODULES = {
     name: importlib.import_module(f"ansible_collections.pingkiller.fleet.plugins.modules.{name}")
-    for name in ("xdp_filter", "xdp_blocklist", "xdp_allowlist", "xdp_facts")
+    for name in ("xdp_filter", "xdp_blocklist", "xdp_allowlist", "xdp_facts", "xdp_events")
 }
 _CRASHED = 70
 
@@ -108,6 +111,8 @@ def _be_the_module(name, prepare, check, arguments, said, complaint):
         # Since 2.19 a process that has loaded a plugin is taken for the controller's, which is handed no warnings.
         with contextlib.suppress(KeyError):
             sys.modules["ansible.module_utils._internal"].is_controller = False
+        if not prepare:  # what is prepared, such as a fault, is to meet all that it meets on a host
+            compiler.compile_program = built.compile_program
         for call in prepare:
             call()
         MODULES[name].main()

@@ -2,54 +2,77 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Versions of the collection that lay out maps in another way: one from before this one, and one that may come.
 
-``be_earlier`` and ``be_later`` are for the process of a module; the sources are what it compiles then.
+The functions are for the process of a module; the sources are what it compiles then.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from running import SOURCES
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
 
 
-def replaced(*changes: tuple[str, str, str]) -> dict:
+def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:
     """The sources with texts in place of others, each of which has to be there."""
-    sources = dict(SOURCES)
+    sources = dict(sources)
     for name, text, instead in changes:
         assert text in sources[name], (name, text)
         sources[name] = sources[name].replace(text, instead)
     return sources
 
 
+#: Schema 2 had nine reasons and no number to spare, so what monitor mode would have dropped was counted as dropped.
+SOURCES_2 = replaced(
+    SOURCES,
+    ("schema.h", "\tUNCLASSIFIED,\n\tFIRST_DROP = 8,\n", "\tFIRST_DROP,\n"),
+    (
+        "schema.h",
+        "\tTOO_MANY_TAGS,\n\tFIRST_WOULD_DROP = 12,\n\tREASONS = 16,\n",
+        "\tREASONS,\n\tUNCLASSIFIED = POLICY_PASS,\n\tTOO_MANY_TAGS = POLICY_DROP,\n\tFIRST_WOULD_DROP = FIRST_DROP,\n",
+    ),
+)
+
 #: Schema 1 had no generation of the lists, so no CPU kept what the indexes said.
-EARLIER_SOURCES = replaced(
+SOURCES_1 = replaced(
+    SOURCES_2,
     ("schema.h", "\tu64 generation;", "\t//"),
     ("listing.h", "control->generation", "1"),
     ("listing.h", "if (control->dirty ||", "if (true ||"),
 )
 
+
 #: One more reason among the others, and a record that is twice as large, with the counts further back.
 LATER_SOURCES = replaced(
+    SOURCES,
     ("schema.h", "\tTYPE,", "\tSPARE,\n\tTYPE,"),
     ("schema.h", "struct record {", "struct record {\n\tu64 spare[8];"),
 )
 
 
-def be_earlier() -> None:
-    layouts = schema.layouts(1)
-    schema.HOST_MAPS.update(schema.of_schema(schema.HOST_MAPS, 1))
-    schema.SCHEMA_VERSION, schema.LAYOUTS, schema.EARLIER = 1, layouts, {1: {}}
+def _be_earlier(number: int) -> None:
+    layouts = schema.layouts(number)
+    for maps in (schema.HOST_MAPS, schema.FILTER_MAPS):
+        maps.update(schema.of_schema(maps, number))
+    schema.SCHEMA_VERSION, schema.LAYOUTS = number, layouts
+    schema.EARLIER = {each: schema.EARLIER[each] for each in range(1, number)} or {1: {}}
+
+
+#: By number: what makes a process one of that version, and what it compiles.
+EARLIER = {1: (partial(_be_earlier, 1), SOURCES_1), 2: (partial(_be_earlier, 2), SOURCES_2)}
 
 
 def be_later() -> None:
-    place = schema.REASONS.index("type")
-    schema.REASONS = (*schema.REASONS[:place], "spare", *schema.REASONS[place:])
-    cells = [f"{r}.{f}.{what}:Q" for r in schema.REASONS for f in schema.FAMILIES for what in ("packets", "bytes")]
-    schema.EARLIER[2] = {name: schema.LAYOUTS[name] for name in ("counters", "records")}
-    schema.LAYOUTS["counters"] = schema.Layout(*cells)
+    place = schema.PASS_REASONS.index("type")
+    passing = (*schema.PASS_REASONS[:place], "spare", *schema.PASS_REASONS[place:])
+    schema.PASS_REASONS, schema.REASONS = passing, passing + schema.DROP_REASONS
+    dropping = {**dict(enumerate(schema.DROP_REASONS, schema.FIRST_DROP)), **schema.WOULD_DROP}
+    schema.EARLIER[3] = {name: schema.LAYOUTS[name] for name in ("counters", "records")}
+    schema.LAYOUTS["counters"] = schema.counters({**dict(enumerate(passing)), **dropping}, schema.REASON_NUMBERS)
     schema.COUNTED["counters"] = tuple(schema.LAYOUTS["counters"].offsets)
     fields = ("until_source:Q", "until_destination:Q", "address:16s", "used:B", "prefix_length:B", "owner:B", ":5x")
     schema.RECORD = schema.Layout(":64x", "packets:Q", "bytes:Q", "last_seen:Q", *fields)
     schema.LAYOUTS["records"] = schema.RECORD
-    schema.SCHEMA_VERSION = 3
-    schema.FILTER_MAPS.update(schema.of_schema(schema.FILTER_MAPS, 3))
+    schema.SCHEMA_VERSION = 4
+    schema.FILTER_MAPS.update(schema.of_schema(schema.FILTER_MAPS, 4))

@@ -3,7 +3,8 @@
 """Killed, refused by the kernel, or with the ground taken away at any step: what filtered goes on filtering, and the next
 run ends in what was wanted and says truly whether it changed anything.
 
-The steps are the system calls that a run makes, found by running it once when the tests are collected.
+The steps are the system calls that a run makes, found by running it once when the tests are collected. A run of the tests takes
+every third of some 500, tomorrow's the next; --faults-every=1 takes all, --faults-day those of another day.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def rows_of(name: str) -> list[Row]:
 def pytest_generate_tests(metafunc):
     if "row" in metafunc.fixturenames:
         rows = find_rows() if os.geteuid() == 0 else []
-        metafunc.parametrize("row", rows, ids=str)
+        metafunc.parametrize("row", faults.of_the_day(rows, metafunc.config), ids=str)
 
 
 @pytest.fixture(scope="module")

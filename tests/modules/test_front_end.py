@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 import pytest
-from machine import held, look, ping, program, put_before
+from ansible.module_utils import basic
+from machine import BPFFS, DEFAULT_BASE, as_nobody, held, look, mount, ping, program, put_before, umount
 from running import Command, changed, run, unchanged
 
 FULL = "pingkiller.fleet."
@@ -49,6 +50,12 @@ def bcc_broken(tmp_path, monkeypatch):
     (package / "libbcc.py").touch()
     (package / "version.py").write_text("__version__ = '0.26.0'\n")
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
+
+
+def test_an_interface_that_came_out_blank_is_refused(command, filtered):
+    result = command.module("xdp_filter", '{"state": "absent", "interface": null}')
+    assert result["msg"].startswith("interface is empty: name interfaces")
+    assert program("pk0")
 
 
 def test_one_command_blocks_addresses_by_the_short_name(command):
@@ -107,7 +114,7 @@ def test_a_playbook_deploys_blocks_looks_and_removes(command, tmp_path):
           - ansible_facts.pingkiller.filters.lo.options.policy == 'drop'
           - ansible_facts.pingkiller.lists.blocklist.count == 2
           - ansible_facts.pingkiller.lists.allowlist.entries[0].ip == '192.0.2.9'
-    - pingkiller.fleet.xdp_filter: {state: absent}
+    - pingkiller.fleet.xdp_filter: {state: absent, all: true}
 """,
     )
     assert "ok=7    changed=4 " in said, said
@@ -174,6 +181,39 @@ def test_lists_and_facts_work_with_a_python_that_has_no_bcc(command, python_with
     assert told["lists"]["blocklist"]["count"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("xdp_filter", {"interface": "pk0"}),
+        ("xdp_blocklist", {"content": "192.0.2.1 # of a customer\n" * 1000}),
+        ("xdp_allowlist", {"ip": [f"192.0.{third}.{fourth}" for third in range(4) for fourth in range(256)]}),
+        ("xdp_facts", {"top": 3}),
+    ],
+)
+def test_the_journal_of_the_host_gets_a_short_line_of_each_run(filtered, tmp_path, name, arguments):
+    path = tmp_path / "journal"
+
+    def log_to_file():
+        basic.has_journal = False
+        basic.syslog.syslog = lambda priority, message: path.open("a").write(f"{message}\n")
+
+    result = run(name, log_to_file, **arguments)
+    assert not result.get("failed"), result
+    logged = path.read_text()
+    assert logged.startswith("Invoked with ")
+    assert len(logged) < 300
+    assert "#include" not in logged
+    assert "customer" not in logged
+    assert "lock_timeout" not in logged  # nobody has asked for another one than the default
+    assert next(iter(arguments)) in logged or "content" in arguments
+
+
+def test_the_sources_are_not_sent_back_with_the_result(command):
+    done = command("ansible", "localhost", "-vvv", "-m", "xdp_filter", "-a", "interface=pk0", "--check")
+    assert '"module_args"' in done.stdout
+    assert "#include" not in done.stdout
+
+
 def test_a_filter_that_runs_as_asked_does_not_import_bcc(filtered):
     def forbid():
         class Refusal:
@@ -182,7 +222,61 @@ def test_a_filter_that_runs_as_asked_does_not_import_bcc(filtered):
                     raise AssertionError(f"{name} is imported")
 
         sys.meta_path.insert(0, Refusal())
+        for name in [name for name in sys.modules if name.partition(".")[0] == "bcc"]:
+            del sys.modules[name]  # another test has imported it
 
     unchanged("xdp_filter", forbid, interface=filtered)
     with pytest.raises(AssertionError, match="is imported"):
         run("xdp_filter", forbid, interface=filtered, policy="drop")
+
+
+REMOVAL = """
+    - ansible.builtin.include_role: {{name: pingkiller.fleet.pingkiller}}
+      vars: {{pingkiller_state: absent, pingkiller_config_dir: {directory}}}
+"""
+COMMAND, ENABLED = "/usr/local/sbin/pingkiller", "/etc/systemd/system/sysinit.target.wants/pingkiller.service"
+
+
+@pytest.fixture
+def persisted(tmp_path):
+    """The directory of what is wanted of a host as the role leaves it, where everybody can make directories beside the pins.
+
+    Of what restores them it has what can be removed where no systemd runs.
+    """
+    for top, path in (("/usr/local/sbin", COMMAND), ("/etc/systemd/system", ENABLED)):
+        own = tmp_path / os.path.basename(top)
+        (own / os.path.relpath(path, top)).parent.mkdir(parents=True)
+        (own / os.path.relpath(path, top)).symlink_to("/nowhere/as-installed")
+        put_before(top, str(own))
+    umount(BPFFS)
+    mount("bpf", BPFFS, options="")
+    config = tmp_path / "pingkiller"
+    kept = {"persist": True, "owner": "inventory", "config_dir": str(config)}
+    changed("xdp_filter", interface="pk0", policy="drop", **kept)
+    changed("xdp_blocklist", ip="192.0.2.1", **kept)
+    return config
+
+
+def left(config) -> dict:
+    """What is there of what is wanted, and of what restores it."""
+    wanted = {str(path): path.read_bytes() for path in config.rglob("*") if path.is_file()}
+    return {**wanted, **{path: os.readlink(path) for path in (COMMAND, ENABLED) if os.path.islink(path)}}
+
+
+def test_a_removal_by_the_role_that_is_refused_has_removed_nothing(command, tmp_path, persisted):
+    untouched, other = left(persisted), f"{DEFAULT_BASE}_old"
+    assert {str(persisted / "filters/pk0.json"), COMMAND, ENABLED} < set(untouched)
+    assert as_nobody("mkdir", other).returncode == 0
+    said = play(command, tmp_path, REMOVAL.format(directory=persisted))
+    assert f"{other} is a directory of user" in said, said
+    assert "changed=0 " in said, said
+    assert left(persisted) == untouched
+    assert ping("pk0", "192.0.2.1") == "drop"
+    os.rmdir(other)
+    said = play(command, tmp_path, REMOVAL.format(directory=persisted))
+    assert "failed=0 " in said, said
+    assert left(persisted) == {}
+    assert not program("pk0")
+    assert not persisted.exists()
+    again = play(command, tmp_path, REMOVAL.format(directory=persisted))
+    assert "changed=0 " in again, again

@@ -10,9 +10,9 @@ import faults
 import pytest
 from machine import BPFFS, held, ip, look, mount, own_machine, ping, umount
 from operations import BLOCKED, OPERATIONS, Operation, assert_converges, assert_filters, assert_removable, described
-from running import run, unchanged
+from running import changed, facts, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import list_files
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,6 @@ def unmount() -> None:
     umount(BPFFS)
 
 
-@pytest.mark.parametrize("quarter", range(1, 4))
 @pytest.mark.parametrize("name", ["attach", "upgrade", "grow", "sync", "remove"])
 def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quarter):
     """The program goes on, and keeps its maps. The next run finds them in it, and pins them again."""
@@ -52,7 +51,6 @@ def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quart
             mount("bpf", BPFFS)
 
 
-@pytest.mark.parametrize("quarter", range(1, 4))
 @pytest.mark.parametrize("name", ["attach", "upgrade"])
 def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
     operation = OPERATIONS[name]
@@ -75,7 +73,6 @@ def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
         run("xdp_filter", state="absent")
 
 
-@pytest.mark.parametrize("quarter", range(1, 4))
 @pytest.mark.parametrize("name", ["attach", "upgrade"])
 def test_an_interface_may_go_in_the_middle(machine, name, quarter):
     operation = OPERATIONS[name]
@@ -94,6 +91,18 @@ def test_an_interface_may_go_in_the_middle(machine, name, quarter):
     assert_removable()
 
 
+@pytest.mark.parametrize("name", ["a\rb\vc\x1c\x85", "\udcff\udcfe", "x - bpf bpf\n1 2 3:4 / /sys rw - bpf"])
+def test_a_mount_point_may_be_called_whatever_somebody_likes(machine, tmp_path, name):
+    place = str(tmp_path / name)
+    os.makedirs(place)
+    mount("tmpfs", place)
+    changed("xdp_filter", interface="pk0", policy="drop")
+    changed("xdp_blocklist", ip="203.0.113.66")
+    assert list(facts()["filters"]) == ["pk0"]
+    changed("xdp_filter", state="absent", all=True)
+    umount(place)
+
+
 @pytest.mark.parametrize("module", ["xdp_blocklist", "xdp_allowlist"])
 @pytest.mark.parametrize(
     "damage", [lambda path: path.write_text("192.0.2.9\n"), lambda path: path.open("a").write("192.0.2.9\n")]
@@ -103,14 +112,14 @@ def test_a_list_file_that_changes_while_it_is_read_is_refused_whole(machine, tmp
     path.write_text("192.0.2.1\n192.0.2.2\n")
     run(module, src=str(path), exclusive=True)
     before = held()
-    parse_file = addresses.parse_file
+    parse_file = list_files.parse_file
 
     def parse_and_damage(*arguments):
         parsed = parse_file(*arguments)
         damage(path)
         return parsed
 
-    monkeypatch.setattr(addresses, "parse_file", parse_and_damage)
+    monkeypatch.setattr(list_files, "parse_file", parse_and_damage)
     said = run(module, src=str(path), exclusive=True)["msg"]
     assert said == f"src={str(path)!r} was written to while it was read: nothing was changed; run again"
     assert held() == before

@@ -275,7 +275,7 @@ def test_lists_that_a_filter_does_not_read_are_said():
     changed("xdp_filter", interface="pk0,pk1")
     assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp", times=2), interface="pk0", max_entries=10)
     assert changed("xdp_blocklist", ip="192.0.2.1")["warnings"] == [
-        "the filter on pk1 reads the lists of an interrupted change of them: run xdp_filter again"
+        "the filter on pk1 reads other lists, of an interrupted change or of another mount namespace: run xdp_filter again"
     ]
 
 

@@ -108,11 +108,13 @@ def test_an_entry_of_several_owners_stays_until_the_last_lets_go(module, name):
     changed(module, ip="192.0.2.1", owner="inventory")
     assert changed(module, ip="192.0.2.1")["updated"] == ["192.0.2.1"]
     assert entry(name, "192.0.2.1")["owners"] == ["adhoc", "inventory"]
-    changed(module, ip="192.0.2.1", state="absent")
+    assert changed(module, ip="192.0.2.1", state="absent")["warnings"] == [
+        f"192.0.2.1: still on the {name} for inventory; name the owner to remove it, or set any_owner=true"
+    ]
     assert entry(name, "192.0.2.1")["owners"] == ["inventory"]
     kept = unchanged(module, ip="192.0.2.1", state="absent")
     assert kept["warnings"] == [
-        f"192.0.2.1 stays on the {name}: it belongs to inventory, not to adhoc; name that owner to remove it"
+        f"192.0.2.1: still on the {name} for inventory; name the owner to remove it, or set any_owner=true"
     ]
     assert changed(module, ip="192.0.2.1", state="absent", owner="inventory")["removed"] == ["192.0.2.1"]
     assert held()[name] == []
@@ -251,7 +253,9 @@ def wished(model: dict, entries, direction, owner, kind) -> dict:
     mine = {key: value for key, value in model.items() if key[1] == owner}
     named = {(entry, owner): direction for entry in entries}
     if "state" in kind:
-        return {**kept, **{key: value for key, value in mine.items() if key not in named}}
+        left = {("both", "src"): "dst", ("both", "dst"): "src", ("src", "dst"): "src", ("dst", "src"): "dst"}
+        after = {key: left.get((value, named[key])) if key in named else value for key, value in mine.items()}
+        return {**kept, **{key: value for key, value in after.items() if value}}
     return {**kept, **({} if "exclusive" in kind else mine), **named}
 
 

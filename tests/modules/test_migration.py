@@ -11,7 +11,7 @@ import threading
 import pytest
 from machine import BPFFS, held, ping, program
 from running import changed, facts, killed, run
-from schemas import EARLIER_SOURCES, LATER_SOURCES, be_earlier, be_later
+from schemas import EARLIER, LATER_SOURCES, be_later
 from test_interrupted import die_instead_of
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events, migration, netlink, state
@@ -27,10 +27,11 @@ ENTRIES = [
 ]
 
 
-@pytest.fixture
-def earlier():
+@pytest.fixture(params=EARLIER)
+def earlier(request):
     """A host that an earlier version has set up, and what facts tell of it then."""
-    changed("xdp_filter", be_earlier, _sources=EARLIER_SOURCES, **FILTERS)
+    be_earlier, sources = EARLIER[request.param]
+    changed("xdp_filter", be_earlier, _sources=sources, **FILTERS)
     for each in ENTRIES:
         changed("xdp_blocklist", be_earlier, **each)
     changed("xdp_allowlist", be_earlier, ip="203.0.113.1")
@@ -100,11 +101,12 @@ def test_an_upgrade_can_change_the_capacity_too(earlier):
     assert_settled()
 
 
-def test_lists_of_an_earlier_version_are_not_changed_before_the_upgrade(earlier):
+def test_lists_of_an_earlier_version_are_not_changed_before_the_upgrade(earlier, request):
+    number = request.node.callspec.params["earlier"]
     for check in (True, False):
         said = run("xdp_blocklist", check=check, ip="192.0.2.3")["msg"]
         assert said.startswith(
-            "the maps on this host have schema 1 and this version of the collection changes schema 2: "
+            f"the maps on this host have schema {number} and this version of the collection changes schema 3: "
         )
     assert told() == earlier
 
@@ -122,7 +124,7 @@ def test_a_host_of_a_later_version_is_left_alone_but_can_be_cleared():
         for check in (True, False):
             said = run(module, check=check, **arguments)["msg"]
             assert said.startswith(
-                "the maps on this host have schema 3 and this version of the collection knows 1 to 2: "
+                "the maps on this host have schema 4 and this version of the collection knows 1 to 3: "
             )
     assert ping("pk0", BLOCKED) == "drop"
     changed("xdp_filter", state="absent")

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
+import subprocess
 
 import pytest
 from machine import (
@@ -17,6 +19,7 @@ from machine import (
     MOUNT_CALL,
     NOBODY,
     become_nobody,
+    drop_links,
     held,
     ip,
     look,
@@ -26,7 +29,9 @@ from machine import (
     umount,
     without_call,
 )
-from running import changed, refused, run, unchanged
+from running import SOURCES, changed, refused, run, unchanged
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, list_files, lock, runtime
 
 NO_ADDRESS = "is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1"
 
@@ -178,18 +183,102 @@ def test_a_container_without_the_right_to_bpf_is_told_so():
 
 
 def test_an_unknown_interface_is_refused_with_those_that_exist(module):
-    said = "interface 'pk7' does not exist on this host: use one of lo, pk0, pk1"
+    said = "interface 'pk7' does not exist on this host: use one of pk0, pk1"
     assert refused("xdp_filter", interface="pk7") == said
     assert refused("xdp_filter", interface="pk0,pk7") == said
     assert "interface 'no-such-name-at-all' does not exist" in refused("xdp_filter", interface="no-such-name-at-all")
-    assert "interface '' does not exist" in refused("xdp_filter", interface="")
 
 
-def test_an_interface_without_ethernet_frames_is_refused():
+def test_an_unknown_interface_is_refused_without_naming_those_that_no_filter_is_of_use_on():
     ip("tuntap", "add", "mode", "tun", "pktun")
-    assert refused("xdp_filter", interface="pktun") == (
-        "interface 'pktun' carries no Ethernet frames: attach the filter to the Ethernet interface below it"
+    assert refused("xdp_filter", interface="pk7").endswith("use one of pk0, pk1")
+    ip("link", "del", "pk0")
+    assert refused("xdp_filter", interface="pk7").endswith("it has none that a filter would be of use on")
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize(
+    ("interface", "what"), [("", "is empty"), ([], "is empty"), (" ", "is empty"), ("pk0,", "has an empty name in it")]
+)
+def test_an_interface_that_is_given_and_names_nothing_is_refused(filtered, state, interface, what):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    assert refused("xdp_filter", interface=interface, state=state) == (
+        f"interface {what}: name interfaces, or leave it out for those of the default routes; to remove everything from the host, "
+        f"use state: absent with all: true"
     )
+    assert ping(filtered, "192.0.2.1") == "drop"
+
+
+def test_a_named_pipe_in_the_place_of_a_list_file_is_refused_at_once(filtered, tmp_path):
+    pipe = tmp_path / "list"
+    os.mkfifo(pipe)
+    assert refused("xdp_blocklist", src=str(pipe)) == (
+        f"src='{pipe}' is no regular file: give the path of a list file on the managed host"
+    )
+
+
+def test_a_link_that_somebody_put_in_the_place_of_their_list_shows_nothing_of_what_only_root_may_read(
+    filtered, tmp_path
+):
+    secret, feeds = tmp_path / "shadow", tmp_path / "feeds"
+    secret.write_text("root:hush:19000\n203.0.113.1\n")
+    secret.chmod(0o600)
+    feeds.mkdir()
+    for target in (secret, "/dev/zero"):
+        (feeds / "list").symlink_to(target)
+        os.chown(feeds / "list", NOBODY, NOBODY, follow_symlinks=False)
+        said = refused("xdp_blocklist", src=str(feeds / "list"), on_invalid="skip")
+        assert f"symbolic link of user {NOBODY}, who does not own what it leads to" in said
+        assert "hush" not in said
+        (feeds / "list").unlink()
+
+
+def test_a_list_file_is_read_before_the_lock_is_taken_so_that_a_slow_one_keeps_nobody_waiting(filtered, tmp_path):
+    path = tmp_path / "list"
+    path.write_text("192.0.2.1\n")
+    parse_file = list_files.parse_file
+
+    def parse_while_another_runs(*arguments):
+        with lock.host_lock(0):
+            return parse_file(*arguments)
+
+    changed("xdp_blocklist", lambda: setattr(list_files, "parse_file", parse_while_another_runs), src=str(path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            {"state": "absent", "all": True, "interface": "pk0"},
+            "interface and all=true contradict each other: leave all out",
+        ),
+        ({"all": True}, "all=true is for state=absent: to filter on several interfaces, name them with interface"),
+        (
+            {"state": "absent", "hook": "tc_egress"},
+            "hook=tc_egress does not say which filters to remove: name their interfaces",
+        ),
+        (
+            {"state": "absent", "hook": "xdp", "all": True},
+            "hook=xdp does not say which filters to remove: name their interf",
+        ),
+        ({"state": "absent", "all": False}, "all=false does not say which filters to remove: name their interfaces"),
+    ],
+)
+def test_a_removal_of_nobody_knows_what_is_refused(filtered, arguments, said):
+    assert refused("xdp_filter", **arguments).startswith(said)
+    assert program(filtered)
+
+
+def test_an_interface_without_ethernet_frames_is_refused_whoever_names_it():
+    ip("tuntap", "add", "mode", "tun", "pktun")
+    said = (
+        "interface 'pktun' carries no Ethernet frames, which the filter needs: name the Ethernet interface below it with "
+        "interface; ICMP inside a tunnel is not seen there, so filter that with the host's firewall (nftables)"
+    )
+    assert refused("xdp_filter", interface="pktun") == said
+    ip("link", "set", "pktun", "up")
+    ip("route", "add", "default", "dev", "pktun")
+    assert refused("xdp_filter") == said
 
 
 def test_a_host_without_a_default_route_is_told_to_name_an_interface():
@@ -208,6 +297,25 @@ def test_a_foreign_program_is_named_and_left_alone(mode):
     )
     assert program("pk0") == foreign.id
     assert not program("pk1")
+
+
+def test_a_foreign_program_that_a_link_holds_is_named_with_its_holder_and_what_to_do():
+    foreign = put_foreign_program("pk0", link=True)
+    try:
+        for force in (False, True):
+            said = refused("xdp_filter", interface="pk0", force=force)
+            assert (
+                f"(id {foreign.id}, name somebody_else, tag {foreign.tag}, native mode): it was left alone; bpf_link "
+                in said
+            )
+            assert f" of process {os.getpid()} (" in said
+            assert (
+                " holds it, so that not even force: true could replace it; end what made the link, or break it with 'bpftool"
+                in said
+            )
+    finally:
+        drop_links()
+    changed("xdp_filter", interface="pk0")
 
 
 def test_a_foreign_program_is_not_removed_either():
@@ -266,7 +374,7 @@ def test_a_bpf_file_system_that_cannot_be_mounted_is_refused_with_the_command():
     result = run("xdp_filter", without_call(MOUNT_CALL, errno.EPERM), interface="pk0")
     assert result["msg"] == (
         "no BPF file system is mounted on /sys/fs/bpf and mounting one failed (Operation not permitted): "
-        "run 'mount -t bpf bpf /sys/fs/bpf' and look at what it says"
+        "run 'mount -t bpf -o mode=0700 bpf /sys/fs/bpf' and look at what it says"
     )
     assert look() == before
 
@@ -282,13 +390,14 @@ def test_a_bpf_file_system_that_cannot_be_mounted_is_refused_with_the_command():
 )
 def test_a_base_without_a_bpf_file_system_is_refused_with_how_to_get_one(name, arguments):
     assert refused(name, base="/run/pingkiller", **arguments) == (
-        "base='/run/pingkiller' is not on a BPF file system: mount one there first (mount -t bpf bpf DIRECTORY) or leave "
+        "base='/run/pingkiller' is not on a BPF file system: mount one there first (mount -t bpf -o mode=0700 bpf DIRECTORY) or leave "
         "base at /sys/fs/bpf/pingkiller"
     )
 
 
 def test_a_type_that_does_not_exist_is_refused():
-    assert "icmp_types: 'ping' is no ICMP type: use all, " in refused("xdp_filter", interface="pk0", icmp_types="ping")
+    said = refused("xdp_filter", interface="pk0", icmp_types="ping")
+    assert "icmp_types: 'ping' is no ICMP type (did you mean echo-request?): use all, " in said
 
 
 def test_sources_that_did_not_come_along_are_missed_before_anything_else():
@@ -317,14 +426,6 @@ def test_a_base_that_leads_elsewhere_is_refused():
     )
 
 
-def test_a_base_of_somebody_else_is_refused():
-    os.mkdir(DEFAULT_BASE)
-    os.chown(DEFAULT_BASE, NOBODY, NOBODY)
-    assert run("xdp_blocklist", ip="192.0.2.1")["msg"] == (
-        f"{DEFAULT_BASE} is not a directory that belongs to root: remove it and run again"
-    )
-
-
 def test_another_run_that_goes_on_too_long_is_named(module):
     with open(LOCK_FILE, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -337,3 +438,74 @@ def test_another_run_that_goes_on_too_long_is_named(module):
                 f"another PingKiller run on this host (process 4711, xdp_filter, since 2023-11-14T22:13:20Z) kept {LOCK_FILE} for"
             )
             assert look() == before
+
+
+# Length
+
+LONG, DEEP = "9" * 4000, "/a" * 3000
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("xdp_filter", {"interface": "pk0", "ratelimit_pps": LONG}),
+        ("xdp_filter", {"interface": "pk0", "max_entries": LONG}),
+        ("xdp_filter", {"interface": "pk0", "ratelimit_block_time": LONG}),
+        ("xdp_filter", {"interface": "pk0", "icmp_types": [LONG]}),
+        ("xdp_filter", {"interface": "pk0", "policy": LONG}),
+        ("xdp_filter", {"interface": LONG}),
+        ("xdp_filter", {"interface": LONG + "\x1b"}),
+        ("xdp_filter", {"interface": "pk0", "base": DEEP + "."}),
+        ("xdp_filter", {"interface": "pk0", "base": DEEP}),
+        ("xdp_filter", {"interface": "pk0", "config_dir": DEEP, "persist": True}),
+        ("xdp_filter", {"interface": "pk0", "config_dir": DEEP + "/pingkiller", "persist": True}),
+        ("xdp_blocklist", {"ip": LONG}),
+        ("xdp_blocklist", {"ip": "192.0.2.1", "owner": LONG}),
+        ("xdp_blocklist", {"ip": "192.0.2.1", "ttl": LONG}),
+        ("xdp_blocklist", {"ip": "192.0.2.1", "direction": LONG * 2}),
+        ("xdp_blocklist", {"src": DEEP}),
+        ("xdp_facts", {"list_limit": "-" + LONG}),
+    ],
+)
+def test_no_refusal_is_longer_than_a_screen_whatever_it_names(module, arguments):
+    said = refused(module, **arguments)
+    assert len(said) <= 4000
+    assert said.isprintable()
+
+
+def test_a_directory_for_lists_with_a_long_name_is_named_in_part():
+    said = run("xdp_facts", dest=DEEP)["msg"]
+    assert said.startswith("dest='/a/a/a")
+    assert said.endswith("(File name too long): give a directory there that takes the files")
+    assert len(said) < 500
+
+
+def test_of_a_file_with_a_long_name_the_faults_are_shown_too(tmp_path):
+    place = tmp_path / ("a" * 250) / ("b" * 250)
+    place.mkdir(parents=True)
+    (place / "list").write_text("\n".join("x" * 100 for _ in range(20)))
+    said = refused("xdp_blocklist", src=str(place / "list"))
+    assert len(said) <= 4000
+    assert ", line 1: 'xxx" in said
+    assert said.endswith("; and 10 more")
+
+
+def test_a_host_of_a_hundred_interfaces_suggests_some_of_them():
+    batch = "".join(f"link add veth{number:02} type veth peer name veth{number + 50}\n" for number in range(50))
+    subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True, timeout=60)
+    said = refused("xdp_filter", interface="eth7")
+    assert said.endswith(", veth16, veth17 and 82 more")
+
+
+def test_the_command_says_no_more_of_a_broken_file_than_fits_on_a_screen(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "sources", lambda: SOURCES)
+    config = tmp_path / "pingkiller"
+    changed("xdp_filter", interface="pk0", persist=True, config_dir=str(config))
+    (config / "filters/pk0.json").write_text(json.dumps({"xdp": {"ratelimit_pps": int(LONG)}}))
+    (config / "filters/pk1.json").write_text(json.dumps({"xdp": {LONG * 3: 1}}))
+    for arguments in (["check"], ["apply"], ["check", "--json"]):
+        assert cli.main([*arguments, "--config", str(config)]) == cli.ERROR
+        told = capsys.readouterr()
+        assert "ratelimit_pps=9999" in told.err
+        assert all(len(line) < 4200 for line in (told.out + told.err).splitlines())
+        assert "ratelimit_pps=" + "9" * 61 not in told.out + told.err

@@ -44,11 +44,21 @@ def test_a_removal_leaves_the_host_as_it_was(untouched, busy, interface):
     programs = [program(name) for name in ("pk0", "pk1")]
     if interface:
         assert changed("xdp_filter", state="absent", interface=interface)["removed"] == ["pk0", "pk1"]
-    changed("xdp_filter", state="absent")
+    result = changed("xdp_filter", state="absent", all=True)
+    assert "deprecations" not in result
     assert look() == untouched
     for identity in programs:
         wait_until_unloaded(identity)
-    unchanged("xdp_filter", state="absent")
+    unchanged("xdp_filter", state="absent", all=True)
+
+
+def test_a_removal_of_everything_without_saying_so_goes_on_to_work_and_is_deprecated(untouched, busy):
+    (deprecation,) = changed("xdp_filter", state="absent")["deprecations"]
+    assert "state: absent without interface removes everything from the host. Say so with all: true." in str(
+        deprecation
+    )
+    assert "2.0.0" in str(deprecation)
+    assert look() == untouched
 
 
 def test_the_removal_of_a_named_filter_keeps_the_lists_and_the_others(busy):
@@ -95,13 +105,28 @@ def test_a_program_that_took_the_place_of_ours_is_left(filtered):
 def test_pins_of_others_are_left_and_named(filtered):
     pin = f"{BASE}/somebody_else"
     bpf.Map.create("somebody_else", bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)).pin(pin)
+    before = look()
     said = run("xdp_filter", state="absent")["msg"]
-    assert said == f"{BASE} holds something that is not PingKiller's (somebody_else): remove it by hand"
-    assert not program(filtered)
-    assert os.listdir(BASE) == ["somebody_else"]
+    assert said.startswith(
+        f"{pin} has a name that no pin of PingKiller's has, so that it is not PingKiller's: it was left "
+    )
+    assert look() == before
+    assert program(filtered)
     os.unlink(pin)
     changed("xdp_filter", state="absent")
     assert not os.path.exists(BASE)
+
+
+def test_a_removal_that_is_refused_forgets_nothing_of_what_is_wanted(tmp_path):
+    config = tmp_path / "pingkiller"
+    changed("xdp_filter", interface="pk0", persist=True, owner="inventory", config_dir=str(config))
+    pin = f"{BASE}/lists/blocklist/records"
+    os.unlink(pin)
+    bpf.Map.create("somebody_else", bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)).pin(pin)
+    before = {str(path): path.read_bytes() for path in config.rglob("*") if path.is_file()}
+    assert run("xdp_filter", state="absent", all=True, config_dir=str(config)).get("failed")
+    assert program("pk0")
+    assert {str(path): path.read_bytes() for path in config.rglob("*") if path.is_file()} == before != {}
 
 
 def test_the_generic_filter_goes_as_well(untouched):

@@ -8,10 +8,10 @@ import ipaddress
 import socket
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, list_files, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
@@ -161,9 +161,78 @@ def test_entries_are_shown_in_the_order_of_their_addresses():
     assert [addresses.display(key) for key in keys] == ordered
 
 
+def covered(text):
+    """The addresses of the networks that a range is taken for, in numbers."""
+    found = set()
+    for key in addresses.parse_entry(text):
+        network = ipaddress.ip_network(addresses.display(key))
+        found |= set(range(int(network.network_address), int(network.broadcast_address) + 1))
+    return found
+
+
+@given(st.ip_addresses(), st.integers(0, 300))
+def test_a_range_is_covered_by_networks_that_hold_it_and_nothing_else(first, length):
+    last = type(first)(min(int(first) + length, 2**first.max_prefixlen - 1))
+    assume(not any(first.version == 6 and address.ipv4_mapped for address in (first, last)))
+    assert covered(f"{first}-{last}") == set(range(int(first), int(last) + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("192.0.2.7-192.0.2.7", ["192.0.2.7"]),
+        ("0.0.0.0-255.255.255.255", ["0.0.0.0/0"]),
+        ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", ["::/0"]),
+        ("::ffff:192.0.2.0-::ffff:192.0.2.3", ["192.0.2.0/30"]),
+        ("10.0.0.255-10.0.1.0", ["10.0.0.255", "10.0.1.0"]),
+    ],
+)
+def test_a_range_is_as_few_networks_as_can_be(text, entries):
+    assert list(map(addresses.display, addresses.parse_entry(text))) == entries
+
+
+@given(st.ip_addresses(), st.ip_addresses())
+def test_a_range_is_at_most_254_networks(one, other):
+    first, last = sorted((one, type(one)(int(other) % 2**one.max_prefixlen)))
+    assume(not any(first.version == 6 and address.ipv4_mapped for address in (first, last)))
+    assert len(addresses.parse_entry(f"{first}-{last}")) <= (62 if one.version == 4 else 254)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("192.0.2.9-192.0.2.1", "is a range that ends before it begins: write the lower address first"),
+        ("192.0.2.1-9", "is a range to '9', which is not an IPv4 or IPv6 address: write both ends whole"),
+        ("192.0.2.1-", "is a range to '', which is not"),
+        ("192.0.2.1-2001:db8::1", "is a range from one family of addresses into the other: write one range for each"),
+        ("192.0.2.0/24-192.0.3.0/24", "has no valid prefix length"),
+        ("my-host.example", "is not an IPv4 or IPv6 address"),
+        ("fe80::1%eth0-fe80::2%eth0", "has a zone id"),
+    ],
+)
+def test_what_is_no_range_is_refused_with_the_reason_and_the_way_out(text, said):
+    with pytest.raises(ValueError, match=".") as refusal:
+        addresses.parse_entry(text)
+    assert said in str(refusal.value)
+
+
+@given(networks(), st.integers(0, 2**128 - 1))
+def test_masking_makes_of_any_bits_behind_a_prefix_the_network(network, bits):
+    host = network[bits % min(network.num_addresses, 2**64)]
+    text = f"{host}/{network.prefixlen}"
+    assert addresses.parse(text, mask=True) == addresses.parse(str(network))
+
+
+@given(networks())
+def test_a_key_can_be_taken_apart_and_put_together(network):
+    address, length = addresses.split(addresses.parse(str(network)))
+    assert addresses.network(address, length) == addresses.parse(str(network))
+    assert addresses.network(address, 0) == addresses.parse("0.0.0.0/0" if len(address) == 4 else "::/0")
+
+
 def test_doubles_collapse():
     texts = ["192.0.2.1", "192.0.2.1/32", "::ffff:192.0.2.1", "2001:db8::1", "2001:DB8:0::1"]
-    assert addresses.parse_all(texts, SOURCE).by_key() == {
+    assert list_files.parse_all(texts, SOURCE).by_key() == {
         socket.inet_pton(socket.AF_INET, "192.0.2.1"): SOURCE,
         socket.inet_pton(socket.AF_INET6, "2001:db8::1"): SOURCE,
     }
@@ -172,7 +241,7 @@ def test_doubles_collapse():
 def test_every_bad_address_of_a_task_is_named_at_once_up_to_ten():
     texts = ["192.0.2.1"] + [f"300.0.0.{number}" for number in range(12)]
     with pytest.raises(PingKillerError) as refusal:
-        addresses.parse_all(texts, SOURCE)
+        list_files.parse_all(texts, SOURCE)
     said = str(refusal.value)
     assert said.startswith("ip='300.0.0.0' is not an IPv4 or IPv6 address: ")
     assert "ip='300.0.0.9'" in said
@@ -182,4 +251,4 @@ def test_every_bad_address_of_a_task_is_named_at_once_up_to_ten():
 
 def test_no_address_at_all_is_refused():
     with pytest.raises(PingKillerError, match="^ip is empty: give at least one"):
-        addresses.parse_all([], SOURCE)
+        list_files.parse_all([], SOURCE)

@@ -43,7 +43,7 @@ def test_a_duration_is_seconds_or_has_a_unit(written, seconds):
         "-5",
         "+5",
         "1.5",
-        "1w",
+        "1y",
         "1H",
         "5 m",
         "m",
@@ -59,7 +59,7 @@ def test_anything_else_is_refused_with_what_to_write(written):
     with pytest.raises(PingKillerError) as refusal:
         durations.checked("ttl", written)
     assert str(refusal.value) == (
-        f"ttl={str(written)!r} is not a duration: write a number of seconds above 0, or one like 90s, 10m, 1h or 2d"
+        f"ttl={str(written)!r} is not a duration: write a number of seconds above 0, or one like 90s, 10m, 1h, 2d or 1w"
     )
 
 

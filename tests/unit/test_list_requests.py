@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from test_plan import make_plan
+from test_plan import as_wishes, make_plan
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, lists, schema, sync
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.claims import Demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, quoted
 
 SOURCE, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "both"))
 REQUEST = sync.ListRequest("blocklist", ip=["192.0.2.1"])
@@ -24,8 +25,8 @@ def read_wanted(request):
 
 
 def result(current, wanted, request=REQUEST, **options):
-    plan = make_plan(current, wanted, request.owner, **options)
-    return sync._result(request, plan, 7, [])
+    demand = Demand(as_wishes(wanted), request.owner, **options)
+    return sync._result(request, demand, make_plan(current, wanted, request.owner, **options), 7, [])
 
 
 def test_exclusive_and_absent_contradict_each_other():
@@ -50,6 +51,19 @@ def test_a_handover_that_is_none_is_refused(more, said):
     assert str(raised.value).startswith(said)
 
 
+def test_to_ask_for_any_owner_to_want_an_entry_is_refused():
+    with pytest.raises(PingKillerError) as raised:
+        sync.read_demand(REQUEST._replace(any_owner=True))
+    assert str(raised.value) == ("any_owner=true and state=present contradict each other: name who wants it with owner")
+
+
+def test_entries_that_are_to_go_go_in_both_directions_unless_one_is_named():
+    gone = REQUEST._replace(absent=True)
+    assert list(read_wanted(gone).values()) == [BOTH]
+    assert list(read_wanted(gone._replace(direction="src")).values()) == [SOURCE]
+    assert list(read_wanted(REQUEST).values()) == [SOURCE]
+
+
 @pytest.mark.parametrize("owner", ["adhoc", "abuse-feed", "a_b.c-d", "7", "o" * 63])
 def test_an_owner_has_a_plain_name(owner):
     assert read_wanted(REQUEST._replace(owner=owner))
@@ -59,7 +73,9 @@ def test_an_owner_has_a_plain_name(owner):
 def test_any_other_name_of_an_owner_is_refused(owner):
     with pytest.raises(PingKillerError) as raised:
         read_wanted(REQUEST._replace(owner=owner))
-    assert str(raised.value).startswith(f"owner={owner!r} is no name for an owner: use up to 63 letters, digits, ")
+    assert str(raised.value).startswith(
+        f"owner={quoted(owner)} is no name for an owner: use up to 63 letters, digits, "
+    )
 
 
 def test_white_space_around_an_address_is_no_fault():
@@ -82,6 +98,7 @@ def test_a_change_is_told_by_entry_in_order():
         "updated_count": 1,
         "removed": ["10.0.0.2"],
         "removed_count": 1,
+        "skipped_count": 0,
         "warnings": [],
         "diff": {
             "before_header": "blocklist",
@@ -104,15 +121,6 @@ def test_a_long_change_is_told_in_part_and_counted_in_full():
     assert told["added_count"] == 1003
     assert len(told["added"]) == 1000
     assert told["diff"]["after"].splitlines()[1000:] == ["... and 3 more changed entries"]
-
-
-def test_an_entry_that_others_keep_is_told_with_the_way_out():
-    (key,) = keys(1)
-    told = result({key: {"inventory": SOURCE, "feed": SOURCE}}, {key: SOURCE}, absent=True)
-    assert told["changed"] is False
-    assert told["warnings"] == [
-        "10.0.0.0 stays on the blocklist: it belongs to feed, inventory, not to adhoc; name that owner to remove it"
-    ]
 
 
 def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():

@@ -36,14 +36,22 @@ def child(call, *arguments):
     return process
 
 
+@pytest.fixture
+def listening(tmp_path, monkeypatch):
+    """The file of the listeners' lock."""
+    path = tmp_path / "listener"
+    monkeypatch.setattr(lock, "LISTENER_LOCK_FILE", str(path))
+    return path
+
+
 @contextlib.contextmanager
-def held_by_another_process():
-    """The id of a process that holds the lock until the end, or until it is killed."""
+def held_by_another_process(take=lock.host_lock):
+    """The id of a process that holds a lock until the end, or until it is killed."""
     ready, tell_ready = os.pipe()
     wait_for_end, end = os.pipe()
 
     def hold():
-        with lock.host_lock():
+        with take():
             os.write(tell_ready, b".")
             os.read(wait_for_end, 1)
 
@@ -152,15 +160,61 @@ def plant_pipe(path, _target):
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("plant", [plant_link, plant_second_name, plant_directory, plant_pipe])
-def test_what_is_planted_at_the_place_of_the_lock_is_refused_and_left_alone(path, tmp_path, plant):
+def plant_another_users_file(path, _target):
+    path.touch()
+    os.chown(path, 65534, 65534)
+
+
+PLANTED = [plant_link, plant_second_name, plant_directory, plant_pipe]
+if os.geteuid() == 0:
+    PLANTED.append(plant_another_users_file)
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_what_is_planted_at_the_place_of_a_lock_is_refused_and_left_alone(path, listening, tmp_path, plant):
     target = tmp_path / "target"
     target.write_text("precious")
-    plant(path, target)
-    with pytest.raises(PingKillerError, match=f"^{path} is not the file of a lock"), lock.host_lock(0):
-        pass
-    assert os.path.lexists(path)
+    for place, take in ((path, lambda: lock.host_lock(0)), (listening, lock.listener_lock)):
+        plant(place, target)
+        with pytest.raises(PingKillerError, match=f"^{place} is not the file of a lock"), take():
+            pass
+        assert os.path.lexists(place)
+        if plant is plant_second_name:
+            place.unlink()  # or there would be a third name of it
     assert target.read_text() == "precious"
+
+
+def test_one_listens_at_a_time_and_the_one_who_does_is_named(listening):
+    with held_by_another_process(lock.listener_lock) as listener:
+        for _time in range(2):
+            with pytest.raises(PingKillerError) as refusal, lock.listener_lock():
+                pass
+            assert str(refusal.value).startswith(
+                f"somebody else is listening to the events of this host (process {listener}, "
+            )
+        assert listening.exists()
+    with lock.listener_lock(), lock.host_lock(0):
+        assert listening.read_text().split()[0] == str(os.getpid())
+    assert not listening.exists()
+
+
+def test_listeners_that_take_turns_without_a_pause_never_hear_at_once(tmp_path, listening):
+    tally = tmp_path / "tally"
+    tally.write_text("0")
+
+    def count():
+        counted = 0
+        while counted < 20:
+            with contextlib.suppress(PingKillerError), lock.listener_lock():
+                number = int(tally.read_text())
+                time.sleep(0)  # an invitation to whoever would come in between
+                tally.write_text(str(number + 1))
+                counted += 1
+
+    counting = [child(count) for _number in range(3)]
+    assert [os.waitpid(process, 0)[1] for process in counting] == [0] * 3
+    assert tally.read_text() == "60"
+    assert not listening.exists()
 
 
 def test_a_lock_file_that_somebody_has_replaced_meanwhile_is_left_alone(path):

@@ -122,10 +122,45 @@ def test_what_is_no_type_is_refused_with_those_that_exist(name):
     with pytest.raises(PingKillerError) as refusal:
         FilterOptions.checked(icmp_types=["echo-request", name])
     said = str(refusal.value)
-    assert said.startswith(
-        f"icmp_types: {name!r} is no ICMP type: use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 "
-    )
+    assert re.match(re.escape(f"icmp_types: {name!r} is no ICMP type") + r"( \(did you mean \S+\?\))?: use all, ", said)
+    assert "use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 to 255)" in said
     assert all(known in said for known in (*options.ICMP_TYPES, *options.UNREACHABLE_CODES))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ping", "echo-request"),
+        ("Echo_Request", "echo-request"),
+        ("echo-requst", "echo-request"),
+        ("neighbor-solicitation", "neighbour-solicitation"),
+        ("port-unreachable", "destination-unreachable/port"),
+        ("destination-unreachable/ports", "destination-unreachable/port"),
+        ("ttl-exceeded", "time-exceeded"),
+        ("any", "all"),
+        ("icmp/256", None),
+        ("tcp", None),
+    ],
+)
+def test_a_type_that_somebody_misspelt_is_refused_with_the_one_that_was_meant(name, meant):
+    with pytest.raises(PingKillerError) as refusal:
+        options.parse_types([name])
+    found = re.search(r" \(did you mean (\S+)\?\): use all", str(refusal.value))
+    assert (found and found.group(1)) == meant
+
+
+def test_every_name_that_other_tools_use_is_one_that_is_taken():
+    for name in options._OTHER_NAMES.values():
+        options.parse_types([name])
+
+
+def test_options_that_are_not_given_stay():
+    before = FilterOptions.checked(policy="drop", events="trace", trace_exclude=("192.0.2.1",))
+    assert before.changed_by({}) == before
+    assert before.changed_by({"monitor": True}) == before._replace(monitor=True)
+    assert before.changed_by({"events": "none"}) == FilterOptions(policy="drop")
+    with pytest.raises(PingKillerError, match="^trace_exclude is for events=trace"):
+        before.changed_by({"events": "none", "trace_exclude": ("192.0.2.1",)})
 
 
 def test_no_type_at_all_is_refused():
@@ -156,8 +191,11 @@ def test_the_defaults_touch_ping_and_nothing_else():
         "POLICY": "POLICY_PASS",
         "FILTERS_ICMP4(t,c)": "((t)==8)",
         "FILTERS_ICMP6(t,c)": "((t)==128)",
+        "FILTERS_ALL": "0",
         "FORWARDED": "1",
+        "STRICT": "1",
         "PROTECT": "1",
+        "PROTECT_REDIRECTS": "0",
         "MONITOR": "0",
         "RATELIMIT_PPS": "0",
         "RATELIMIT_BLOCK_NS": "60000000000ULL",
@@ -177,7 +215,10 @@ def test_the_defaults_touch_ping_and_nothing_else():
     [
         ({"policy": "drop"}, {"POLICY": "POLICY_DROP"}),
         ({"forwarded": False}, {"FORWARDED": "0"}),
+        ({"strict": False}, {"STRICT": "0"}),
         ({"protect": False}, {"PROTECT": "0"}),
+        ({"protect_redirects": True}, {"PROTECT_REDIRECTS": "1"}),
+        ({"icmp_types": ("all",)}, {"FILTERS_ICMP4(t,c)": "1", "FILTERS_ICMP6(t,c)": "1", "FILTERS_ALL": "1"}),
         ({"monitor": True}, {"MONITOR": "1"}),
         ({"icmp_types": ("timestamp-request",)}, {"FILTERS_ICMP4(t,c)": "((t)==13)", "FILTERS_ICMP6(t,c)": "(0)"}),
         ({"ratelimit_pps": 5}, {"RATELIMIT_PPS": "5"}),
@@ -242,6 +283,8 @@ def test_what_arrives_is_not_forwarded_yet(hook):
 
 
 def test_what_a_trace_leaves_out_is_for_a_trace():
+    with pytest.raises(PingKillerError, match="^protect_redirects is for protect=true: set that too, or leave"):
+        FilterOptions.checked(protect=False, protect_redirects=True)
     with pytest.raises(PingKillerError, match="^trace_exclude is for events=trace: set that too, or leave"):
         FilterOptions.checked(trace_exclude=["192.0.2.1"], events="dropped")
 

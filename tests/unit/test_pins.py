@@ -68,7 +68,7 @@ def test_a_base_elsewhere_is_refused_with_how_to_mount(monkeypatch, base):
     with pytest.raises(PingKillerError) as refusal:
         Pins(base).check_mount()
     assert str(refusal.value) == (
-        f"base={base!r} is not on a BPF file system: mount one there first (mount -t bpf bpf DIRECTORY) or leave base at "
+        f"base={base!r} is not on a BPF file system: mount one there first (mount -t bpf -o mode=0700 bpf DIRECTORY) or leave base at "
         f"/sys/fs/bpf/pingkiller"
     )
 
@@ -77,6 +77,26 @@ def test_a_mount_point_is_no_base(monkeypatch):
     mounted(monkeypatch, "/sys/fs/bpf")
     with pytest.raises(PingKillerError, match="^base='/sys/fs/bpf' is a mount point: give a directory below it$"):
         Pins("/sys/fs/bpf").check_mount()
+
+
+def as_the_kernel_writes(place: bytes, kind: bytes = b"bpf", source: bytes = b"bpf") -> bytes:
+    """A line of /proc/self/mountinfo, with the four bytes escaped that the kernel escapes (seq_path, mangle)."""
+    escaped = [
+        b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in text) for text in (place, source)
+    ]
+    return b"36 35 0:31 / %s rw,relatime shared:7 - %s %s rw,mode=700\n" % (escaped[0], kind, escaped[1])
+
+
+names = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name)
+
+
+@given(st.lists(st.tuples(names, st.sampled_from([b"bpf", b"tmpfs", b"fuse.bpf"]), names), max_size=5))
+@example([(b"/tmp/a\rb\x0bc\xff\x1c\x85", b"bpf", b"bpf - bpf")])
+@example([(b"/tmp/x - bpf\n36 35 0:31 / /sys/fs/bpf/pingkiller rw - bpf bpf rw", b"tmpfs", b"\\040")])
+def test_mounts_are_read_as_the_kernel_writes_them_whatever_somebody_called_them(mounts):
+    table = b"".join(as_the_kernel_writes(b"/" + place, kind, source) for place, kind, source in mounts)
+    expected = [os.fsdecode(b"/" + place) for place, kind, _source in mounts if kind == b"bpf"]
+    assert pins_module._mounted(table, b"bpf") == expected
 
 
 # The kernel takes any name of up to 15 bytes without a slash, a colon or white space, but for "." and "..".
@@ -113,7 +133,7 @@ def test_looking_makes_nothing(pins):
 def put_lists(pins, generation=CURRENT):
     """Directories as of lists; a file takes the place of a map and says of which pins it is."""
     for name in schema.LISTS:
-        os.makedirs(pins.list(name, generation=generation))
+        pins.make_directory(pins.list(name, generation=generation))
         for each in schema.list_maps(1):
             Path(pins.list(name, each, generation)).write_text(pins.base)
 
@@ -152,6 +172,21 @@ def test_a_swap_interrupted_half_way_is_taken_back(pins):
     settle_maps(pins)
     assert pins.in_use() is pins
     assert makers(pins) == {pins.base: pins.base}
+
+
+@pytest.mark.parametrize("beside", ["next", "old"])
+def test_a_directory_that_came_after_it_was_looked_whose_it_is_is_neither_removed_nor_renamed(pins, beside):
+    path = getattr(pins, beside).base
+    os.rmdir(pins.base)
+    os.mkdir(path, 0o755)
+    try:
+        with pytest.raises(PingKillerError, match=f"^{path} is a directory of user "):
+            settle_maps(pins)
+        assert os.path.isdir(path)
+        assert not pins.exists()
+    finally:
+        os.rmdir(path)
+        os.mkdir(pins.base)
 
 
 def test_what_is_not_ours_is_left_and_named(pins):

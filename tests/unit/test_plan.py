@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import claims as claims_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted, Wishes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Others, Wanted, Wishes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.claims import Demand, Held
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
@@ -46,7 +46,7 @@ def as_wishes(wanted):
     """What is asked for, from what is wanted by key."""
     values = list(wanted.values())
     usual = max(values, key=values.count, default=SOURCE)
-    others = {position: value for position, value in enumerate(values) if value != usual}
+    others = Others((position, value) for position, value in enumerate(values) if value != usual)
     return Wishes(list(wanted), usual, others)
 
 
@@ -59,6 +59,12 @@ def keys(changes):
     found = [key for change in changes for key in change.keys]
     assert len(set(found)) == len(found)
     return set(found)
+
+
+def without(claim, gone):
+    """A claim without the sides of another one, None if nothing is left of it."""
+    sides = tuple(side for side in claim.sides if gone is None or side not in gone.sides)
+    return claim._replace(sides=sides) if sides else None
 
 
 def applied(plan, current):
@@ -79,7 +85,7 @@ def test_a_change_leaves_the_owner_with_what_was_asked_for(current, wanted, owne
     mine = {key: claims[owner] for key, claims in after.items() if owner in claims}
     before = {key: claims[owner] for key, claims in current.items() if owner in claims}
     if "absent" in kind:
-        expected = {key: request for key, request in before.items() if key not in wanted}
+        expected = {key: left for key, claim in before.items() if (left := without(claim, wanted.get(key)))}
     else:
         expected = wanted if "exclusive" in kind else {**before, **wanted}
     assert mine == expected
@@ -112,9 +118,11 @@ def test_a_change_is_told_as_what_it_is(current, wanted, owner, kind):
 
 
 @given(contents, wishes, st.sampled_from(OWNERS))
-def test_what_was_to_go_and_is_only_wanted_by_others_is_told(current, wanted, owner):
+def test_what_was_to_go_and_does_not_is_told(current, wanted, owner):
     plan = make_plan(current, wanted, owner, absent=True)
-    assert keys(plan.kept) == {key for key in wanted if key in current and owner not in current[key]}
+    mine = {key: content[owner] for key, content in current.items() if owner in content}
+    untouched = {key for key in wanted if key not in mine or without(mine[key], wanted[key]) == mine[key]}
+    assert keys(plan.kept) == untouched & current.keys()
     assert not make_plan(current, wanted, owner).kept
 
 
@@ -141,13 +149,31 @@ def test_neither_order_nor_doubles_of_what_is_asked_for_make_a_difference(held, 
     assert not plan.kept
 
 
+def all_of(asked):
+    """What several lines ask for together, by key."""
+    found = {}
+    for key, value in asked:
+        sides, until = found.get(key, ((), 0))
+        found[key] = Wanted(tuple(sorted({*sides, *value.sides})), max(until, value.until))
+    return found
+
+
 @given(rows, st.lists(st.tuples(st.sampled_from(MANY), requests), max_size=12))
-def test_of_doubles_the_last_holds(held, asked):
+def test_of_doubles_directions_add_up_and_the_latest_end_holds(held, asked):
     current = {key: {"adhoc": SOURCE} for key in held}
-    others = {position: value for position, (_key, value) in enumerate(asked) if value != SOURCE}
-    wishes = Wishes([key for key, _value in asked], SOURCE, others)
+    others = Others((position, value) for position, (_key, value) in enumerate(asked) if value != SOURCE)
+    wishes = addresses.merged(Wishes([key for key, _value in asked], SOURCE, others))
     plan = claims_module.make_plan(as_held(current), Demand(wishes, "adhoc", exclusive=True))
-    assert applied(plan, current) == {key: {"adhoc": value} for key, value in asked}
+    assert applied(plan, current) == {key: {"adhoc": value} for key, value in all_of(asked).items()}
+    differ = {key for key, value in asked if value != asked[[each for each, _value in asked].index(key)][1]}
+    assert bool(wishes.notes) == bool(differ)
+
+
+@given(contents, wishes, st.sampled_from(OWNERS))
+def test_entries_can_go_whoever_wants_them(current, wanted, owner):
+    plan = make_plan(current, dict.fromkeys(wanted, BOTH), owner, absent=True, any_owner=True)
+    assert applied(plan, current) == {key: content for key, content in current.items() if key not in wanted}
+    assert not plan.kept
 
 
 @given(contents, wishes, st.sampled_from(OWNERS), st.sampled_from(OWNERS), st.sampled_from([{}, {"exclusive": True}]))

@@ -13,7 +13,13 @@ import zipfile
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, durations, schema, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    VERSION,
+    cli,
+    durations,
+    schema,
+    wanted,
+)
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
 COMMANDS = ("status", "stats", "list", "apply", "check")
@@ -52,6 +58,29 @@ def test_runtime_reads_the_same_sources_as_the_controller(runtime):
     code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller import runtime; print(runtime.sources())"
     done = subprocess.run([sys.executable, "-c", code, runtime], capture_output=True, text=True, check=True)
     assert done.stdout == f"{dict(_runtime.read_sources())}\n" or eval(done.stdout) == _runtime.read_sources()
+
+
+def test_runtime_runs_no_python_of_the_directory_or_of_the_environment_that_it_is_in(runtime, tmp_path):
+    for name in ("argparse.py", "json.py", "sitecustomize.py", "usercustomize.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'was here')!r}, 'w')\n")
+    command = tmp_path / "pingkiller"
+    command.write_bytes(runtime.read_bytes())
+    command.chmod(0o755)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([command, "--version"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"pingkiller {VERSION}\n", "")
+    assert not (tmp_path / "was here").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_tells_who_is_not_root_that_it_needs_root(runtime, name):
+    with runtime.open("rb") as file:  # in a directory that is closed to others
+        them = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        command = [*them, "/usr/bin/python3", "-I", f"/dev/fd/{file.fileno()}", name]
+        done = subprocess.run(command, pass_fds=[file.fileno()], capture_output=True)
+    assert done.returncode == cli.ERROR
+    assert done.stderr == b"pingkiller: this needs root on the managed host: run it as root, for example with sudo\n"
 
 
 def test_runtime_runs_without_ansible(runtime):

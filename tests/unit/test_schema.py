@@ -83,11 +83,17 @@ def tables() -> list:
 
 
 def test_the_reasons_are_in_the_same_order():
-    reasons = ENUMS["reason"]
-    names = [name for name in reasons if name not in ("FIRST_DROP", "REASONS")]
-    assert tuple(name.lower() for name in names) == schema.REASONS
-    assert [reasons[name] for name in names] == list(range(reasons["REASONS"]))
-    assert tuple(name.lower() for name in names[reasons["FIRST_DROP"] :]) == schema.DROP_REASONS
+    reasons = dict(ENUMS["reason"])
+    limits = [reasons.pop(name) for name in ("FIRST_DROP", "FIRST_WOULD_DROP", "REASONS")]
+    assert limits == [schema.FIRST_DROP, schema.FIRST_WOULD_DROP, schema.REASON_NUMBERS]
+    assert {number: name.lower() for name, number in reasons.items()} == schema.REASONS_BY_NUMBER
+    assert tuple(schema.REASONS_BY_NUMBER.values()) == schema.REASONS
+
+
+def test_there_are_numbers_for_all_reasons_and_for_what_monitor_mode_makes_of_them():
+    assert len(schema.PASS_REASONS) < schema.FIRST_DROP
+    assert schema.FIRST_DROP + len(schema.DROP_REASONS) <= schema.FIRST_WOULD_DROP
+    assert schema.FIRST_WOULD_DROP + len(schema.DROP_REASONS) <= schema.REASON_NUMBERS
 
 
 @pytest.mark.parametrize(
@@ -165,11 +171,14 @@ def test_every_earlier_schema_is_known():
 
 
 def test_a_counter_is_where_the_library_looks_for_it():
-    assert ctypes.sizeof(STRUCTS["counters"]) == schema.COUNTERS_SIZE
-    for reason, family in itertools.product(range(len(schema.REASONS)), range(len(schema.FAMILIES))):
-        cell = (reason * len(schema.FAMILIES) + family) * schema.COUNTER.size
-        assert offset("counters", "cell", reason, family) == cell
-    assert (offset("counter", "packets"), offset("counter", "bytes")) == (0, 8)
+    found = schema.LAYOUTS["counters"].offsets
+    for (reason, name), (family, family_name) in itertools.product(
+        {**schema.REASONS_BY_NUMBER, **schema.WOULD_DROP}.items(), enumerate(schema.FAMILIES)
+    ):
+        for what in ("packets", "bytes"):
+            place = offset("counters", "cell", reason, family) + offset("counter", what)
+            assert found[f"{name}.{family_name}.{what}"] == place
+    assert len(found) == 2 * len(schema.REASONS + schema.DROP_REASONS) * len(schema.FAMILIES)
 
 
 def test_processing_times_are_read_as_the_filter_wrote_them():

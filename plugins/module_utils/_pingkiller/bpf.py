@@ -33,7 +33,8 @@ _SYSCALL = _SYSCALL_NUMBERS.get(platform.machine(), 280)
 
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = range(5)
 _PROG_LOAD, _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 5, 6, 7, 10, 13, 15
-_MAP_FD_BY_ID, _BIND_MAP = 14, 35
+_PROG_NEXT_ID, _MAP_FD_BY_ID, _LINK_FD_BY_ID, _LINK_NEXT_ID, _BIND_MAP = 11, 14, 30, 31, 35
+_LINK_TYPE_XDP = 6
 _LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
 
 HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, LPM_TRIE, RINGBUF = 1, 2, 6, 9, 11, 27
@@ -357,6 +358,45 @@ def program_id(fd: int) -> int:
     """The id of a program that somebody else's object holds."""
     with Program(os.dup(fd)) as program:
         return program.info.id
+
+
+def program_ids() -> Iterator[int]:
+    """The ids of all programs that are loaded, whoever they belong to."""
+    return _ids(_PROG_NEXT_ID)
+
+
+def _ids(command: int) -> Iterator[int]:
+    identity = 0
+    with contextlib.suppress(FileNotFoundError):  # that was the last one
+        while True:
+            identity = struct.unpack_from("=I", _bpf(command, "=III", identity, 0, 0), 4)[0]
+            yield identity
+
+
+def xdp_link(index: int, program: int) -> tuple[int, list[str]] | None:
+    """The id of the bpf_link that keeps an XDP program on an interface, and the processes that hold it; None without one."""
+    for identity in _ids(_LINK_NEXT_ID):
+        with contextlib.suppress(FileNotFoundError), _Handle(_bpf_fd(_LINK_FD_BY_ID, "=III", identity, 0, 0)) as link:
+            kind, _id, of, on = struct.unpack_from("=IIIxxxxI", link._info(32))
+            if (kind, of, on) == (_LINK_TYPE_XDP, program, index):  # an index is another interface in another namespace
+                return identity, _holders(f"link_id:\t{identity}\n")
+    return None
+
+
+def _holders(line: str) -> list[str]:
+    """The other processes with a file descriptor of which the kernel says this line."""
+    found = []
+    for process in (name for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()):
+        with contextlib.suppress(OSError):  # it has ended
+            descriptors = f"/proc/{process}/fdinfo"
+            if any(line in _text(f"{descriptors}/{number}") for number in os.listdir(descriptors)):
+                found.append(f"process {process} ({_text(f'/proc/{process}/comm').strip()})")
+    return found
+
+
+def _text(path: str) -> str:
+    with open(path, errors="replace") as file:
+        return file.read()
 
 
 class Program(_Handle):

@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     added: list[Change]
     updated: list[Change]
     removed: list[Change]
-    kept: list[Change]  #: entries that were to go, but others hold them
+    kept: list[Change]  #: entries that were to go, but nothing of them does
 
     def __bool__(self) -> bool:
         return bool(self.added or self.updated or self.removed)
@@ -75,17 +75,30 @@ class Demand(NamedTuple):
 
     wishes: Wishes
     owner: str
-    absent: bool = False  #: the entries are to go
+    absent: bool = False  #: the entries are to go, on the sides that they name
     exclusive: bool = False  #: the owner wants these and no others
     from_owner: str | None = None  #: who hands them over
+    any_owner: bool = False  #: the entries are to go whoever wants them
 
     def applied_to(self, claims: Claims, wanted: Wanted | None) -> Claims:
         """What becomes of an entry's claims; ``wanted`` is None for an entry that was not asked for."""
         if wanted is None and not self.exclusive:
             return claims
+        if self.absent:
+            return self._without(claims, wanted.sides)
         giving_up = (self.owner,) if wanted is None else (self.owner, self.from_owner)
         left = {name: claim for name, claim in claims.items() if name not in giving_up}
-        return left if wanted is None or self.absent else {**left, self.owner: wanted}
+        return left if wanted is None else {**left, self.owner: wanted}
+
+    def _without(self, claims: Claims, sides: tuple[int, ...]) -> Claims:
+        """What is left when the owner, or anybody, no longer wants these sides."""
+        left = {}
+        for name, claim in claims.items():
+            gone = sides if self.any_owner or name == self.owner else ()
+            kept = tuple(side for side in claim.sides if side not in gone)
+            if kept:
+                left[name] = claim._replace(sides=kept)
+        return left
 
 
 def make_plan(current: Iterable[Held], demand: Demand) -> Plan:
@@ -170,7 +183,7 @@ def _additions(todo: Collection[bytes], demand: Demand) -> Iterator[Change]:
 def by_size(keys: list[bytes]) -> dict[int, list[bytes]]:
     """The keys by their size, which tells their kind."""
     sizes = bytes(map(len, keys))
-    if len(set(sizes)) == 1:
+    if sizes.count(sizes[:1]) == len(sizes):
         return {sizes[0]: keys}
     return {size: list(compress(keys, map(size.__eq__, sizes))) for size in set(sizes)}
 

@@ -10,8 +10,8 @@ import json
 import os
 import sys
 
-from . import CONFIG_DIRECTORY, VERSION, facts, hooks, restore, runtime, schema, wanted
-from .errors import PingKillerError
+from . import CONFIG_DIRECTORY, VERSION, facts, hooks, restore, runtime, schema, state, wanted
+from .errors import PingKillerError, on_screen, printable, quoted
 from .pins import DEFAULT_BASE
 from .wanted import Store
 
@@ -34,6 +34,7 @@ exit status:
 
 files:
   /etc/pingkiller/host.json, filters/, entries/    what is wanted, and restored at boot
+  /etc/pingkiller/owners.json                      whose a filter is, restored or not
   /etc/pingkiller/allowlist, blocklist             the inventory's lists
   /sys/fs/bpf/pingkiller/                          the maps that filters and lists live in
   pingkiller.service                               restores all at boot, before the network
@@ -51,6 +52,7 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
+        state.require_root("run it as root, for example with sudo")
         status = given.run(given)
         sys.stdout.flush()
         return status
@@ -68,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _complain(sentence: str) -> None:
     """In the journal as an error; systemd takes the number for that."""
-    sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + sentence + "\n")
+    sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + on_screen(sentence) + "\n")
 
 
 # Command line
@@ -124,7 +126,7 @@ def _add(commands, name: str, run, description: str) -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of entries: give 0 or more")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of entries: give 0 or more")
     return int(text)
 
 
@@ -138,13 +140,18 @@ def _collect(store: Store, list_limit: int = 0, top: int = 0) -> dict:
 def _status(given) -> int:
     store = Store(given.config)
     found = _collect(store)
-    asked, broken = _asked(store)
+    noted, broken = _noted(store)
+    owned = set(map(state.own_name, wanted.owners(store)))
     filters = {
-        name: {"wanted": name in asked, **_shown_filter(found["filters"].get(name, {}))}
-        for name in sorted(asked | set(found["filters"]))
+        name: {
+            "wanted": name in noted or name in owned,
+            "restored_at_boot": name in noted,
+            **_shown_filter(found["filters"].get(name, {})),
+        }
+        for name in sorted({*noted, *owned, *found["filters"]})
     }
     lists = {name: {"count": each["count"], "capacity": each["capacity"]} for name, each in found["lists"].items()}
-    shown = {"version": VERSION, "kernel": found["kernel"], "filters": filters, "lists": lists}
+    shown = {"version": VERSION, "kernel": found["kernel"], "filters": filters, "lists": lists, "notes": found["notes"]}
     _print(given, shown, _status_text)
     for error in broken:
         _complain(error)
@@ -154,12 +161,17 @@ def _status(given) -> int:
     return NOT_AS_WANTED if missing else FINE
 
 
-def _asked(store: Store) -> tuple[set[str], list[str]]:
-    """The names of the filters that are wanted, and what is wrong with the files that say so."""
+def _noted(store: Store) -> tuple[set[str], list[str]]:
+    """The names of the filters that are restored at boot, and what is wrong with the files that say so."""
     names, broken = set(), []
+    try:
+        wanted.check_there(store)
+    except PingKillerError as error:
+        broken.append(str(error))
     for interface in store.names("filters"):
         try:
-            names |= {hooks.filter_name(interface, hook) for hook in wanted.filters(store, interface)}
+            own = state.own_name(interface)
+            names |= {hooks.filter_name(own, hook) for hook in wanted.filters(store, interface)}
         except PingKillerError as error:
             broken.append(str(error))
     return names, broken
@@ -174,13 +186,14 @@ def _status_text(shown: dict) -> list[str]:
     lines = [f"PingKiller {shown['version']}, Linux {shown['kernel']}"]
     for name, each in shown["filters"].items():
         since = f" since {each['program']['loaded_at']}" if each.get("program") else ""
-        beside = "" if each["wanted"] else ", not restored at boot"
-        lines.append(f"filter {name}: {each['mode']}{since}{beside}")
+        beside = "" if each["restored_at_boot"] else ", not restored at boot"
+        monitors = ", monitors only and drops nothing" if each.get("options", {}).get("monitor") else ""
+        lines.append(f"filter {name}: {each['mode']}{since}{monitors}{beside}")
         lines += [f"    {option}: {_plain(value)}" for option, value in each.get("options", {}).items()]
     if not shown["filters"]:
         lines.append("no filter")
     lines += [f"{name}: {each['count']} of {each['capacity']} entries" for name, each in shown["lists"].items()]
-    return lines
+    return lines + [f"note: {note}" for note in shown["notes"]]
 
 
 def _plain(value) -> str:
@@ -190,7 +203,7 @@ def _plain(value) -> str:
 
 
 def _stats(given) -> int:
-    found = _collect(Store(given.config), top=10)
+    found = _collect(Store(given.config), list_limit=10, top=10)
     names = ("counters", "processing_time", "ratelimit", "events")
     shown = {
         "filters": {name: {part: each[part] for part in names} for name, each in found["filters"].items()},
@@ -203,10 +216,7 @@ def _stats(given) -> int:
 def _stats_text(shown: dict) -> list[str]:
     lines = []
     for name, each in shown["filters"].items():
-        lines.append(f"filter {name}")
-        lines += [f"    {verdict}: {_amount(each['counters'][verdict])}" for verdict in ("passed", "dropped")]
-        for reason, families in each["counters"]["reasons"].items():
-            lines += [f"        {reason} {family}: {_amount(a)}" for family, a in families.items() if a["packets"]]
+        lines += [f"filter {name}", *_counter_lines(each["counters"])]
         for part in ("processing_time", "ratelimit", "events"):
             if each[part]:
                 lines.append(f"    {part}: {json.dumps(each[part])}")
@@ -214,6 +224,27 @@ def _stats_text(shown: dict) -> list[str]:
         lines += [f"{name}, busiest first"] if entries else []
         lines += ["    " + _entry_line(entry) for entry in entries]
     return lines or ["no filter"]
+
+
+def _counter_lines(counters: dict) -> list[str]:
+    """Each sum with its reasons below it. What monitor mode would have dropped is among what passed."""
+    reasons, would_drop = counters["reasons"], counters["would_drop"]
+    dropped = {reason: reasons[reason] for reason in schema.DROP_REASONS}
+    passed = {reason: reasons[reason] for reason in schema.PASS_REASONS}
+    lines = [f"    passed: {_amount(counters['passed'])}", *_reason_lines(passed)]
+    if would_drop["packets"]:
+        lines += [f"        would have dropped: {_amount(would_drop)}"]
+        lines += ["    " + line for line in _reason_lines(would_drop["reasons"])]
+    return [*lines, f"    dropped: {_amount(counters['dropped'])}", *_reason_lines(dropped)]
+
+
+def _reason_lines(reasons: dict) -> list[str]:
+    return [
+        f"        {reason} {family}: {_amount(cell)}"
+        for reason, by_family in reasons.items()
+        for family, cell in by_family.items()
+        if cell["packets"]
+    ]
 
 
 def _amount(cell: dict) -> str:
@@ -259,7 +290,7 @@ def _check(given) -> int:
     _print(given, outcome._asdict(), lambda shown: _outcome_text(shown, "missing or different"))
     if outcome.errors:
         return ERROR
-    return NOT_AS_WANTED if outcome.changed or outcome.absent else FINE
+    return NOT_AS_WANTED if outcome.changed or outcome.absent or outcome.lost else FINE
 
 
 def _restore(given, interface: str | None, check: bool) -> restore.Outcome:
@@ -272,9 +303,10 @@ def _restore(given, interface: str | None, check: bool) -> restore.Outcome:
 def _outcome_text(shown: dict, changed: str) -> list[str]:
     lines = [f"{changed}: {each}" for each in shown["changed"]]
     lines += [f"not there yet: the interface of the filter on {name}" for name in shown["absent"]]
+    lines += [f"lost: the filter on {name}; deploy again to have it back" for name in shown["lost"]]
     lines += [f"note: {each}" for each in shown["warnings"]]
     return lines or ([] if shown["errors"] else ["as wanted"])
 
 
-def _print(given, shown: dict, text) -> None:
-    sys.stdout.write((json.dumps(shown, indent=2) if given.json else "\n".join(text(shown))) + "\n")
+def _print(given, found: dict, text) -> None:
+    sys.stdout.write((json.dumps(found, indent=2) if given.json else "\n".join(map(printable, text(found)))) + "\n")

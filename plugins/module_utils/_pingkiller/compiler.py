@@ -98,7 +98,7 @@ def _load(text: str, flags: list[str], hook: str):
             failure: Exception | None = error
         else:
             return program
-    words = "\n".join(said().strip().splitlines()[-30:])
+    words = " | ".join(said().strip().splitlines()[-30:])
     raise PingKillerError(f"the filter does not compile or load on this host ({failure}); the compiler said: {words}")
 
 

@@ -60,8 +60,9 @@ class Control:
     def _row(self, list_name: str, kind: str) -> int:
         return self._layout.offsets[f"{list_name}.{kind}.entries"] // 4
 
-    def count(self, list_name: str) -> int:
-        return sum(self._words[self._row(list_name, kind)] for kind in schema.KINDS)
+    def count(self, list_name: str, *kinds: str) -> int:
+        """Entries of these kinds, none given: of all."""
+        return sum(self._words[self._row(list_name, kind)] for kind in kinds or schema.KINDS)
 
     def add(self, list_name: str, kind: str, untils: tuple[int, int], by: int) -> None:
         """Count so many entries in, or out if it is less than nothing."""

@@ -9,19 +9,19 @@ import calendar
 import re
 import time
 
-from .errors import PingKillerError
+from .errors import PingKillerError, quoted
 
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _NS = 1_000_000_000
 _LONGEST = 100 * 365 * 86400  #: in nanoseconds still far from 64 bits
 
 
 def parse(text: object) -> int:
-    """Seconds from ``90``, ``90s``, ``10m``, ``1h`` or ``2d``. Raises ValueError with a reason that follows the value."""
-    found = re.fullmatch(r"([0-9]{1,12})([smhd]?)", str(text).strip())
+    """Seconds from ``90``, ``90s``, ``10m``, ``1h``, ``2d`` or ``1w``. Raises ValueError with a reason that follows the value."""
+    found = re.fullmatch(r"([0-9]{1,12})([smhdw]?)", str(text).strip())
     seconds = int(found.group(1)) * _SECONDS[found.group(2)] if found else 0
     if not 0 < seconds <= _LONGEST:
-        raise ValueError("is not a duration: write a number of seconds above 0, or one like 90s, 10m, 1h or 2d")
+        raise ValueError("is not a duration: write a number of seconds above 0, or one like 90s, 10m, 1h, 2d or 1w")
     return seconds
 
 
@@ -30,7 +30,7 @@ def checked(name: str, text: object) -> int:
     try:
         return parse(text)
     except ValueError as error:
-        raise PingKillerError(f"{name}={str(text)!r} {error}") from None
+        raise PingKillerError(f"{name}={quoted(str(text))} {error}") from None
 
 
 def boot_time() -> int:

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import mmap
-import os
 import socket
 import struct
 import time
@@ -17,9 +15,9 @@ from collections.abc import Iterator
 from . import addresses, bpf, schema, state
 from .errors import PingKillerError
 from .lists import Control
+from .lock import listener_lock
 from .pins import Pins
 
-_LISTENER_LOCK = "/run/pingkiller-listener.lock"
 _POLL_SECONDS = 0.05
 
 _HEADER = struct.Struct("=II")  #: length with two flags, offset of the page
@@ -71,12 +69,13 @@ def listen(base: str, duration: float, limit: int) -> dict:
     if duration <= 0 or limit < 1:
         raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
     pins = Pins(base)
+    pins.check_mount()
     ring_map = pins.open(pins.host("events"), schema.EVENTS_MAP)
     if ring_map is None:
-        raise PingKillerError(
-            "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
-        )
-    with ring_map, _only_listener(), state.opened(pins) as host:
+        raise _nobody_reports()
+    with ring_map, state.opened(pins) as host, listener_lock():
+        if host is None:  # what an interrupted removal has left
+            raise _nobody_reports()
         with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host["control"])) as control:
             try:
                 events = _collect(ring, control, time.monotonic() + duration, limit)
@@ -85,21 +84,10 @@ def listen(base: str, duration: float, limit: int) -> dict:
     return {"changed": False, "events": [_decode(event) for event in events], "count": len(events)}
 
 
-@contextlib.contextmanager
-def _only_listener() -> Iterator[None]:
-    """Two listeners would each get a part of the events."""
-    fd = os.open(_LISTENER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise PingKillerError("somebody else is listening to the events of this host: wait for them to end") from None
-    try:
-        yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(_LISTENER_LOCK)
-        os.close(fd)
+def _nobody_reports() -> PingKillerError:
+    return PingKillerError(
+        "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
+    )
 
 
 def _end_listening(pins: Pins) -> None:
@@ -146,8 +134,7 @@ def _decode(record: bytes) -> dict:
         source,
         destination,
     ) = schema.EVENT.unpack(record)
-    length = 4 if schema.FAMILIES[family] == "ipv4" else 16
-    drops = schema.REASONS[reason] in schema.DROP_REASONS
+    length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # none where tags hide it
     return {
         "time": _wall_clock(moment),
         "interface": _interface_name(interface),
@@ -155,11 +142,10 @@ def _decode(record: bytes) -> dict:
         "protocol": protocol,
         "type": icmp_type if has_type else None,
         "code": code if has_type else None,
-        "verdict": "drop" if drops else "pass",
-        "reason": schema.REASONS[reason],
-        "monitored": bool(monitored),
-        "src": addresses.display(source[:length]),
-        "dst": addresses.display(destination[:length]),
+        "verdict": "would_drop" if monitored else "drop" if reason >= schema.FIRST_DROP else "pass",
+        "reason": schema.REASONS_BY_NUMBER.get(reason, f"reason {reason}"),
+        "src": addresses.display(source[:length]) if length else None,
+        "dst": addresses.display(destination[:length]) if length else None,
         "length": size,
         "vlan": None if vlan == schema.NO_VLAN else vlan,
         "processing_ns": processing or None,

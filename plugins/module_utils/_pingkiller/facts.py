@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 
 from . import VERSION, addresses, bpf, durations, filter_meta, hooks, list_facts, schema, state
-from .errors import PingKillerError
+from .errors import PingKillerError, shortened
 from .pins import Pins
 
-_NOT_ICMP, _OTHER = schema.REASONS.index("not_icmp"), schema.FAMILIES.index("other")
+#: Whose packets may be of no family, or of none that is known. What else is ICMP is IPv4 or IPv6.
+_FAMILIES = {"not_icmp": schema.FAMILIES, "unclassified": schema.FAMILIES, "too_many_tags": ("other",)}
 
 
 def collect(base: str, list_limit: int = 100, top: int = 10, dest: str | None = None) -> dict:
@@ -21,18 +24,30 @@ def collect(base: str, list_limit: int = 100, top: int = 10, dest: str | None = 
     """
     for name, number in (("list_limit", list_limit), ("top", top)):
         if number < 0:
-            raise PingKillerError(f"{name}={number} is less than nothing: give 0 or more")
+            raise PingKillerError(f"{name}={shortened(str(number))} is less than nothing: give 0 or more")
     state.require_root()
     pins = Pins(base)
     pins.check_mount()
     pins = pins.in_use()
+    names = pins.filters()
     return {
         "schema": state.schema_number(pins),
         "version": VERSION,
         "kernel": os.uname().release,
-        "filters": {name: _filter_facts(pins, name, list_limit) for name in pins.filters()},
+        "filters": {name: _filter_facts(pins, name, list_limit) for name in names},
+        "notes": pins.warnings() + [note for name in names for note in _notes(pins, name)],
         "lists": {name: list_facts.collect(pins, name, list_limit, top, dest) for name in schema.LISTS},
     }
+
+
+def _notes(pins: Pins, name: str) -> list[str]:
+    """What the facts of a filter do not show, as sentences."""
+    found = state.running(pins, name)
+    if not found:
+        return state.goes_on_notes(pins, name)
+    if state.reads_lists(pins, found.info):
+        return []
+    return [f"the filter on {name} reads other lists than those that are shown: run xdp_filter, which puts that right"]
 
 
 def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
@@ -54,32 +69,38 @@ def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
         "options": options,
         "counters": _counters(pins, interface),
         "processing_time": _processing_time(pins, interface, options.get("timing_sample", 0)),
-        "ratelimit": _ratelimit(pins, interface, limit, options.get("ratelimit_ipv6_prefix", 128)),
+        "ratelimit": _ratelimit(pins, interface, limit, options),
         "events": _event_counts(pins, interface),
     }
 
 
 def _counters(pins: Pins, interface: str) -> dict:
-    """Packets and bytes, passed and dropped, by reason and family; the sum over all CPUs."""
-    reasons = {}
-    for number, (packets, size) in enumerate(_cells(pins, interface)):
-        reason, family = divmod(number, len(schema.FAMILIES))
-        by_family = reasons.setdefault(schema.REASONS[reason], {})
-        if reason == _NOT_ICMP or family != _OTHER:  # what is no IP is no ICMP
-            by_family[schema.FAMILIES[family]] = {"packets": packets, "bytes": size}
-    totals = {"passed": {"packets": 0, "bytes": 0}, "dropped": {"packets": 0, "bytes": 0}}
-    for reason, by_family in reasons.items():
-        total = totals["dropped" if reason in schema.DROP_REASONS else "passed"]
-        for cell in by_family.values():
-            total["packets"] += cell["packets"]
-            total["bytes"] += cell["bytes"]
-    return {**totals, "reasons": reasons}
+    """Packets and bytes, by reason and family; the sum over all CPUs. What would be dropped but for monitor mode has passed."""
+    sums: Counter = Counter()
+    for value in _percpu(pins, interface, "counters", schema.FILTER_MAPS["counters"]):
+        sums.update(schema.LAYOUTS["counters"].unpack(value))
+    reasons = {reason: _by_family(sums, reason, reason) for reason in schema.REASONS}
+    would_drop = {reason: _by_family(sums, reason, f"would_drop.{reason}") for reason in schema.DROP_REASONS}
+    passed, dropped = ([reasons[each] for each in names] for names in (schema.PASS_REASONS, schema.DROP_REASONS))
+    return {
+        "passed": _total([*passed, *would_drop.values()]),
+        "would_drop": {**_total(would_drop.values()), "reasons": would_drop},
+        "dropped": _total(dropped),
+        "reasons": reasons,
+    }
 
 
-def _cells(pins: Pins, interface: str) -> list[tuple[int, int]]:
-    values = _percpu(pins, interface, "counters", schema.FILTER_MAPS["counters"])
-    per_cpu = [list(schema.COUNTER.iter_unpack(value)) for value in values]
-    return [(sum(cell[0] for cell in cells), sum(cell[1] for cell in cells)) for cells in zip(*per_cpu)]
+def _by_family(sums: Counter, reason: str, counted: str) -> dict:
+    """What was counted of a reason, under this name in the layout of the counters."""
+    return {
+        family: {what: sums[f"{counted}.{family}.{what}"] for what in ("packets", "bytes")}
+        for family in _FAMILIES.get(reason, ("ipv4", "ipv6"))
+    }
+
+
+def _total(reasons: Iterable[dict]) -> dict:
+    cells = [cell for by_family in reasons for cell in by_family.values()]
+    return {what: sum(cell[what] for cell in cells) for what in ("packets", "bytes")}
 
 
 def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[bytes]:
@@ -123,20 +144,23 @@ def percentile(buckets: list[int], percent: int) -> int | None:
     return None
 
 
-def _ratelimit(pins: Pins, interface: str, limit: int, ipv6_prefix: int) -> dict | None:
-    """The sources that are blocked now, the longest to come first. None if there is no limit."""
+def _ratelimit(pins: Pins, interface: str, limit: int, options: dict) -> dict | None:
+    """The sources that are blocked now, or would be but for monitor mode, the longest to come first. None without a limit."""
     found = pins.open(pins.filter(interface, "sources"))
     if found is None:
         return None
     now = durations.boot_time()
     with found:
         sources = [(key, schema.SOURCE_STATE.unpack(value)[1]) for key, value in found.read_all()]
-    blocked = sorted(((until, key) for key, until in sources if until > now), reverse=True)
+    over = sorted(((until, key) for key, until in sources if until > now), reverse=True)
+    ipv6_prefix = options.get("ratelimit_ipv6_prefix", 128)
     shown = [
         {"ip": _source_name(key, ipv6_prefix), "seconds_left": -(-(until - now) // 10**9)}
-        for until, key in blocked[:limit]
+        for until, key in over[:limit]
     ]
-    return {"sources": len(sources), "blocked_count": len(blocked), "blocked": shown}
+    told = {"sources": len(sources), "blocked_count": 0, "blocked": [], "would_block_count": 0, "would_block": []}
+    name = "would_block" if options.get("monitor") else "blocked"
+    return {**told, f"{name}_count": len(over), name: shown}
 
 
 def _source_name(key: bytes, ipv6_prefix: int) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from . import addresses, durations, schema, state
+from . import addresses, durations, own, schema, state
 from .claims import direction
-from .errors import PingKillerError
+from .errors import PingKillerError, quoted_path
 from .lists import EntryList
 from .pins import Pins
 
@@ -69,14 +70,14 @@ def write(entries: EntryList | None, name: str, dest: str) -> str:
     What was there under this name stays until the new file is complete. Nobody but root may read it.
     """
     path = os.path.join(dest, name)
+    head = f"# The {name} of this host at "
     try:
-        os.makedirs(dest, 0o700, exist_ok=True)
+        _make_way(dest)
+        _check_replaceable(path, head)
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=dest)
         try:
             with open(handle, "w", encoding="ascii") as file:
-                file.write(
-                    f"# The {name} of this host at {durations.iso(durations.from_boot(durations.boot_time()))}\n"
-                )
+                file.write(f"{head}{durations.iso(durations.from_boot(durations.boot_time()))}\n")
                 file.writelines(_lines(entries) if entries else ())
             os.replace(temporary, path)
         except BaseException:
@@ -85,9 +86,40 @@ def write(entries: EntryList | None, name: str, dest: str) -> str:
             raise
     except OSError as error:
         raise PingKillerError(
-            f"dest={dest!r} cannot be written on the managed host ({error.strerror}): give a directory there that takes the files"
+            f"dest={quoted_path(dest)} cannot be written on the managed host ({error.strerror}): give a directory there that takes the files"
         ) from None
     return path
+
+
+def _make_way(dest: str) -> None:
+    """The directory and those around it. Raises PingKillerError where others than root have a say in where that is."""
+    if not dest.isprintable():
+        raise PingKillerError(f"dest={quoted_path(dest)} has characters that cannot be printed: give another directory")
+    own.check_way(dest)
+    made = own.make_way(dest)
+    status = os.stat(dest)
+    if not made and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
+        raise PingKillerError(
+            f"dest={quoted_path(dest)} is a directory that others than root can change: give one of root's own, or one that is to be made"
+        )
+
+
+def _check_replaceable(path: str, head: str) -> None:
+    """Raises PingKillerError if what is there was not written here before."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError:  # a link, a directory, a socket
+        fd = None
+    ours = False
+    if fd is not None:
+        with open(fd, "rb") as file:
+            ours = stat.S_ISREG(os.fstat(fd).st_mode) and file.read(len(head)) == head.encode()
+    if not ours:
+        raise PingKillerError(
+            f"{path} is there and was not written by xdp_facts: it was left alone; give another directory as dest, or remove it"
+        )
 
 
 def _lines(entries: EntryList) -> Iterator[str]:

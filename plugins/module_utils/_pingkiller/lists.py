@@ -17,7 +17,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress
 
-from . import bpf, durations, schema
+from . import addresses, bpf, durations, schema
 from .addresses import Wanted
 from .claims import Change, Claims, Held, Plan, count, effective
 from .control import ENTRIES, Control, Owners, matching_columns
@@ -29,7 +29,6 @@ DEFAULT_CAPACITY = 65536
 MAX_CAPACITY = 4_000_000
 
 _FEW = 3  #: stretches of the table
-_AT_ONCE = 4096  #: keys
 _SEVERAL = 0  #: a record's owner where the claims map has them
 
 
@@ -44,6 +43,7 @@ class EntryList:
         self._owners = Owners(host["owners"])
         self._claims = host["claims"]
         self._number = schema.LISTS.index(name)
+        self._damaged = False
 
     def close(self) -> None:
         self.records.close()
@@ -69,7 +69,25 @@ class EntryList:
     @property
     def count(self) -> int:
         """Entries that have not expired."""
+        if self.dirty:
+            return sum(len(slots) for _signature, slots in self.live())
         return self._control.count(self.name) - sum(len(slots) for _signature, slots in self._expired())
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing on it, not even what has expired."""
+        return not self._control.count(self.name)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether records and indexes may disagree: a change was interrupted, or ``compare`` has seen it."""
+        return self._damaged or self._control.is_dirty(self.name)
+
+    def compare(self, most: int) -> None:
+        """Find out whether the indexes have lost or gained entries behind our back, in a list of up to so many."""
+        counted = {kind: self._control.count(self.name, kind) for kind in schema.KINDS}
+        if not self.dirty and sum(counted.values()) <= most:
+            self._damaged = any(len(self._maps[kind].read_columns()[1]) // 4 != counted[kind] for kind in counted)
 
     # Reading
 
@@ -79,12 +97,39 @@ class EntryList:
         if value is None:
             return None
         slot = schema.SLOT.unpack(value)[0]
-        # A trie also finds the longest shorter network.
-        return slot if len(key) in (4, 16) or self.records.key(slot) == key else None
+        # A trie also finds the longest shorter network, and an index that somebody else wrote to finds anything.
+        return slot if slot < self.capacity and self.records.key(slot) == key else None
+
+    def owners(self, key: bytes) -> list[str]:
+        """Who wants the entry of exactly this address or network, which is there."""
+        return sorted(self.claims(self.slot_of(key)))
+
+    def around(self, key: bytes) -> Iterator[tuple[bytes, tuple[int, int]]]:
+        """The entries that cover all of an address or network, itself among them, each with its end on each side, the
+        narrowest first."""
+        address, length = addresses.split(key)
+        exact = self.slot_of(key) if len(key) == len(address) else None
+        if exact is not None:
+            yield key, self.records.untils(exact)
+        index = self._maps["network4" if len(address) == 4 else "network6"]
+        while length >= 0:
+            value = index.lookup(schema.SLOT.pack(length) + address)
+            if value is None:
+                return
+            slot = schema.SLOT.unpack(value)[0]
+            found = self.records.key(slot) if slot < self.capacity else None
+            if found is None or addresses.split(found)[1] > length:  # an index that somebody else wrote to
+                return
+            yield found, self.records.untils(slot)
+            length = addresses.split(found)[1] - 1
+
+    def covers(self) -> Iterator[tuple[bytes, tuple[int, int]]]:
+        """All entries, each with its end on each side."""
+        return ((key, held.untils) for held in self.held() for key in held.keys)
 
     def alike(self) -> Iterator[tuple[Signature, Sequence[int]]]:
         """The slots of all entries, also of those that have expired, together those that are alike."""
-        if not self._control.is_dirty(self.name):
+        if not self.dirty:
             yield from self.records.alike(self._control.count(self.name))
             return
         named = None
@@ -142,7 +187,7 @@ class EntryList:
 
     def top(self, number: int) -> list[int]:
         """The slots of the entries that met the most packets, the busiest first; those that met none are left out."""
-        count = None if self._control.is_dirty(self.name) else self._control.count(self.name)
+        count = None if self.dirty else self._control.count(self.name)
         expired = {slot for _signature, slots in self._expired() for slot in slots}
         busy = (each for each in self.records.busy(count) if each[0] not in expired)
         return [slot for slot, _packets in heapq.nlargest(number, busy, key=operator.itemgetter(1))]
@@ -171,11 +216,15 @@ class EntryList:
 
     # Changing
 
-    def settle(self) -> None:
-        """What comes before any change: put right what an interrupted one left, and let go of what has expired."""
-        if self._control.is_dirty(self.name):
+    def settle(self, anew: bool = False) -> None:
+        """What comes before any change: put right what an interrupted one left, and let go of what has expired.
+
+        With ``anew`` also where nothing says that one was interrupted.
+        """
+        if anew or self.dirty:
             with self._control.changing(self.name):
                 self.repair()
+            self._damaged = False
         expired = [
             Change(Held(self.records.keys(signature, slots), slots, signature.untils, {}), {})
             for signature, slots in self._expired()
@@ -185,9 +234,10 @@ class EntryList:
                 self._remove(expired)
 
     def repair(self) -> None:
-        """Put right what an interrupted change left: records that no index names, and the counts."""
+        """Make indexes, records and counts agree, which an interrupted change, or somebody else, has left in disorder."""
         self._forget_stray_claims()
         named = self._named()
+        self._forget_dangling(named)
         for signature, slots in self.records.alike():
             self.records.free(self._strays(signature, slots, named))
         for signature, slots in self.records.alike():
@@ -215,6 +265,16 @@ class EntryList:
         indexed = map(find, self.records.keys(signature, slots))
         return set(compress(slots, map(operator.ne, indexed, slots)))
 
+    def _forget_dangling(self, named: dict[str, dict[bytes, int]]) -> None:
+        """Take out of the indexes what leads to no record of its own. No change of ours leaves that."""
+        dangling = {kind: set(keys) for kind, keys in named.items()}
+        for signature, slots in self.records.alike():
+            keys = self.records.keys(signature, slots)
+            indexed = map(named[signature.kind].get, keys)
+            dangling[signature.kind].difference_update(compress(keys, map(operator.eq, indexed, slots)))
+        for kind, keys in dangling.items():
+            self._maps[kind].delete_many(addresses.joined(list(keys)))
+
     def _forget_stray_claims(self) -> None:
         """Claims on entries that are gone, or that one owner's record speaks for."""
         for claim_key, _claim in self._claims.read_all():
@@ -223,9 +283,9 @@ class EntryList:
             if number == self._number and (slot is None or self.records.owner(slot) != _SEVERAL):
                 self._claims.delete(claim_key)
 
-    def check(self, plan: Plan) -> None:
-        """Raises PingKillerError if the list would not hold what the plan leaves in it."""
-        check_capacity(self.name, self.count + count(plan.added) - count(plan.removed), self.capacity)
+    def check(self, plan: Plan, capacity: int | None = None) -> None:
+        """Raises PingKillerError if the list would not hold what the plan leaves in it; ``capacity`` is what it will have."""
+        check_capacity(self.name, self.count + count(plan.added) - count(plan.removed), capacity or self.capacity)
         added = ipv6_lengths(plan.added)
         if added:
             left = self.records.prefix_lengths("network6") + added - ipv6_lengths(plan.removed)
@@ -278,7 +338,7 @@ class EntryList:
                 self._index(change.keys, slots)
         except OSError as error:
             for change in changes:
-                self._maps[change.kind].delete_many(_joined(change.keys))
+                self._maps[change.kind].delete_many(addresses.joined(change.keys))
             self.repair()
             raise PingKillerError(
                 f"the kernel refused {count(changes)} entries for the {self.name} ({error.strerror}): none of them was added"
@@ -287,7 +347,7 @@ class EntryList:
     def _index(self, keys: list[bytes], slots: list[range]) -> None:
         """Make the filter find entries of one kind."""
         numbers = array.array("I", chain.from_iterable(slots))
-        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(_joined(keys), numbers.tobytes())
+        self._maps[schema.KIND_OF_SIZE[len(keys[0])]].update_many(addresses.joined(keys), numbers.tobytes())
 
     def _update(self, change: Change) -> None:
         after, number = effective(change.after), len(change.keys)
@@ -300,7 +360,7 @@ class EntryList:
 
     def _remove(self, changes: list[Change]) -> None:
         for change in changes:
-            self._maps[change.kind].delete_many(_joined(change.keys))
+            self._maps[change.kind].delete_many(addresses.joined(change.keys))
             for key, owner in zip(change.keys, self.records.owners(change.before.slots)):
                 if owner == _SEVERAL:
                     self._store_owners(key, True, {})
@@ -369,11 +429,6 @@ def _taken(free: deque[range], number: int) -> list[range]:
             free.appendleft(stretch[number:])
         number -= len(taken[-1])
     return taken
-
-
-def _joined(keys: list[bytes]) -> bytes:
-    """The keys behind one another. Joining sets aside 80 bytes for each, so some thousands at a time are quicker."""
-    return b"".join(b"".join(keys[start : start + _AT_ONCE]) for start in range(0, len(keys), _AT_ONCE))
 
 
 def _divided(changes: list[Change], number: int) -> tuple[list[Change], list[Change]]:

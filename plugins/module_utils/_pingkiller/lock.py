@@ -12,11 +12,12 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .errors import PingKillerError
 
 LOCK_FILE = "/run/pingkiller.lock"
+LISTENER_LOCK_FILE = "/run/pingkiller-listener.lock"
 MAX_TIMEOUT = 86400  #: seconds
 _POLL_SECONDS = 0.05
 
@@ -29,56 +30,83 @@ def check_timeout(timeout: float) -> None:
 
 @contextlib.contextmanager
 def host_lock(timeout: float = 30.0) -> Iterator[None]:
-    """Hold the host's lock. Raises PingKillerError naming the holder if it is not free within ``timeout`` seconds.
+    """Hold the host's lock. Raises PingKillerError naming the holder if it is not free within ``timeout`` seconds."""
+    check_timeout(timeout)
+    with _held(
+        LOCK_FILE,
+        timeout,
+        lambda holder: (
+            f"another PingKiller run on this host ({holder}) kept {LOCK_FILE} for the {timeout:g} s of "
+            f"lock_timeout: wait for it to end, or end it, and run again"
+        ),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def listener_lock() -> Iterator[None]:
+    """Two listeners would each get a part of the events. Raises PingKillerError naming the one that there is."""
+    with _held(
+        LISTENER_LOCK_FILE,
+        0,
+        lambda holder: (
+            f"somebody else is listening to the events of this host ({holder}): wait for them to end, or end it, and run again"
+        ),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[None]:
+    """Hold the lock of a file.
 
     The file is removed before the lock is given up, so that nothing stays on the host; whoever waited on the removed
     file sees that its path leads elsewhere now and starts over.
     """
-    check_timeout(timeout)
-    fd = _acquire(time.monotonic() + timeout, timeout)
+    fd = _acquire(path, time.monotonic() + timeout, refusal)
     try:
         yield
     finally:
-        if _is_at_path(fd):
-            os.unlink(LOCK_FILE)
+        if _is_at(path, fd):
+            os.unlink(path)
         os.close(fd)
 
 
-def _acquire(deadline: float, timeout: float) -> int:
+def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
     while True:
-        fd = _open()
+        fd = _open(path)
         if _try_lock(fd):
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
-            return fd
+            if _is_at(path, fd):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
+                return fd
+            os.close(fd)  # whoever had it has just removed it
+            continue
         holder = os.pread(fd, 200, 0).decode(errors="replace")
         os.close(fd)
         if time.monotonic() >= deadline:
-            raise PingKillerError(
-                f"another PingKiller run on this host ({_describe(holder)}) kept {LOCK_FILE} for the {timeout:g} s of "
-                f"lock_timeout: wait for it to end, or end it, and run again"
-            )
+            raise PingKillerError(refusal(_describe(holder)))
         time.sleep(_POLL_SECONDS)
 
 
-def _open() -> int:
-    """The file of the lock. Raises PingKillerError for anything else, which is then left as it is."""
+def _open(path: str) -> int:
+    """The file of a lock. Raises PingKillerError for anything else, which is then left as it is."""
     try:
-        fd = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise
-        raise _not_ours() from None
+        raise _not_ours(path) from None
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
         os.close(fd)
-        raise _not_ours()
+        raise _not_ours(path)
     return fd
 
 
-def _not_ours() -> PingKillerError:
+def _not_ours(path: str) -> PingKillerError:
     return PingKillerError(
-        f"{LOCK_FILE} is not the file of a lock (a link, or something of somebody else's): it was left alone; find out "
+        f"{path} is not the file of a lock (a link, or something of somebody else's): it was left alone; find out "
         f"who made it, remove it, and run again"
     )
 
@@ -97,16 +125,15 @@ def _describe(holder: str) -> str:
 
 
 def _try_lock(fd: int) -> bool:
-    """Locked, and still the file that the path names."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return _is_at_path(fd)
+    return True
 
 
-def _is_at_path(fd: int) -> bool:
+def _is_at(path: str, fd: int) -> bool:
     try:
-        return os.path.samestat(os.lstat(LOCK_FILE), os.fstat(fd))
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
     except FileNotFoundError:
         return False

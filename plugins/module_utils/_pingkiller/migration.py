@@ -29,7 +29,7 @@ def prepare(pins_: Pins, capacity: int) -> Pins:
         new.make_directory(new.filter(filter_name))
         for name in schema.FILTER_PINS:
             places = (pins_, pins_.filter(filter_name, name)), (new, new.filter(filter_name, name))
-            _bring(number, name, *places, prefix="filter_")
+            _bring(number, name, *places, prefix=schema.FILTER_PREFIX)
     state.create(new, capacity)
     with state.opened(pins_) as host, state.opened(new) as new_host:
         for name in schema.LISTS:
@@ -59,7 +59,8 @@ def carry_counts(pins_: Pins) -> None:
     """Add what the old maps have counted, in which no program counts any more."""
     old = pins_.old
     with state.opened(pins_) as host, state.opened(old) as old_host:
-        for name in schema.LISTS:
+        # Whoever removed pins of the old ones has made away with their counts.
+        for name in schema.LISTS if host and old_host else ():
             with EntryList(old, name, old_host) as old_list, EntryList(pins_, name, host) as new_list:
                 carry.carry_list(old_list, new_list)
     layouts = schema.layouts(state.schema_number(old))

@@ -10,6 +10,7 @@ linux/rtnetlink.h and linux/netlink.h.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
-_NLM_F_REQUEST, _NLM_F_MULTI = 1, 2
+_NLM_F_REQUEST, _NLM_F_MULTI, _NLM_F_DUMP_INTR = 1, 2, 0x10
 ACK, DUMP, REPLACE, EXCLUSIVE, CREATE = 4, 0x300, 0x100, 0x200, 0x400  #: what a request may ask for
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLMSGERR_ATTR_MSG = 1
@@ -26,34 +27,50 @@ _NLM_F_CAPPED, _NLM_F_ACK_TLVS = 0x100, 0x200
 _SOL_NETLINK, _NETLINK_EXT_ACK = 270, 11
 NESTED = 0x8000
 
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_XDP = 3, 4, 43
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_XDP, _IFLA_ALT_IFNAME = 3, 4, 43, 53
+_ALT_NAME_SIZE = 128
 _XDP_FD, _XDP_ATTACHED, _XDP_FLAGS, _XDP_PROG_ID, _XDP_EXPECTED_FD = 1, 2, 3, 4, 8
 _XDP_PROG_IDS = {"native": 5, "generic": 6, "offload": 7}
 _XDP_ATTACHED_MODES = {1: "native", 2: "generic", 3: "offload"}
 
 FLAG_NOEXIST, FLAG_REPLACE = 1, 16
+_KERNEL = 0  #: the port that it sends from
+_DUMPS = 100  #: how often to ask again, where interfaces come and go all the time
 MODE_FLAGS = {"generic": 2, "native": 4}
 
 _HEADER = struct.Struct("=IHHII")  #: length, type, flags, sequence, port
 _LINK = struct.Struct("=BxHiII")  #: family, device type, index, flags, change mask
 _ATTRIBUTE = struct.Struct("=HH")  #: length, type
 
-#: ARPHRD_ETHER and ARPHRD_LOOPBACK: devices whose frames begin with an Ethernet header.
-_ETHERNET_TYPES = (1, 772)
+_ETHERNET, _LOOPBACK = 1, 772  #: ARPHRD_ETHER and ARPHRD_LOOPBACK of linux/if_arp.h
 
 
 class Link(NamedTuple):
     """An interface as the kernel has it."""
 
-    name: str
+    name: str  #: its own one, never an alternative name
     index: int
     ethernet: bool  #: frames begin with an Ethernet header
+    loopback: bool  #: carries what the host sends to itself
     mtu: int
     programs: dict  #: id of the attached XDP program by mode
 
 
 class NetlinkError(OSError):
     """An error answer, with the kernel's own explanation in ``strerror`` where it gave one."""
+
+
+class _Interrupted(Exception):
+    """What was to be told has changed while it was told."""
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Around all that decodes. Raises NetlinkError for an answer that is shorter than what should be in it."""
+    try:
+        yield
+    except (struct.error, IndexError):
+        raise NetlinkError(errno.EBADMSG, "an answer about its interfaces that cannot be understood") from None
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -71,21 +88,33 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def request(kind: int, flags: int, payload: bytes) -> list[bytes]:
-    """Send one message; the payloads of the answers. Raises NetlinkError."""
+    """Send one message; the payloads of the answers, of a dump as at one moment. Raises NetlinkError."""
+    for _attempt in range(_DUMPS):
+        with contextlib.suppress(_Interrupted):
+            return _request(kind, flags, payload)
+    raise NetlinkError(errno.EINTR, "what there is went on changing while it was asked for")
+
+
+def _request(kind: int, flags: int, payload: bytes) -> list[bytes]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
         netlink.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         netlink.send(_HEADER.pack(_HEADER.size + len(payload), kind, _NLM_F_REQUEST | flags, 1, 0) + payload)
         answers: list[bytes] = []
-        while not _collect(netlink.recv(1 << 18), answers):
-            pass
-        return answers
+        while True:
+            data, (sender, _groups) = netlink.recvfrom(1 << 18)
+            if sender == _KERNEL and _collect(data, answers):
+                return answers
 
 
 def _collect(data: bytes, answers: list[bytes]) -> bool:
     """Split a datagram into messages; whether the last one has come."""
     while len(data) >= _HEADER.size:
         length, kind, flags, _sequence, _port = _HEADER.unpack_from(data)
+        if length < _HEADER.size:
+            raise NetlinkError(errno.EBADMSG, "an answer of no length")
         body = data[_HEADER.size : length]
+        if flags & _NLM_F_DUMP_INTR:
+            raise _Interrupted
         if kind == _NLMSG_ERROR:
             _raise_for(body, flags)
             return True
@@ -99,12 +128,14 @@ def _collect(data: bytes, answers: list[bytes]) -> bool:
 
 
 def _raise_for(body: bytes, flags: int) -> None:
-    number = -struct.unpack_from("=i", body)[0]
+    with understood():
+        number = -struct.unpack_from("=i", body)[0]
     if not number:
         return
     explanation = os.strerror(number)
     if flags & _NLM_F_ACK_TLVS:
-        echoed = _HEADER.size if flags & _NLM_F_CAPPED else (struct.unpack_from("=I", body, 4)[0] + 3) & ~3
+        with understood():
+            echoed = _HEADER.size if flags & _NLM_F_CAPPED else (struct.unpack_from("=I", body, 4)[0] + 3) & ~3
         for kind, value in attributes(body[4 + echoed :]):
             if kind == _NLMSGERR_ATTR_MSG:
                 explanation = value.rstrip(b"\0").decode(errors="replace")
@@ -116,12 +147,13 @@ def _decode(body: bytes) -> Link:
     name, mtu, programs = "", 0, {}
     for kind, value in attributes(body[_LINK.size :]):
         if kind == _IFLA_IFNAME:
-            name = value.rstrip(b"\0").decode(errors="replace")
+            name = os.fsdecode(value.rstrip(b"\0"))
         elif kind == _IFLA_MTU:
             mtu = struct.unpack("=I", value)[0]
         elif kind == _IFLA_XDP:
             programs = _decode_xdp(dict(attributes(value)))
-    return Link(name, index, device_type in _ETHERNET_TYPES, mtu, programs)
+    loopback = device_type == _LOOPBACK
+    return Link(name, index, loopback or device_type == _ETHERNET, loopback, mtu, programs)
 
 
 def _decode_xdp(nested: dict) -> dict:
@@ -134,12 +166,13 @@ def _decode_xdp(nested: dict) -> dict:
 
 
 def link(name: str) -> Link | None:
-    """The interface of this name, or None. Raises NetlinkError."""
-    if not 0 < len(os.fsencode(name)) < 16:  # IFNAMSIZ; the kernel calls a longer one an error of the message
+    """The interface of this name, be it its own or an alternative one, or None. Raises NetlinkError."""
+    if not 0 < len(os.fsencode(name)) < _ALT_NAME_SIZE:  # the kernel calls a longer one an error of the message
         return None
-    payload = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    payload = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFLA_ALT_IFNAME, os.fsencode(name) + b"\0")
     try:
-        return _decode(request(_RTM_GETLINK, 0, payload)[0])
+        with understood():
+            return _decode(request(_RTM_GETLINK, 0, payload)[0])
     except NetlinkError as error:
         if error.errno == errno.ENODEV:
             return None
@@ -148,7 +181,8 @@ def link(name: str) -> Link | None:
 
 def links() -> list[Link]:
     """All interfaces of this network namespace."""
-    return [_decode(body) for body in request(_RTM_GETLINK, DUMP, _LINK.pack(0, 0, 0, 0, 0))]
+    with understood():
+        return [_decode(body) for body in request(_RTM_GETLINK, DUMP, _LINK.pack(0, 0, 0, 0, 0))]
 
 
 def _set_xdp(index: int, fd: int, expected_fd: int | None, mode: str) -> None:
@@ -174,26 +208,3 @@ def replace_xdp(index: int, new_fd: int, old_fd: int, mode: str) -> None:
 def detach_xdp(index: int, old_fd: int, mode: str) -> None:
     """Take exactly this program off. Raises NetlinkError EEXIST if another is there."""
     _set_xdp(index, -1, old_fd, mode)
-
-
-def default_interfaces() -> list[str]:
-    """The interfaces of the default routes with the lowest metric, IPv4 first; empty without a default route."""
-    found = _default_ipv4() or _default_ipv6()
-    best = min((metric for metric, _name in found), default=0)
-    return sorted({name for metric, name in found if metric == best})
-
-
-def _default_ipv4() -> list[tuple[int, str]]:
-    with open("/proc/net/route") as file:
-        rows = [line.split() for line in file][1:]
-    return [(int(row[6]), row[0]) for row in rows if row[1] == "00000000" and row[7] == "00000000"]
-
-
-def _default_ipv6() -> list[tuple[int, str]]:
-    try:
-        with open("/proc/net/ipv6_route") as file:
-            rows = [line.split() for line in file]
-    except FileNotFoundError:
-        return []
-    zero = "0" * 32
-    return [(int(row[5], 16), row[9]) for row in rows if row[0] == zero and row[1] == "00" and row[9] != "lo"]

@@ -11,10 +11,11 @@ import json
 import os
 import struct
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from . import addresses, durations, schema
-from .errors import PingKillerError
+from .errors import PingKillerError, did_you_mean, quoted, shortened
 
 #: ICMP and ICMPv6 types by the names of the IANA registries; None where a family has no such type.
 ICMP_TYPES = {
@@ -54,6 +55,33 @@ UNREACHABLE_CODES = {
     "prohibited": (13, 1),
 }
 ALL_TYPES = "all"
+#: What ping(8), iptables, nftables and people call them.
+_OTHER_NAMES = {
+    "ping": "echo-request",
+    "pong": "echo-reply",
+    "unreachable": "destination-unreachable",
+    "port-unreachable": "destination-unreachable/port",
+    "host-unreachable": "destination-unreachable/host",
+    "network-unreachable": "destination-unreachable/network",
+    "protocol-unreachable": "destination-unreachable/protocol",
+    "communication-prohibited": "destination-unreachable/prohibited",
+    "fragmentation-needed": "icmp/3/4",
+    "frag-needed": "icmp/3/4",
+    "ttl-exceeded": "time-exceeded",
+    "ttl-zero-during-transit": "time-exceeded",
+    "traceroute": "time-exceeded",
+    "timestamp": "timestamp-request",
+    "nd-neighbor-solicit": "neighbour-solicitation",
+    "nd-neighbor-advert": "neighbour-advertisement",
+    "nd-router-solicit": "router-solicitation",
+    "nd-router-advert": "router-advertisement",
+    "nd-redirect": "redirect",
+    "mld-listener-query": "mld-query",
+    "mld-listener-report": "mld-report",
+    "mld-listener-done": "mld-done",
+    "mld2-listener-report": "mld2-report",
+    "any": ALL_TYPES,
+}
 
 HOOKS = ("xdp", "tc_ingress", "tc_egress")
 MODES = ("auto", "native", "generic")
@@ -99,12 +127,14 @@ def _parse_type(name: str) -> tuple[TypeAndCode | None, TypeAndCode | None]:
     if first == "destination-unreachable" and len(numbers) == 1 and numbers[0] in UNREACHABLE_CODES:
         four, six = UNREACHABLE_CODES[numbers[0]]
         return (3, four), None if six is None else (1, six)
-    valid = all(number.isascii() and number.isdigit() and int(number) < 256 for number in numbers)
+    valid = all(number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < 256 for number in numbers)
     if first in ("icmp", "icmpv6") and valid and len(numbers) in (1, 2):
         found = (int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None)
         return (found, None) if first == "icmp" else (None, found)
+    codes = [f"destination-unreachable/{code}" for code in UNREACHABLE_CODES]
+    meant = did_you_mean(name, [*ICMP_TYPES, *codes, ALL_TYPES], others=_OTHER_NAMES)
     raise PingKillerError(
-        f"icmp_types: {name!r} is no ICMP type: use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 to 255), "
+        f"icmp_types: {quoted(name)} is no ICMP type{meant}: use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 to 255), "
         f"destination-unreachable/CODE ({', '.join(UNREACHABLE_CODES)}), or one of {', '.join(sorted(ICMP_TYPES))}"
     )
 
@@ -117,7 +147,9 @@ class FilterOptions(NamedTuple):
     policy: str = "pass"
     icmp_types: tuple[str, ...] = ("echo-request",)
     forwarded: bool = True
+    strict: bool = True
     protect: bool = True
+    protect_redirects: bool = False
     monitor: bool = False
     ratelimit_pps: int = 0  #: 0: no limit
     ratelimit_block_time: int = 60  #: seconds
@@ -137,22 +169,38 @@ class FilterOptions(NamedTuple):
         )
         for name, choices in _CHOICES.items():
             if getattr(options, name) not in choices:
+                value = str(getattr(options, name))
                 raise PingKillerError(
-                    f"{name}={getattr(options, name)!r} does not exist: use one of {', '.join(choices)}"
+                    f"{name}={quoted(value)} does not exist{did_you_mean(value, choices)}: use one of {', '.join(choices)}"
                 )
         for name, (least, most) in _RANGES.items():
             value = getattr(options, name)
             if not least <= value <= most:
-                raise PingKillerError(f"{name}={value} is out of range: give {least} to {most}")
+                raise PingKillerError(f"{name}={shortened(str(value))} is out of range: give {least} to {most}")
         if not options.forwarded and options.hook != "tc_egress":
             raise PingKillerError(
                 f"forwarded=false is for hook=tc_egress, but hook is {options.hook}: what arrives is not forwarded yet"
             )
-        if options.trace_exclude and options.events != "trace":
-            raise PingKillerError("trace_exclude is for events=trace: set that too, or leave trace_exclude out")
+        for name in GO_WITH:
+            if getattr(options, name) and not options.has_use_for(name):
+                raise PingKillerError(f"{name} is for {purpose(name)}: set that too, or leave {name} out")
         parse_types(list(options.icmp_types))
         types = (ALL_TYPES,) if ALL_TYPES in options.icmp_types else tuple(sorted(set(options.icmp_types)))
         return options._replace(icmp_types=types, trace_exclude=_canonical(options.trace_exclude))
+
+    def changed_by(self, given: dict) -> FilterOptions:
+        """These options but for those given. Raises PingKillerError.
+
+        What only goes with a choice that is now another one goes with it, unless it was given, too.
+        """
+        wanted = self._replace(**given)
+        useless = {name for name in GO_WITH if name not in given and not wanted.has_use_for(name)}
+        return self.checked(**wanted._replace(**{name: self._field_defaults[name] for name in useless})._asdict())
+
+    def has_use_for(self, name: str) -> bool:
+        """Whether the choice is made that one of GO_WITH is for."""
+        other, value = GO_WITH[name]
+        return getattr(self, other) == value
 
     @classmethod
     def from_dict(cls, stored: dict) -> FilterOptions:
@@ -162,6 +210,33 @@ class FilterOptions(NamedTuple):
 
     def as_dict(self) -> dict:
         return {**self._asdict(), "icmp_types": list(self.icmp_types), "trace_exclude": list(self.trace_exclude)}
+
+
+class Use(NamedTuple):
+    """When an option is of any use."""
+
+    holds: Callable[[FilterOptions], bool]
+    said: str  #: as users write it
+
+
+_WITH_LIMIT = Use(lambda options: options.ratelimit_pps > 0, "ratelimit_pps")
+#: Options that may be set and then do nothing, because others are as they are.
+OF_USE_WITH = {
+    "mode": Use(lambda options: options.hook == "xdp", "hook=xdp"),
+    "ratelimit_block_time": _WITH_LIMIT,
+    "ratelimit_sources": _WITH_LIMIT,
+    "ratelimit_ipv6_prefix": _WITH_LIMIT,
+    "events_per_second": Use(lambda options: options.events != "none", "events"),
+}
+
+#: Options that have a meaning only with a choice of another one.
+GO_WITH = {"protect_redirects": ("protect", True), "trace_exclude": ("events", "trace")}
+
+
+def purpose(name: str) -> str:
+    """The choice that one of GO_WITH is for, as users write it."""
+    other, value = GO_WITH[name]
+    return f"{other}={str(value).lower()}"
 
 
 _CHOICES = {"hook": HOOKS, "mode": MODES, "policy": POLICIES, "events": EVENTS}
@@ -185,7 +260,7 @@ def _canonical(texts: tuple[str, ...]) -> tuple[str, ...]:
         try:
             keys.add(addresses.parse(str(text).strip()))
         except ValueError as error:
-            raise PingKillerError(f"trace_exclude: {text!r} {error}") from None
+            raise PingKillerError(f"trace_exclude: {quoted(str(text))} {error}") from None
     return tuple(addresses.display(key) for key in sorted(keys, key=addresses.sort_key))
 
 
@@ -229,8 +304,11 @@ def definitions(options: FilterOptions) -> dict[str, str]:
         "POLICY": "POLICY_" + options.policy.upper(),
         "FILTERS_ICMP4(t,c)": _type_test(types.icmp4),
         "FILTERS_ICMP6(t,c)": _type_test(types.icmp6),
+        "FILTERS_ALL": str(int(types == TypeSet(None, None))),
         "FORWARDED": str(int(options.forwarded)),
+        "STRICT": str(int(options.strict)),
         "PROTECT": str(int(options.protect)),
+        "PROTECT_REDIRECTS": str(int(options.protect_redirects)),
         "MONITOR": str(int(options.monitor)),
         "RATELIMIT_PPS": str(options.ratelimit_pps),
         "RATELIMIT_BLOCK_NS": f"{options.ratelimit_block_time * 1_000_000_000}ULL",

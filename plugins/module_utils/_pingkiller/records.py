@@ -87,12 +87,15 @@ class Records:
     def owner(self, slot: int) -> int:
         return next(self.owners((slot,)))
 
-    def signature(self, slot: int) -> Signature:
+    def signature(self, slot: int) -> Signature | None:
+        """None for a free slot."""
         start = self.place(slot) * self._halves_each
         return _signature(self._halves[start + self._tag], *self.untils(slot))
 
-    def key(self, slot: int) -> bytes:
-        return self.keys(self.signature(slot), (slot,))[0]
+    def key(self, slot: int) -> bytes | None:
+        """None for a free slot."""
+        signature = self.signature(slot)
+        return self.keys(signature, (slot,))[0] if signature else None
 
     def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
         """Change what an entry matches and whose it is; its counters go on."""

@@ -9,10 +9,10 @@ bound to it; so the pins of a filter that runs can always be made again, whoever
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 
-from . import bpf, compiler, hooks, migration, netlink, pins, schema, state
+from . import bpf, compiler, filter_meta, hooks, migration, netlink, pins, schema, state
 from .errors import PingKillerError
 from .pins import Pins
 
@@ -22,11 +22,13 @@ def settle(pins_: Pins, names: tuple[str, ...] | None = None) -> list[str]:
 
     ``names`` are the filters that a run is about, none given: all of them; None: those of a host that has no pins at all.
     """
+    pins_.require_ours()  # here, since whoever waited for the lock has looked too early
     compiler.remove_abandoned_headers()
     settle_maps(pins_)
-    notes = _restore(pins_, names)
+    notes = _follow_renamed(pins_)  # first, or the pins would seem to be gone
+    notes += _restore(pins_, names)
     if pins_.exists():
-        notes += _follow_renamed(pins_)
+        notes += _take_over(pins_)
         pins_.remove_lists(pins.NEXT)
     return notes
 
@@ -59,15 +61,78 @@ def _read_by_any(pins_: Pins, read: Pins) -> bool:
     return any(state.reads_lists(read, each.info) for each in found)
 
 
+def reading_others(pins_: Pins) -> list[tuple[str, state.Running]]:
+    """The filters, by name, that read lists that are pinned nowhere here, and whose change nobody is about to complete.
+
+    Another run has seen another BPF file system, as one does in a mount namespace of its own, or somebody removed pins.
+    Raises PingKillerError if what is pinned there is no list of ours, since that is not ours to replace.
+    """
+    if unfinished(pins_):
+        return []
+    reading = [(name, each) for name, each in _running(pins_) if not state.reads_lists(pins_, each.info)]
+    for name in schema.LISTS if reading else ():
+        with state.opened_list(pins_, name):
+            pass
+    return reading
+
+
+def _running(pins_: Pins) -> list[tuple[str, state.Running]]:
+    """The programs of the filters that have pins, by the filters' names."""
+    return [(name, each) for name in pins_.filters() for each in state.programs(pins_, name)]
+
+
+def _take_over(pins_: Pins) -> list[str]:
+    """Pin the lists that the filters read in the place of those that none of them reads, and other maps that are missing."""
+    missing = not all(os.path.lexists(pins_.host(name)) for name in schema.HOST_MAPS)
+    for name, each in _running(pins_) if missing and not unfinished(pins_) else ():
+        _pin_maps_of(pins_, name, each.info.id)
+    reading = reading_others(pins_)
+    read = {_records_of(each.info) for _name, each in reading}
+    if len(read) != 1 or _read_by_any(pins_, pins_):
+        return []
+    for name, each in reading:  # what is to be refused is refused before anything is gone
+        with pins.closing_all(_maps_of(each.info.id)) as maps:
+            _missing(pins_, {**_host_places(pins_), **_filter_places(pins_, name)}, maps)
+    pins_.discard_lists()
+    for name, each in reading:
+        _pin_maps_of(pins_, name, each.info.id)
+    names = ", ".join(name for name, _each in reading)
+    return [
+        f"the lists that the filter on {names} reads were others than those pinned at {pins_.base}, as after a run in a mount "
+        f"namespace of its own: what it reads is pinned there now, with all entries"
+    ]
+
+
+def require_same_lists(pins_: Pins) -> None:
+    """Raises PingKillerError if a change of the lists would not be one of what the filters read."""
+    reading = reading_others(pins_)
+    if reading:
+        raise PingKillerError(
+            f"the filter on {reading[0][0]} reads other lists than those pinned at {pins_.base}, as after a run in a mount namespace "
+            f"of its own: run xdp_filter first, which lets all filters read the same"
+        )
+
+
+def _records_of(info: bpf.ProgramInfo) -> int | None:
+    """The id of the map that the blocklist of a program is in."""
+    with pins.closing_all(_maps_of(info.id)) as maps:
+        found = maps.get(bpf.kernel_name(schema.LIST_PREFIX[schema.BLOCKLIST] + "records"))
+        return found.id if found else None
+
+
 def _follow_renamed(pins_: Pins) -> list[str]:
     """Give the pins of a filter whose interface was renamed the name that it has now."""
     notes = []
-    for name in pins_.filters():
-        new = None if state.running(pins_, name) else _found_elsewhere(pins_, name)
-        if new:
-            pins_.rename_filter(name, new)
-            notes.append(f"the interface of the filter {name} was renamed: it is {new} now, with the counters it had")
+    for name, new in renamed(pins_).items():
+        pins_.rename_filter(name, new)
+        notes.append(f"the interface of the filter {name} was renamed: it is {new} now, with the counters it had")
     return notes
+
+
+def renamed(pins_: Pins) -> dict[str, str]:
+    """The filters whose interface was renamed since their pins were made, with the name that each has now."""
+    found = {name: _found_elsewhere(pins_, name) for name in pins_.filters() if not state.running(pins_, name)}
+    return {name: new for name, new in found.items() if new}
 
 
 def _found_elsewhere(pins_: Pins, name: str) -> str | None:
@@ -145,41 +210,74 @@ def _maps_of(program_id: int) -> dict[str, bpf.Map]:
 
 def _is_ours(pins_: Pins, maps: dict[str, bpf.Map]) -> bool:
     """Whether these are the maps of a filter of this base, all that it takes to make the pins again."""
+    return all(bpf.kernel_name(name) in maps for name in _BOUND) and _noted(maps).get("base") == pins_.base
+
+
+def _noted(maps: dict[str, bpf.Map]) -> dict:
+    """What a filter has noted of itself, from the maps of its program."""
     meta = maps.get(bpf.kernel_name("filter_meta"))
-    if not meta or not all(bpf.kernel_name(name) in maps for name in _BOUND):
-        return False
-    text = (meta.lookup(schema.ZERO) or b"").rstrip(b"\0")
-    try:
-        return json.loads(text)["base"] == pins_.base
-    except (ValueError, KeyError):
-        return False
+    return filter_meta.decode(meta) if meta else {}
+
+
+def noted_options(pins_: Pins, link: netlink.Link, name: str) -> dict:
+    """The options of a filter that runs, also of one whose pins are gone; empty if there is none."""
+    if state.running(pins_, name):
+        return filter_meta.read(pins_, name).get("options", {})
+    attached = lost(pins_, link, name)
+    if not attached:
+        return {}
+    with pins.closing_all(_maps_of(attached.program_id)) as maps:
+        return _noted(maps).get("options", {})
 
 
 def _restore_one(pins_: Pins, link: netlink.Link, name: str) -> bool:
     attached = lost(pins_, link, name)
     if not attached:
         return False
-    with pins.closing_all(_maps_of(attached.program_id)) as maps:
-        host = {pins_.host(each): each for each in schema.HOST_PINS}
-        lists = {
-            pins_.list(list_name, each, pins.NEXT): state.LIST_PREFIX[list_name] + each
-            for list_name in schema.LISTS
-            for each in schema.list_maps(0)
-        }
-        own = {pins_.filter(name, each): "filter_" + each for each in schema.FILTER_PINS}
-        pins_.prepare()
-        _pin_missing(pins_, host, maps)
-        if not pins_.has_lists():
-            pins_.remove_lists(pins.NEXT)
-            _pin_missing(pins_, lists, maps)
-            pins_.enter_lists()
-        _pin_missing(pins_, own, maps)
+    _pin_maps_of(pins_, name, attached.program_id)
     return True
 
 
-def _pin_missing(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> None:
-    for path, map_name in places.items():
-        found = maps.get(bpf.kernel_name(map_name))
-        if found and not os.path.lexists(path):
-            pins_.make_directory(os.path.dirname(path))
-            found.pin(path)
+def _pin_maps_of(pins_: Pins, name: str, program_id: int) -> None:
+    """Pin the maps that a filter's program holds. Lists stay if there are any."""
+    with pins.closing_all(_maps_of(program_id)) as maps:
+        lists = {
+            pins_.list(list_name, each, pins.NEXT): schema.LIST_PREFIX[list_name] + each
+            for list_name in schema.LISTS
+            for each in schema.list_maps(0)
+        }
+        pins_.prepare()
+        _pin(pins_, _host_places(pins_), maps)
+        if not pins_.has_lists():
+            pins_.remove_lists(pins.NEXT)
+            _pin(pins_, lists, maps)
+            pins_.enter_lists()
+        _pin(pins_, _filter_places(pins_, name), maps)
+
+
+def _host_places(pins_: Pins) -> dict[str, str]:
+    """Where the host's maps are pinned, each with the map's name."""
+    return {pins_.host(each): each for each in schema.HOST_PINS}
+
+
+def _filter_places(pins_: Pins, name: str) -> dict[str, str]:
+    return {pins_.filter(name, each): schema.FILTER_PREFIX + each for each in schema.FILTER_PINS}
+
+
+def _pin(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> None:
+    """Pin each of these maps, in the place of one like it. Raises PingKillerError where something else is."""
+    for path, missing in _missing(pins_, places, maps).items():
+        pins_.make_directory(os.path.dirname(path))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        missing.pin(path)
+
+
+def _missing(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> dict[str, bpf.Map]:
+    """Those of these maps that are not in their places, by place. Raises PingKillerError where something else is."""
+    found = {path: maps.get(bpf.kernel_name(name)) for path, name in places.items()}
+    return {path: each for path, each in found.items() if each and _id_in_place(pins_, path, each.info) != each.id}
+
+
+def _id_in_place(pins_: Pins, path: str, info: bpf.MapInfo) -> int | None:
+    return state.map_id(pins_, path, info, any_size=os.path.basename(path) in schema.SIZED_MAPS)

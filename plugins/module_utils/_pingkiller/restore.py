@@ -9,17 +9,24 @@ each owner's entries are dealt with by themselves: what cannot be brought back i
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from . import addresses, filters, hooks, netlink, schema, state, sync, wanted
-from .errors import PingKillerError
+from . import addresses, copies, durations, filters, hooks, netlink, reading, schema, state, sync, wanted
+from .addresses import Wanted, Wishes
+from .errors import PingKillerError, bounded, quoted, quoted_path
+from .foreseen import Foreseen
+from .list_files import Reading
 from .lists import DEFAULT_CAPACITY
 from .lock import host_lock
 from .options import FilterOptions
-from .pins import Pins
+from .pins import DEFAULT_BASE, Pins
 from .wanted import Store
+
+_PATIENCE = 10.0  #: seconds for a list file elsewhere, for each of which a boot waits
+
+#: Entries that are kept in one place, by what is wanted of them, read when they are asked for.
+Part = Iterator[tuple[Wanted, list[bytes]]]
 
 #: The allowlist first, so that what it protects is never dropped meanwhile.
 _LISTS = (schema.ALLOWLIST, schema.BLOCKLIST)
@@ -32,6 +39,7 @@ class Outcome(NamedTuple):
     absent: list[str]  #: filters whose interface is not there
     warnings: list[str]
     errors: list[str]
+    lost: list[str]  #: filters that somebody wants, of which nothing says how to bring them back
 
 
 class Run(NamedTuple):
@@ -50,49 +58,88 @@ def restore(
     store: Store, sources: dict[str, str], interface: str | None = None, check: bool = False, lock_timeout: float = 30.0
 ) -> Outcome:
     """Bring back everything, or the filters of one interface. With ``check`` only say what is missing."""
-    outcome = Outcome([], [], [], [])
-    try:
-        about = wanted.host(store)
-    except PingKillerError as error:
-        return outcome._replace(errors=[str(error)])
-    if not about:
-        return outcome
-    run = Run(store, sources, about.get("base", ""), about.get("max_entries"), check, lock_timeout, outcome)
-    _attempt(run, lambda: _restore(run, interface))
-    return outcome
+    run = Run(store, sources, DEFAULT_BASE, None, check, lock_timeout, Outcome([], [], [], [], []))
+    _attempt(run, lambda: wanted.check_there(store))
+    if check:  # a boot takes what only root can change; the modules want more before they write there
+        _attempt(run, store.require_own)
+    about: dict = {}
+    _attempt(run, lambda: about.update(wanted.host(store)))
+    run = run._replace(base=about.get("base", DEFAULT_BASE), capacity=about.get("max_entries"))
+    if about or _noted(run):  # what host.json says has defaults, the rest has none
+        _attempt(run, lambda: _restore(run, interface))
+    if interface is None:
+        _attempt(run, lambda: run.outcome.lost.extend(_lost(run)))
+    return run.outcome
+
+
+def _lost(run: Run) -> list[str]:
+    named = wanted.owners(run.store)
+    owned = set(map(state.own_name, named))
+    pins = Pins(run.base)
+    noted = {
+        state.own_name(hooks.filter_name(interface, hook))
+        for interface in {hooks.split_name(name)[0] for name in (*named, *owned)}
+        for hook in wanted.filters(run.store, interface)
+    }
+    return [name for name in sorted(owned - noted) if not state.running(pins, name)]
 
 
 def _attempt(run: Run, action) -> None:
-    """Note what cannot be done, and let what follows be tried."""
+    """Note what cannot be done, once, and let what follows be tried."""
     try:
         action()
+        return
     except PingKillerError as error:
-        run.outcome.errors.append(str(error))
+        sentence = str(error)
     except OSError as error:
-        run.outcome.errors.append(f"the host refused what PingKiller asked of it: {error}")
+        sentence = f"the host refused what PingKiller asked of it: {error}"
+    sentence = bounded(sentence)
+    if sentence not in run.outcome.errors:
+        run.outcome.errors.append(sentence)
+
+
+def _noted(run: Run) -> bool:
+    return any(_names(run, *inside) for inside in wanted.PLACES)
+
+
+def _names(run: Run, *inside: str) -> list[str]:
+    found: list[str] = []
+    _attempt(run, lambda: found.extend(run.store.names(*inside)))
+    return found
 
 
 def _restore(run: Run, interface: str | None) -> None:
+    """The lists come before the filters that read them, and what others could hold up comes after these."""
     state.require_bpf()
     pins = Pins(run.base)
     fresh = not (pins.check_mount() and pins.in_use().exists())
-    if fresh and not run.check:  # the lists come before the filters that read them
+    outside: list[Groups] = []
+    if fresh and not run.check:
         with host_lock(run.lock_timeout):
+            pins.require_ours()
             state.create(pins, run.capacity or DEFAULT_CAPACITY)
-        _restore_lists(run)
-    for each in run.store.names("filters") if interface is None else [interface]:
+        outside = _restore_lists(run)
+    for each in _names(run, "filters") if interface is None else [state.own_name(interface)]:
         _attempt(run, lambda each=each: _restore_interface(run, each))
-    if not fresh and interface is None:
-        _restore_lists(run)
+    if interface is None and (run.check or not fresh):
+        outside = _restore_lists(run)
+    for groups in outside:
+        _put_all_back(run, groups)
 
 
 # Filters
 
 
 def _restore_interface(run: Run, interface: str) -> None:
+    own = state.own_name(interface)
+    if own != interface and own in run.store.names("filters"):
+        raise PingKillerError(
+            f"{run.store.path(f'filters/{interface}')} is about the interface {own}, of which {interface} is another name, and which "
+            f"has a file of its own: remove it"
+        )
     by_hook = wanted.filters(run.store, interface)
     for hook, options in by_hook.items():
-        name = hooks.filter_name(interface, hook)
+        name = hooks.filter_name(own, hook)
         if netlink.link(interface) is None:
             run.outcome.absent.append(name)
         else:
@@ -104,19 +151,20 @@ def _restore_filter(run: Run, interface: str, hook: str, options: dict) -> None:
     result = filters.present(run.base, request, run.check, run.lock_timeout)
     run.outcome.warnings.extend(result["warnings"])
     if result["changed"]:
-        name = hooks.filter_name(interface, hook)
+        name = state.own_name(hooks.filter_name(interface, hook))
         run.outcome.changed.append(f"filter on {name}")
 
 
 def _filter_request(run: Run, interface: str, hook: str, options: dict) -> filters.FilterRequest:
     try:
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-        force = given.pop("force", False)
+        force = given.pop("force", False) is True
         _check_types(given)
-        checked = FilterOptions.checked(**{**given, "hook": hook})
-    except (AttributeError, TypeError, ValueError) as error:
+        checked = FilterOptions.checked(**{**given, "hook": hook})._asdict()
+    except (AttributeError, TypeError, ValueError, PingKillerError) as error:
         path = run.store.path(f"filters/{interface}")
-        raise PingKillerError(f"{path} is not as PingKiller writes it ({error}): deploy again") from None
+        what = error if isinstance(error, PingKillerError) else quoted(str(error))
+        raise PingKillerError(f"{path} is not as PingKiller writes it ({what}): deploy again") from None
     return filters.FilterRequest((interface,), checked, run.sources, run.capacity, force)
 
 
@@ -124,81 +172,99 @@ def _check_types(given: dict) -> None:
     """What Ansible does with a module's options. Raises TypeError."""
     for name, default in FilterOptions()._asdict().items():
         if name in given and type(given[name]) is not type(default):
-            raise TypeError(f"{name}={given[name]!r} should be like {default!r}")
+            raise TypeError(f"{name}={quoted(str(given[name]))} should be like {default!r}")
 
 
 # Lists
 
 
-def _restore_lists(run: Run) -> None:
+class Groups(NamedTuple):
+    """What an owner has on a list, in parts that are read and put back each by itself."""
+
+    name: str
+    owner: str
+    parts: list[Part]
+
+
+def _restore_lists(run: Run) -> list[Groups]:
+    """Put back what is kept with the wanted state. What is to be read elsewhere is handed back, for later."""
+    outside: list[Groups] = []
     for name in _LISTS:
-        for owner in run.store.names("entries", name):
-            _attempt(run, lambda name=name, owner=owner: _restore_owner(run, name, owner))
+        for owner in _names(run, "entries", name):
+            _attempt(run, lambda name=name, owner=owner: outside.append(_restore_owner(run, name, owner)))
+    return outside
 
 
-def _restore_owner(run: Run, name: str, owner: str) -> None:
+def _restore_owner(run: Run, name: str, owner: str) -> Groups:
     kept = wanted.entries(run.store, name, owner)
-    count = 0
-    for request in _requests(run, name, owner, kept):
-        result = sync.change(run.base, request, run.check, run.lock_timeout)
-        count += result["added_count"] + result["updated_count"]
-    if count:
-        run.outcome.changed.append(f"entries of {owner} on the {name}: {count}")
+    files = kept.get("sources", {}).items()
+    of_copies = [part for _path, about in files for part in _of_copies(run, wanted.entries_name(name, owner), about)]
+    _put_all_back(run, Groups(name, owner, [*of_copies, _of_entries(kept.get("entries", {}))]))
+    return Groups(name, owner, [_of_present_file(name, path, about) for path, about in files if "copies" not in about])
 
 
-def _requests(run: Run, name: str, owner: str, kept: dict) -> Iterator[sync.ListRequest]:
-    """What to ask of the list so that it has what is kept."""
-    common = {"name": name, "owner": owner}
-    timed: dict = {}
-    for path, about in kept.get("sources", {}).items():
-        if "until" in about:
-            timed.update(dict.fromkeys(_keys(path), about))
-        else:
-            yield _source_request(path, about, common)
-    lines = []
-    for address, about in kept.get("entries", {}).items():
-        if "until" in about:
-            timed[addresses.parse(address)] = about
-        else:
-            lines.append(f"{address} direction={about['direction']}")
-    lines += _timed_lines(run, name, owner, timed)
-    if lines:
-        yield sync.ListRequest(content="\n".join(lines), **common)
+def _put_all_back(run: Run, groups: Groups) -> None:
+    counts: list[int] = []
+    for entries in groups.parts:
+        _attempt(run, lambda entries=entries: counts.append(_put_back(run, groups.name, groups.owner, entries)))
+    if sum(counts):
+        run.outcome.changed.append(f"entries of {groups.owner} on the {groups.name}: {sum(counts)}")
 
 
-def _source_request(path: str, about: dict, common: dict) -> sync.ListRequest:
-    """A list file whose entries are for good. Those in it that expire are kept by themselves, with the time."""
-    text = _read(path)
-    common = {**common, "direction": about["direction"]}
-    if "ttl=" not in text:
-        return sync.ListRequest(src=path, **common)
-    lines = [line for line in text.splitlines() if "ttl=" not in line.partition("#")[0]]
-    return sync.ListRequest(content="\n".join(lines), **common)
+def _of_copies(run: Run, note: str, about: dict) -> list[Part]:
+    """What was last taken from a list file, but for what expires apart from it, which is kept entry by entry."""
+    by_digest = about.get("copies", {}).items()
+    return [_of_copy(run, note, digest, Wanted(schema.DIRECTIONS[sides], _until(about))) for digest, sides in by_digest]
 
 
-def _read(path: str) -> str:
+def _of_copy(run: Run, note: str, digest: str, each: Wanted) -> Part:
+    yield each, copies.unpack(run.store.read_copy(note, digest))
+
+
+def _of_present_file(name: str, path: str, about: dict) -> Part:
+    """Of a note of a version that kept no copies: until the file is taken again, what it holds now is all there is to have."""
+    how = Reading(**{option: about[option] for option in Reading._fields if option in about})
+    request = sync.ListRequest(name, src=path, direction=about["direction"], reading=how)
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError as error:
+        wishes = reading.within(_PATIENCE, lambda: sync.read_demand(request).wishes)
+    except TimeoutError:
         raise PingKillerError(
-            f"{path} cannot be read ({error.strerror}), from which a list is to be restored: put it back, or take its "
-            f"entries off the list"
+            f"src={quoted_path(path)} was not read within {_PATIENCE:g} s, so that nothing of it is on the {name}: see what its file "
+            f"system waits for, and have the list file taken again"
         ) from None
+    for each, keys in wishes.by_wanted().items():
+        if each.until == schema.FOREVER:
+            yield each._replace(until=_until(about)), keys
 
 
-def _keys(path: str) -> Iterator[bytes]:
-    return iter(addresses.parse_file(io.StringIO(_read(path)), path, addresses.Wanted(())).keys)
+def _of_entries(kept: dict) -> Part:
+    for address, about in kept.items():
+        yield Wanted(schema.DIRECTIONS[about["direction"]], _until(about)), [addresses.parse(address)]
 
 
-def _timed_lines(run: Run, name: str, owner: str, timed: dict) -> list[str]:
-    """Those, by key, that have not expired and that the owner has not on the list."""
+def _until(about: dict) -> int:
+    """0 if it has expired."""
+    seconds = wanted.seconds_left(about)
+    return schema.FOREVER if seconds is None else seconds and durations.until(seconds)
+
+
+def _put_back(run: Run, name: str, owner: str, entries: Iterable[tuple[Wanted, list[bytes]]]) -> int:
+    """How many of these entries the list had not, or not in this way."""
+    entries = [(each, keys) for each, keys in entries if each.until]
+    there = _held(run, name, owner, [key for each, keys in entries if each.until != schema.FOREVER for key in keys])
+    left = [
+        (each, keys if each.until == schema.FOREVER else [key for key in keys if key not in there])
+        for each, keys in entries
+    ]
+    if not any(keys for _each, keys in left):
+        return 0
+    request = sync.ListRequest(name, wishes=Wishes.of(left), owner=owner, foreseen=Foreseen(capacity=run.capacity))
+    result = sync.change(run.base, request, run.check, run.lock_timeout)
+    return result["added_count"] + result["updated_count"]
+
+
+def _held(run: Run, name: str, owner: str, keys: list[bytes]) -> set[bytes]:
+    """Those that the owner has on the list."""
     with state.opened_list(Pins(run.base), name) as entries:
-        held = entries.held(timed) if entries is not None else []
-    there = {key for each in held if owner in each.claims for key in each.keys}
-    lines = []
-    for key, about in timed.items():
-        seconds = wanted.seconds_left(about)
-        if seconds and key not in there:
-            lines.append(f"{addresses.display(key)} direction={about['direction']} ttl={seconds}")
-    return lines
+        held = entries.held(dict.fromkeys(keys)) if entries is not None else []
+    return {key for each in held if owner in each.claims for key in each.keys}

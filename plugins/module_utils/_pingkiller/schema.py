@@ -13,7 +13,7 @@ import struct
 from . import bpf
 
 #: Goes up whenever a map's declaration or the meaning of its bytes changes. What was before goes into ``EARLIER``.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Layout:
@@ -36,23 +36,35 @@ class Layout:
         return self._struct.pack(*(values.get(name, empty) for name, empty in self._empty.items()))
 
 
-REASONS = (
-    "not_icmp",
-    "malformed",
-    "protected",
-    "allowlist",
-    "type",
-    "policy_pass",
-    "blocklist",
-    "ratelimit",
-    "policy_drop",
-)
-DROP_REASONS = REASONS[REASONS.index("blocklist") :]
+PASS_REASONS = ("not_icmp", "malformed", "protected", "allowlist", "type", "policy_pass", "unclassified")
+DROP_REASONS = ("blocklist", "ratelimit", "policy_drop", "too_many_tags")
+REASONS = PASS_REASONS + DROP_REASONS
+#: By number. What is between the names is to spare: another reason lays out nothing anew.
+FIRST_DROP, FIRST_WOULD_DROP, REASON_NUMBERS = 8, 12, 16
+REASONS_BY_NUMBER = {**dict(enumerate(PASS_REASONS)), **dict(enumerate(DROP_REASONS, FIRST_DROP))}
+#: What monitor mode counts in place of the reasons that drop, by number.
+WOULD_DROP = {number: f"would_drop.{reason}" for number, reason in enumerate(DROP_REASONS, FIRST_WOULD_DROP)}
 FAMILIES = ("other", "ipv4", "ipv6")
+
+#: The counters of a number that nothing has yet.
+_SPARE = f":{len(FAMILIES) * 16}x"
+
+
+def counters(names: dict[int, str], numbers: int) -> Layout:
+    """Packets and bytes of each reason and family, as ``REASON.FAMILY.packets`` and ``REASON.FAMILY.bytes``."""
+    fields: list[str] = []
+    for number in range(numbers):
+        cells = [f"{names.get(number)}.{family}.{what}:Q" for family in FAMILIES for what in ("packets", "bytes")]
+        fields += cells if number in names else [_SPARE]
+    return Layout(*fields)
+
 
 SOURCE, DESTINATION = 0, 1
 BLOCKLIST, ALLOWLIST = "blocklist", "allowlist"
 LISTS = (BLOCKLIST, ALLOWLIST)
+#: What the maps of a list, and those of a filter, are called in the kernel before the names of their pins.
+LIST_PREFIX = {name: name[:5] + "_" for name in LISTS}
+FILTER_PREFIX = "filter_"
 #: Directions by the sides they match on, and back.
 DIRECTIONS = {"src": (SOURCE,), "dst": (DESTINATION,), "both": (SOURCE, DESTINATION)}
 
@@ -66,9 +78,6 @@ KIND_OF_SIZE = {size: kind for kind, size in KEY_SIZES.items()}
 MAX_PREFIX_LENGTHS = 32
 
 FOREVER = (1 << 64) - 1  #: an ``until`` that never comes
-
-COUNTER = struct.Struct("=QQ")  #: packets, bytes
-COUNTERS_SIZE = COUNTER.size * len(REASONS) * len(FAMILIES)
 
 #: Words of 64 bits; then, in one of 32 bits: ``used`` (0 for a free slot, else 1 + the kind's number) and what is behind it.
 RECORD = Layout(
@@ -87,7 +96,7 @@ CLAIM_KEY = struct.Struct("=BBBB16s")
 CLAIM = struct.Struct("=QBxxxxxxx")  #: until, sides as a bit set (1 << SOURCE, 1 << DESTINATION)
 
 TIMING_BUCKETS = 32
-#: count, sum in ns, buckets: of one verdict
+#: count, sum in ns, buckets: of what passed, or of what was dropped
 TIMING = struct.Struct(f"=QQ{TIMING_BUCKETS}Q")
 TIMING_HEAD = struct.Struct("=Q")
 VERDICTS = ("passed", "dropped")
@@ -114,7 +123,7 @@ ZERO = struct.pack("=I", 0)  #: the key of every map with one element
 LAYOUTS = {
     "control": CONTROL,
     "records": RECORD,
-    "counters": Layout(*(f"{r}.{f}.{what}:Q" for r in REASONS for f in FAMILIES for what in ("packets", "bytes"))),
+    "counters": counters({**REASONS_BY_NUMBER, **WOULD_DROP}, REASON_NUMBERS),
     "timing": Layout(
         "unsampled:Q",
         *(
@@ -135,7 +144,10 @@ COUNTED = {
 COUNTED["records"] = ("packets", "bytes")
 
 #: The layouts that earlier schemas had, where they differ from those of the schema that followed.
-EARLIER = {1: {"control": Layout("schema_version:I", "dirty:I", "listening:I", ":4x", *_POPULATIONS)}}
+EARLIER = {
+    1: {"control": Layout("schema_version:I", "dirty:I", "listening:I", ":4x", *_POPULATIONS)},
+    2: {"counters": counters(dict(enumerate((*PASS_REASONS[:6], *DROP_REASONS[:3]))), 9)},
+}
 
 
 def layouts(number: int) -> dict[str, Layout]:
@@ -176,7 +188,7 @@ EVENTS_MAP = bpf.MapInfo(bpf.RINGBUF, 0, 0, EVENT_BUFFER_SIZE, 0)
 
 #: The maps of every filter.
 FILTER_MAPS = {
-    "counters": bpf.MapInfo(bpf.PERCPU_ARRAY, 4, COUNTERS_SIZE, 1, 0),
+    "counters": bpf.MapInfo(bpf.PERCPU_ARRAY, 4, LAYOUTS["counters"].size, 1, 0),
     "meta": bpf.MapInfo(bpf.ARRAY, 4, META_SIZE, 1, 0),
 }
 TIMING_MAP = bpf.MapInfo(bpf.PERCPU_ARRAY, 4, TIMING_HEAD.size + TIMING.size * len(VERDICTS), 1, 0)
@@ -188,9 +200,20 @@ def sources_map(size: int) -> bpf.MapInfo:
     return bpf.MapInfo(bpf.LRU_HASH, SOURCE_KEY.size, SOURCE_STATE.size, size, 0)
 
 
+#: The maps of a filter whose size an option sets.
+SIZED_MAPS = ("sources",)
+
 #: Which of the counts of a filter's maps have been added to those that took their place; only while that is done.
 CARRIED_MAP = bpf.MapInfo(bpf.ARRAY, 4, 8, len(COUNTED), 0)
 
 #: Every name that a filter's pin can have.
 FILTER_PINS = (*FILTER_MAPS, "timing", "event_budget", "sources")
 HOST_PINS = (*HOST_MAPS, "events")
+
+
+def is_declared(info: bpf.MapInfo, name: str, declared: bpf.MapInfo, any_size: bool) -> bool:
+    """Whether a map is what some schema declares for the pin of this name, be it one before this or one to come."""
+    size = info.value_size if name in LAYOUTS else declared.value_size
+    return info == declared._replace(
+        value_size=size, max_entries=info.max_entries if any_size else declared.max_entries
+    )

@@ -16,14 +16,11 @@ from .errors import PingKillerError
 from .lists import Control, EntryList
 from .pins import Pins
 
-#: What the maps of a list are called in the kernel before their own names.
-LIST_PREFIX = {name: name[:5] + "_" for name in schema.LISTS}
 
-
-def require_root() -> None:
+def require_root(way_out: str = "set become: true, or -b on the command line") -> None:
     """Raises PingKillerError for anybody else: the pins are not even to be seen by others."""
     if os.geteuid() != 0:
-        raise PingKillerError("this needs root on the managed host: set become: true, or -b on the command line")
+        raise PingKillerError(f"this needs root on the managed host: {way_out}")
 
 
 def require_bpf() -> None:
@@ -60,7 +57,7 @@ def create_lists(pins_: Pins, capacity: int) -> None:
         pins_.make_directory(pins_.list(list_name, generation=pins.NEXT))
         for name, info in schema.list_maps(capacity).items():
             path = pins_.list(list_name, name, pins.NEXT)
-            pins_.ensure(path, info, prefix=LIST_PREFIX[list_name]).close()
+            pins_.ensure(path, info, prefix=schema.LIST_PREFIX[list_name]).close()
 
 
 def schema_number(pins_: Pins) -> int:
@@ -137,21 +134,51 @@ def running(pins_: Pins, name: str) -> Running | None:
     return next(programs(pins_, name), None)
 
 
+def own_name(name: str) -> str:
+    """A filter's name with its interface's own name in the place of an alternative one."""
+    interface, hook = hooks.split_name(name)
+    link = netlink.link(interface)
+    return hooks.filter_name(link.name, hook) if link else name
+
+
 def programs(pins_: Pins, name: str) -> Iterator[Running]:
     """The programs of a filter that are attached: those that count in the counters pinned for it, now or before."""
     interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
-    if link is None:
-        return
-    used = (each for each in (pins_, pins_.old) if each.exists())
-    counters = {_map_id(each, each.filter(name, "counters")) for each in used} - {None}
-    if not counters:
+    counters = _counters(pins_, name)
+    if link is None or link.name != interface or not counters:
         return
     # One that stands in for another is there only while the mode is changed, or after that was interrupted.
     for attached in (*hooks.programs(link, hook), *hooks.stand_ins(link, hook)):
         info = program_info(attached.program_id)
         if info and counters.intersection(info.map_ids):
             yield Running(link, attached, info)
+
+
+def _counters(pins_: Pins, name: str) -> set[int]:
+    """The ids of the maps in which a filter counts, now or before."""
+    used = (each for each in (pins_, pins_.old) if each.exists())
+    found = (map_id(each, each.filter(name, "counters")) for each in used)
+    return {identity for identity in found if identity is not None}
+
+
+def goes_on_notes(pins_: Pins, name: str) -> list[str]:
+    """Sentences on the programs of a filter that are loaded, and yet on no interface of its name that can be seen here."""
+    if not _going_on(pins_, name):
+        return []
+    hooks.wait_for_packets()  # one that was taken off just now is unloaded after an RCU grace period
+    return [
+        f"the program of the filter on {name} (id {info.id}) is still loaded, though on no interface of that name here: if the "
+        f"interface was moved to another network namespace, it goes on filtering there, by the lists of this host, until it is "
+        f"taken off there (ip netns exec NAMESPACE ip link set dev {hooks.split_name(name)[0]} xdp off)"
+        for info in _going_on(pins_, name)
+    ]
+
+
+def _going_on(pins_: Pins, name: str) -> list[bpf.ProgramInfo]:
+    counters, here = _counters(pins_, name), {each.info.id for each in programs(pins_, name)}
+    loaded = (program_info(identity) for identity in (bpf.program_ids() if counters else ()) if identity not in here)
+    return [info for info in loaded if info and counters.intersection(info.map_ids)]
 
 
 def program_info(identity: int) -> bpf.ProgramInfo | None:
@@ -165,11 +192,12 @@ def program_info(identity: int) -> bpf.ProgramInfo | None:
 
 def reads_lists(pins_: Pins, info: bpf.ProgramInfo) -> bool:
     """Whether a filter looks into the lists that are pinned here, not into others whose replacement was interrupted."""
-    return _map_id(pins_, pins_.list(schema.BLOCKLIST, "records")) in info.map_ids
+    return map_id(pins_, pins_.list(schema.BLOCKLIST, "records")) in info.map_ids
 
 
-def _map_id(pins_: Pins, path: str) -> int | None:
-    found = pins_.open(path)
+def map_id(pins_: Pins, path: str, info: bpf.MapInfo | None = None, any_size: bool = False) -> int | None:
+    """The id of the map pinned at a path, None if there is none. Raises PingKillerError if it is not as ``info`` says."""
+    found = pins_.open(path, info, any_size)
     if found is None:
         return None
     with found:

@@ -8,35 +8,42 @@ from __future__ import annotations
 import heapq
 import io
 import os
+import sys
 from typing import NamedTuple
 
-from . import addresses, claims, durations, lists, recovery, schema, state
+from . import addresses, claims, durations, effects, list_files, lists, reading, recovery, schema, state
 from .addresses import Wanted, Wishes
 from .claims import Change, Demand, Plan
-from .errors import PingKillerError
+from .errors import PingKillerError, quoted, quoted_path, shortened_path
+from .foreseen import Foreseen, ListToCome
+from .list_files import Reading
 from .lock import check_timeout, host_lock
 from .pins import Pins
-from .wanted import Edit, Store, describe_entries, plan_entries
+from .wanted import Asked, Edit, Store, describe_entries, plan_entries, plan_host
 
-_MANY = 1000  #: entries
+_COMPARED, _COMPARED_EXACTLY = 4096, 131072  #: entries of a list whose indexes are compared with its records
 MAX_SHOWN = 1000  #: entries named in a result or a diff; the counts are always exact
 
 
 class ListRequest(NamedTuple):
-    """What a user asks of a list. One of ``ip``, ``src``, ``content`` is set; ``src`` with ``content`` is a file to come."""
+    """What is asked of a list. One of ``ip``, ``src``, ``content``, ``wishes`` is set; ``src`` with ``content`` is a file to come."""
 
     name: str
     ip: list[str] | None = None
     src: str | None = None
     content: str | None = None
+    wishes: Wishes | None = None  #: what was read before
     absent: bool = False
     exclusive: bool = False
     owner: str = "adhoc"
-    direction: str = "src"
+    direction: str | None = None  #: None: src, or of entries that are to go, whatever they have
     ttl: str | None = None
     from_owner: str | None = None
+    any_owner: bool = False
+    reading: Reading = Reading()
     persist: bool | None = None  #: None: where the host restores its filters
     store: Store | None = None  #: None: what is restored at boot is left alone
+    foreseen: Foreseen = Foreseen()  #: for a prediction
 
 
 def read_demand(request: ListRequest) -> Demand:
@@ -45,27 +52,47 @@ def read_demand(request: ListRequest) -> Demand:
         raise PingKillerError(
             "exclusive=true and state=absent contradict each other: use exclusive with state=present only"
         )
+    if request.any_owner and not request.absent:
+        raise PingKillerError("any_owner=true and state=present contradict each other: name who wants it with owner")
     _check_owner("owner", request.owner)
     _check_handover(request)
-    return Demand(_read_wishes(request), request.owner, request.absent, request.exclusive, request.from_owner)
+    wishes = _read_wishes(request)
+    if len(wishes.keys) > _most(request):
+        list_files.check_number(set(wishes.keys), _most(request))
+    return Demand(
+        wishes,
+        request.owner,
+        absent=request.absent,
+        exclusive=request.exclusive,
+        from_owner=request.from_owner,
+        any_owner=request.any_owner,
+    )
 
 
 def _read_wishes(request: ListRequest) -> Wishes:
+    if request.wishes is not None:
+        return request.wishes
     until = schema.FOREVER if request.ttl is None else durations.until(durations.checked("ttl", request.ttl))
-    wanted = Wanted(schema.DIRECTIONS[request.direction], until)
+    wanted = Wanted(schema.DIRECTIONS[request.direction or ("both" if request.absent else "src")], until)
     if request.content is not None:
-        return addresses.parse_file(io.StringIO(request.content, newline=None), "content", wanted)
+        file = io.StringIO(request.content, newline=None)
+        return list_files.parse_file(file, "content", wanted, request.reading, most=_most(request))
     if request.src is not None:
-        return _read_file(request.src, wanted)
+        return _read_file(request.src, wanted, request.reading, _most(request))
     texts = [text.strip() for text in request.ip or []]
-    return addresses.parse_all(texts, wanted)
+    return list_files.parse_all(texts, wanted, request.reading)
+
+
+def _most(request: ListRequest) -> int:
+    """How many entries may be asked for: no more than a list holds, but any number may be asked to go."""
+    return sys.maxsize if request.absent else lists.MAX_CAPACITY
 
 
 def _check_owner(option: str, owner: str) -> None:
     allowed = owner.replace("-", "").replace("_", "").replace(".", "")
     if not (allowed.isascii() and allowed.isalnum()) or len(owner) >= schema.OWNER_SIZE:
         raise PingKillerError(
-            f"{option}={owner!r} is no name for an owner: use up to {schema.OWNER_SIZE - 1} letters, digits, dots, dashes, underscores"
+            f"{option}={quoted(owner)} is no name for an owner: use up to {schema.OWNER_SIZE - 1} letters, digits, dots, dashes, underscores"
         )
 
 
@@ -83,18 +110,25 @@ def _check_handover(request: ListRequest) -> None:
         )
 
 
-def _read_file(path: str, wanted: Wanted) -> Wishes:
+def _read_file(path: str, wanted: Wanted, how: Reading, most: int) -> Wishes:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with reading.opened(path) as file:
             before = _version_of(file)
-            wishes = addresses.parse_file(file, path, wanted)
+            text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
+            wishes = list_files.parse_file(text, shortened_path(path), wanted, how, path, most)
             changed = _version_of(file) != before
+    except ValueError as error:
+        raise PingKillerError(
+            f"src={quoted_path(path)} {error}: give the path of a list file on the managed host"
+        ) from None
     except OSError as error:
         raise PingKillerError(
-            f"src={path!r} cannot be read on the managed host ({error.strerror}): give the path of a list file there"
+            f"src={quoted_path(path)} cannot be read on the managed host ({error.strerror}): give the path of a list file there"
         ) from None
     if changed:  # half a list would remove the other half
-        raise PingKillerError(f"src={path!r} was written to while it was read: nothing was changed; run again")
+        raise PingKillerError(
+            f"src={quoted_path(path)} was written to while it was read: nothing was changed; run again"
+        )
     return wishes
 
 
@@ -110,68 +144,111 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     state.require_bpf()
     pins = Pins(base)
     mounted = pins.check_mount()
-    kept = _plan_kept(request, demand)
-    if check or (request.absent and not any(kept) and not (mounted and pins.in_use().exists())):
-        return _with_kept(_result(request, *_predict(pins, request, demand)), kept)
+    asked = Asked(request, demand.wishes)
+    there = (mounted and pins.in_use().exists()) or recovery.any_lost(pins)
+    if check and (there or not request.absent):  # as the run then does
+        pins.require_ours()
+    if check or (request.absent and not there):
+        kept = _plan_kept(pins, request, asked)
+        if check or not any(kept):
+            foreseen = request.foreseen if check else Foreseen()
+            return _with_kept(_result(request, demand, *_predict(pins, request, demand, foreseen)), kept)
     with host_lock(lock_timeout):
-        kept = _plan_kept(request, demand)
-        result = _change(pins, request, demand)
+        kept = _plan_kept(pins, request, asked)
+        result = _with_kept(_change(pins, request, demand), kept)
         for edit in kept:
             edit.write()
-        return _with_kept(result, kept)
+        return result
 
 
 def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict:
     """The same under the lock, but for what is restored at boot."""
     mended = recovery.settle(pins)
+    recovery.require_same_lists(pins)
     state.require_present_schema(pins)
     if not request.absent:
         _check_before_creating(pins, request, demand)
         state.create(pins, lists.DEFAULT_CAPACITY)
     with state.opened_list(pins, request.name) as entries:
         if entries is None:
-            return _result(request, _plan(None, demand), 0, [])
+            return _result(request, demand, _plan(None, demand), 0, [])
+        _compare(entries, demand)
         entries.settle()
         plan = _plan(entries, demand)
+        warnings = effects.foresee(pins, request.name, demand, plan, entries)
         if plan:
             entries.apply(plan)
-        result = _result(request, plan, entries.count, mended + ([] if request.absent else _warnings(pins)))
+        result = _result(request, demand, plan, entries.count, mended + warnings)
         return {**result, "changed": result["changed"] or bool(mended)}
 
 
-def _plan_kept(request: ListRequest, demand: Demand) -> list[Edit]:
-    return plan_entries(request.store, request, demand.wishes) if request.store else []
+def _plan_kept(pins: Pins, request: ListRequest, asked: Asked) -> list[Edit]:
+    if not request.store:
+        return []
+    edits = plan_entries(request.store, asked)
+    if request.persist and any(edit.after for edit in edits) and not request.store.restores():
+        edits.append(plan_host(request.store, {"base": pins.base, "max_entries": _capacity(pins, request.name)}))
+    return edits
+
+
+def _capacity(pins: Pins, name: str) -> int:
+    with state.opened_list(pins.in_use(), name) as entries:
+        return lists.DEFAULT_CAPACITY if entries is None else entries.capacity
 
 
 def _with_kept(result: dict, kept: list[Edit]) -> dict:
     """The result with what changes of what is restored at boot."""
-    if any(kept):
+    if result["changed"] or any(kept):  # in this order: to compare a copy with another takes longest
         result["changed"] = True
         for when in ("before", "after"):
             result["diff"][when] += "".join(describe_entries(edit, when) for edit in kept)
     return result
 
 
-def _predict(pins: Pins, request: ListRequest, demand: Demand) -> tuple:
+def _predict(pins: Pins, request: ListRequest, demand: Demand, foreseen: Foreseen) -> tuple:
     pins = pins.in_use()
-    state.require_present_schema(pins)
+    if not foreseen.filters:  # what attaches a filter brings lists and filters together, and to this schema
+        recovery.require_same_lists(pins)
+        state.require_present_schema(pins)
     with state.opened_list(pins, request.name) as entries:
+        if entries is not None:
+            _compare(entries, demand)
         plan = _plan(entries, demand)
         if entries is not None:
-            entries.check(plan)
+            entries.check(plan, foreseen.capacity)
             count = entries.count
         else:
-            _check_fits(request, plan)
+            _check_fits(request, plan, foreseen.capacity)
             count = 0
         count += claims.count(plan.added) - claims.count(plan.removed)
-        return plan, count, [] if request.absent else _warnings(pins)
+        allowlist = _to_come(pins, foreseen.allowlist)
+        return plan, count, effects.foresee(pins, request.name, demand, plan, entries, foreseen, allowlist)
+
+
+def _to_come(pins: Pins, request: ListRequest | None) -> ListToCome | None:
+    """The list that a request will have changed by then; None where it changes nothing."""
+    if request is None:
+        return None
+    try:
+        demand = read_demand(request)
+    except PingKillerError as error:
+        raise PingKillerError(f"in foreseen.allowlist, {error}") from None
+    with state.opened_list(pins, request.name) as entries:
+        plan = _plan(entries, demand)
+        held = entries.held() if entries is not None and plan else []
+    return ListToCome(request.name, held, plan) if plan else None
+
+
+def _compare(entries: lists.EntryList, demand: Demand) -> None:
+    """Find damage in lists of which that takes some milliseconds; an exact list is read whole in any case."""
+    entries.compare(_COMPARED_EXACTLY if demand.exclusive else _COMPARED)
 
 
 def _plan(entries: lists.EntryList | None, demand: Demand) -> Plan:
     if entries is None:
         return claims.make_plan([], demand)
     # To look many up takes longer than to read all.
-    everything = demand.exclusive or len(demand.wishes.keys) > _MANY
+    everything = demand.exclusive or len(demand.wishes.keys) > effects.MANY
     return claims.make_plan(entries.held(None if everything else set(demand.wishes.keys)), demand)
 
 
@@ -181,25 +258,18 @@ def _check_before_creating(pins: Pins, request: ListRequest, demand: Demand) -> 
         _check_fits(request, claims.make_plan([], demand))
 
 
-def _check_fits(request: ListRequest, plan: Plan) -> None:
-    lists.check_capacity(request.name, claims.count(plan.added), lists.DEFAULT_CAPACITY)
+def _check_fits(request: ListRequest, plan: Plan, capacity: int | None = None) -> None:
+    lists.check_capacity(request.name, claims.count(plan.added), capacity or lists.DEFAULT_CAPACITY)
     lists.check_prefix_lengths(request.name, set(lists.ipv6_lengths(plan.added)))
 
 
-def _warnings(pins: Pins) -> list[str]:
-    """What a user would want to know who believes that this is now blocked."""
-    filters = {name: found for name, found in ((name, state.running(pins, name)) for name in pins.filters()) if found}
-    if not filters:
-        return ["no filter is attached on this host, so nothing is dropped yet: attach one with xdp_filter"]
-    return [
-        f"the filter on {name} reads the lists of an interrupted change of them: run xdp_filter again"
-        for name, found in filters.items()
-        if not state.reads_lists(pins, found.info)
-    ]
-
-
-def _result(request: ListRequest, plan: Plan, count: int, warnings: list[str]) -> dict:
-    result = {"changed": bool(plan), "count": count, "warnings": warnings + _kept_warnings(request, plan)}
+def _result(request: ListRequest, demand: Demand, plan: Plan, count: int, warnings: list[str]) -> dict:
+    result = {
+        "changed": bool(plan),
+        "count": count,
+        "skipped_count": demand.wishes.skipped,
+        "warnings": [*demand.wishes.notes, *warnings],
+    }
     shown: dict[bytes, Change] = {}
     for name in ("added", "updated", "removed"):
         changes = getattr(plan, name)
@@ -208,14 +278,6 @@ def _result(request: ListRequest, plan: Plan, count: int, warnings: list[str]) -
         result[name] = [addresses.display(key) for key in first]
         result[name + "_count"] = claims.count(changes)
     return {**result, "diff": _diff(request, shown, claims.count(plan.added + plan.updated + plan.removed))}
-
-
-def _kept_warnings(request: ListRequest, plan: Plan) -> list[str]:
-    return [
-        f"{addresses.display(key)} stays on the {request.name}: it belongs to {', '.join(sorted(change.after))}, "
-        f"not to {request.owner}; name that owner to remove it"
-        for key, change in _first(plan.kept, addresses.MAX_REPORTED).items()
-    ]
 
 
 def _first(changes: list[Change], number: int) -> dict[bytes, Change]:

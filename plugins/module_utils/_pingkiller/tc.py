@@ -48,8 +48,9 @@ def _info(priority: int) -> int:
 
 def classifiers(index: int, hook: str) -> list[Classifier]:
     """The BPF classifiers of one side of an interface."""
-    found = (_decode(answer, hook) for answer in _filters(index, hook) or ())
-    return [classifier for classifier in found if classifier]
+    with netlink.understood():
+        found = (_decode(answer, hook) for answer in _filters(index, hook) or ())
+        return [classifier for classifier in found if classifier]
 
 
 def _filters(index: int, hook: str) -> list[bytes] | None:
@@ -78,7 +79,8 @@ def has_clsact(index: int) -> bool:
     Newer kernels list the filters of one that is not there as none, without an error; so the disciplines are asked for.
     """
     answers = netlink.request(_GETQDISC, netlink.DUMP, _MESSAGE.pack(0, 0, index, 0, 0, 0))
-    return any(_MESSAGE.unpack_from(body)[2::2] == (index, _CLSACT_PARENT) for body in answers)
+    with netlink.understood():
+        return any(_MESSAGE.unpack_from(body)[2::2] == (index, _CLSACT_PARENT) for body in answers)
 
 
 def ensure_clsact(index: int) -> bool:

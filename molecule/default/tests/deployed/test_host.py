@@ -1,6 +1,9 @@
 """What is on a host that PingKiller is deployed to."""
 
 import json
+import re
+
+import pytest
 
 testinfra_hosts = ["ansible://fleet"]
 
@@ -17,6 +20,22 @@ def test_filter_is_attached_natively_to_the_interface_of_the_default_route(host,
 def test_pins_are_for_root_only(host):
     assert host.file("/sys/fs/bpf/pingkiller").mode == 0o700
     assert host.file("/sys/fs/bpf/pingkiller").user == "root"
+
+
+@pytest.mark.parametrize("unit", ["pingkiller.service", "pingkiller@host0.service"])
+def test_units_have_of_roots_powers_what_it_takes_to_filter(host, unit):
+    (exposure,) = re.findall(
+        r"exposure level for \S+: (\d+\.\d)", host.check_output(f"systemd-analyze security --no-pager {unit}")
+    )
+    assert float(exposure) < 2.6
+    shown = host.check_output(f"systemctl show {unit} --property=CapabilityBoundingSet,RequiresMountsFor,LoadState")
+    assert sorted(shown.splitlines()) == [
+        "CapabilityBoundingSet=cap_net_admin cap_sys_admin",
+        "LoadState=loaded",
+        "RequiresMountsFor=/etc/pingkiller",
+    ]
+    # A directive that this systemd does not know would be told.
+    assert host.run(f"systemd-analyze verify {unit}").stderr == ""
 
 
 def test_wanted_lists_are_for_root_only(host):

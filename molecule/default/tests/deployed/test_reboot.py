@@ -70,6 +70,18 @@ def test_broken_wanted_state_is_loud_and_keeps_no_host_from_booting(reboot, on, 
     assert deploy("--limit", "charlie").changed == {"charlie": 0}
 
 
+def test_wanted_state_that_is_not_mounted_is_waited_for_and_missed(on):
+    for unit in ("pingkiller.service", "pingkiller@host0.service"):
+        assert (
+            on("charlie", "systemctl", "show", unit, "--property=RequiresMountsFor", "--value") == "/etc/pingkiller\n"
+        )
+    away = "mv /etc/pingkiller /etc/pingkiller-elsewhere; pingkiller check 2>&1; echo $?; mv /etc/pingkiller-elsewhere /etc/pingkiller"
+    said = on("charlie", "sh", "-c", away)
+    assert "/etc/pingkiller is empty or not there" in said
+    assert said.endswith("\n1\n")
+    assert on("charlie", "pingkiller", "check") == "as wanted\n"
+
+
 def test_what_is_not_to_be_persisted_is_not(reboot, on, deploy):
     assert deploy("--limit", "bravo", pingkiller_persist=False).returncode == 0
     try:

@@ -68,6 +68,10 @@ def test_deployment_shows_exactly_the_differences_that_check_mode_predicted(pred
     assert len(shown) >= 3
 
 
+def test_deployment_warns_of_exactly_what_check_mode_predicted(predicted, deployed):
+    assert deployed.warnings == predicted.warnings
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_host_is_as_it_was_after_deployment_and_removal(before, removed, disk, host):
     assert removed.returncode == 0

@@ -1,0 +1,167 @@
+"""What users of the role may ask of Ansible, on a host that PingKiller is deployed to."""
+
+import json
+
+import pytest
+
+ONE = ("--limit", "alpha")
+MORE = {"pingkiller_blocklist_more": ["203.0.113.200"]}
+TO_IT = {"ip": "203.0.113.201", "direction": "dst"}
+
+# What a run of a step shows, of each that has something to do on a host that is as wanted.
+STEPS = {
+    "pingkiller_preflight": {"Refuse what cannot work"},
+    "pingkiller_install": {"Install"},
+    "pingkiller_attach": {"Attach the filters", "Remove the filters that the inventory no longer names"},
+    "pingkiller_configure": {"Make the directory for what is wanted", "Write the wanted lists"},
+    "pingkiller_sync": {
+        "Make the inventory's part of the allowlist exact",
+        "Make the inventory's part of the blocklist exact",
+    },
+    "pingkiller_persist": {"Persist"},
+}
+
+
+@pytest.fixture
+def play(playbook, tmp_path):
+    """Run a playbook of one play, on one host, with variables in place of or besides those of the inventory."""
+
+    def run(*arguments, variables=None, **keywords):
+        path = tmp_path / "play.yml"
+        path.write_text(json.dumps([{"hosts": "all", "become": True, "gather_facts": False, **keywords}]))
+        return playbook(str(path), *ONE, "--extra-vars", json.dumps(variables or {}), *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def steps(deploy):
+    """The tasks of a deployment."""
+    return {name.rpartition(" : ")[2] for name in deploy(*ONE).tasks}
+
+
+@pytest.mark.parametrize("tag", STEPS)
+def test_skipped_tag_leaves_out_its_step_and_no_other(deploy, steps, tag):
+    run = deploy(*ONE, "--skip-tags", tag)
+    assert run.returncode == 0
+    assert steps - {name.rpartition(" : ")[2] for name in run.tasks} == STEPS[tag]
+
+
+ROLE = "pingkiller.fleet.pingkiller"
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"roles": [{"role": ROLE, "check_mode": True}]},
+        {"tasks": [{"block": [{"ansible.builtin.include_role": {"name": ROLE}}], "check_mode": True}]},
+    ],
+    ids=["role", "block"],
+)
+def test_check_mode_of_a_role_or_block_predicts_what_check_mode_of_the_run_does(deploy, play, keywords):
+    foretold = deploy("--check", "--diff", *ONE, **MORE)
+    run = play("--diff", variables=MORE, **keywords)
+    assert {change[1:] for change in run.changes} == {change[1:] for change in foretold.changes} != set()
+    assert run.differences
+    assert list(run.differences.values()) == list(foretold.differences.values())
+    assert deploy(*ONE).changed == {"alpha": 0}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"pingkiller_hook": "tc_egress"}, ["no filter on this host sees what arrives"]),
+        ({"pingkiller_monitor": True}, ["every filter on this host has monitor=true"]),
+        (
+            {"pingkiller_allowlist_more": ["192.0.2.0/28"], "pingkiller_blocklist_more": ["192.0.2.7"]},
+            ["192.0.2.7: not dropped, since 192.0.2.0/28 on the allowlist (owner inventory)"],
+        ),
+        ({"pingkiller_filters": [{}, {"hook": "tc_egress"}], "pingkiller_blocklist_more": [TO_IT]}, []),
+        ({"pingkiller_blocklist_more": [TO_IT]}, ["no filter on this host sees what leaves"]),
+        ({}, []),
+    ],
+    ids=["other hook", "monitor", "allowlist", "both hooks", "one hook", "as before"],
+)
+def test_check_mode_gives_the_warnings_of_the_run(deploy, variables, told):
+    """Each of these changes begins where the one before it has ended."""
+    foretold = deploy("--check", *ONE, **variables)
+    run = deploy(*ONE, **variables)
+    assert (foretold.returncode, run.returncode) == (0, 0)
+    assert foretold.warnings == run.warnings
+    said = sorted(line.removeprefix("[WARNING]: ") for _task, line in run.warnings)
+    assert len(said) == len(told)
+    assert all(line.startswith(start) for line, start in zip(said, told))
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"pingkiller_blacklist": ["192.0.2.1"]}, "did you mean pingkiller_blocklist?"),
+        ({"pingkiller_filters": [{"policy": "drop"}, {"hook": "egress"}]}, "use one of xdp, tc_ingress, tc_egress"),
+    ],
+)
+def test_mistaken_variable_is_refused_before_anything_changes(deploy, disk, variables, told):
+    before = disk("alpha")
+    run = deploy(*ONE, **variables)
+    assert run.returncode != 0
+    assert told in run.said
+    assert run.changed == {"alpha": 0}
+    assert disk("alpha") == before
+
+
+def test_filter_that_was_taken_off_by_hand_is_missed_until_the_next_deployment(deploy, ansible, run_tool):
+    ansible("ansible", "alpha", "-m", "xdp_filter", "-a", "interface=host0 state=absent")
+    assert "lost: the filter on host0" in run_tool("exec", "alpha", "pingkiller", "check").stdout
+    assert run_tool("exec", "alpha", "pingkiller", "status").returncode == 3
+    assert deploy(*ONE).changed == {"alpha": 1}
+    assert run_tool("exec", "alpha", "pingkiller", "check").returncode == 0
+
+
+def test_filter_can_be_attached_in_the_background(ansible):
+    run = ansible("ansible", "alpha", "-m", "xdp_filter", "-a", "interface=host0", "-B", "90", "-P", "1")
+    assert run.returncode == 0
+    assert "ansible_job_id" in run.said
+
+
+@pytest.fixture
+def other_name(on):
+    """Another name of the interface that is filtered on alpha."""
+    on("alpha", "ip", "link", "property", "add", "dev", "host0", "altname", "enp7s0")
+    yield "enp7s0"
+    on("alpha", "ip", "link", "property", "del", "dev", "host0", "altname", "enp7s0")
+
+
+def test_two_filters_that_name_one_interface_by_two_names_are_refused(deploy, other_name):
+    run = deploy(*ONE, pingkiller_filters=[{"interfaces": ["host0"]}, {"interfaces": [other_name], "policy": "drop"}])
+    assert run.returncode != 0
+    assert f"two filters with the hook xdp on host0 (named {other_name} and host0)" in run.said
+    assert run.changed == {"alpha": 0}
+
+
+def test_filter_that_names_one_interface_by_two_names_is_on_it_once(deploy, other_name):
+    run = deploy(*ONE, pingkiller_interfaces=["host0", other_name])
+    assert (run.returncode, run.changed) == (0, {"alpha": 0})
+
+
+def test_taking_over_a_filter_that_was_put_there_by_hand_is_predicted_and_said_once(deploy, ansible):
+    ansible("ansible", "alpha", "-m", "xdp_filter", "-a", "interface=host0 hook=tc_ingress")
+    named = {"pingkiller_filters": [{"interfaces": ["host0"]}, {"interfaces": ["host0"], "hook": "tc_ingress"}]}
+    foretold, run, again = deploy("--check", *ONE, **named), deploy(*ONE, **named), deploy(*ONE, **named)
+    assert foretold.warnings == run.warnings
+    ((task, line),) = run.warnings
+    assert "Attach the filters" in task
+    assert line.startswith("[WARNING]: the filter on host0/tc_ingress had no owner, as one that was put there by hand")
+    assert (again.warnings, again.changed) == (set(), {"alpha": 0})
+    deploy(*ONE)  # takes it off, as is said
+
+
+def test_role_in_a_loop_gives_no_warning(play):
+    task = {
+        "ansible.builtin.include_role": {"name": ROLE},
+        "vars": {"pingkiller_interfaces": ["{{ item }}"]},
+        "loop": ["host0"],
+    }
+    run = play(variables={"pingkiller_persist": False}, tasks=[task])
+    assert run.returncode == 0
+    assert "WARNING" not in run.said
+    assert play(roles=[ROLE]).returncode == 0

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: inventory
+short_description: What the role's variables ask for, and what is wrong with them
+version_added: 0.1.0
+description:
+  - Reads the variables C(pingkiller_*) of a host on the controller, before the host is touched.
+  - The role uses it; there is no other use for it.
+options:
+  _terms:
+    description:
+      - V(name_faults) for what is wrong with the variables' names, V(filter_faults) for what is wrong with those that say which
+        filters the host is to have, V(list_faults) for what is wrong with the items of the lists. They are sentences, of
+        which at most ten are told and the rest counted.
+      - V(interface_faults) for what is wrong with the interfaces that these filters name, once the role has looked at the host.
+      - V(filters) for the filters to put on the host, each as a mapping of all its options.
+      - V(allowlist) or V(blocklist) for the variables that this list is merged from, as pairs of name and items, in the order of the names.
+    required: true
+author:
+  - PingKiller maintainers (@pingkiller)
+"""
+
+EXAMPLES = r"""
+- name: Say what is wrong with the variables of this host
+  ansible.builtin.debug:
+    msg: "{{ query('pingkiller.fleet.inventory', 'name_faults') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: What was asked for.
+  type: list
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory as inventory
+
+_DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
+
+
+class LookupModule(LookupBase):
+    """Called by Ansible; the judgement is in plugin_utils."""
+
+    def run(self, terms, variables=None, **kwargs):
+        self.set_options(var_options=variables, direct=kwargs)
+        return [each for term in terms for each in self._tell(term, variables)]
+
+    def _tell(self, term, variables):
+        if term in inventory.LISTS:
+            return [[name, self._value(variables, name)] for name in inventory.list_variables(variables, term)]
+        if term == "filters":
+            return inventory.filters(*self._about_filters(variables))
+        faults = {
+            "name_faults": self._name_faults,
+            "filter_faults": self._filter_faults,
+            "list_faults": self._list_faults,
+            "interface_faults": self._interface_faults,
+        }
+        return inventory.at_most_ten(list(faults[term](variables, variables["inventory_hostname"])))
+
+    def _about_filters(self, variables):
+        host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in inventory.FILTER_KEYS}
+        hidden = self._templar.template(variables["pingkiller_hide_from_traceroute"])
+        return host_wide, self._value(variables, "pingkiller_filters"), boolean(hidden)
+
+    def _filter_faults(self, variables, host):
+        return inventory.filter_faults(*self._about_filters(variables), host)
+
+    def _interface_faults(self, variables, host):
+        look = self._templar.template(variables["_pingkiller_host"])
+        pairs = (pair.partition(":") for pair in look.get("alternative_names", "").split())
+        own_names = {name: own for own, _colon, name in pairs}  # no interface's own name has a colon
+        found = inventory.filters(*self._about_filters(variables))
+        return inventory.interface_faults(found, look.get("interfaces", "").split(), own_names, host)
+
+    def _value(self, variables, name):
+        """Blank is empty, and what a template omits is not there."""
+        omit = variables.get("omit")  # before ansible-core 2.19, a word of its own
+        value = self._templar.template(variables.get(name)) or []
+        return [item for item in value if item != omit] if isinstance(value, list) and omit else value
+
+    def _name_faults(self, variables, host):
+        own = inventory.words(self._value(variables, "pingkiller_extra_variables"))
+        known = [*self._loader.load_from_file(str(_DEFAULTS)), *own]
+        return inventory.name_faults(variables, known, host)
+
+    def _list_faults(self, variables, host):
+        for name in inventory.list_variables(variables):
+            yield from inventory.list_faults(name, self._value(variables, name), host)
