@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import errors
 
@@ -25,7 +26,6 @@ _FORMS = {
 }
 _LONGEST_LOOK = 4 << 20  #: characters: more than the names of all interfaces that a kernel takes
 _LONGEST_VALUE = 300
-_LONGEST_MESSAGE = 2000
 
 
 def printable(text: str, length: int) -> str:
@@ -70,34 +70,50 @@ _MOST_FILTERS = 10000
 _ANSWERED = {"filters": dict, "owned": list, "removed": list, "max_entries": int}
 
 
-def filter_result(answer: dict, expected: tuple[str, ...], host: str) -> dict:
-    """The result of the module xdp_filter, if it is one that the module can have; else one sentence. All text in it can be shown."""
+def result(answer: dict, host: str, facts: tuple[str, ...] = ()) -> dict:
+    """What a module says, with texts as a terminal can be given them, and with no facts of the host but these."""
     try:
-        answer = _printable(answer)
+        answer = {name: _shown_value(value, name) for name, value in answer.items()}
     except RecursionError:
-        answer = {}
-    answer.pop("ansible_facts", None)  # they would be variables of the host
+        return _not_believed(host, "lists of lists without end")
     if answer.get("failed"):
         answer.pop("exception", None)  # Ansible would show the message from there
-        return {**answer, "msg": str(answer.get("msg", ""))}
-    for name in expected:
-        fault = _fault(answer[name], _ANSWERED[name]) if name in answer else "missing"
-        if fault:
-            return {
-                "failed": True,
-                "msg": f"What {host} answers is not what the module says: {name} is {fault}. Nothing of it was believed: find out "
-                f"what runs in the module's place there, before you run this again.",
-            }
+        answer["msg"] = str(answer.get("msg", ""))
+    told = answer.pop("ansible_facts", None)  # they become variables of the host
+    if facts and isinstance(told, dict):
+        answer["ansible_facts"] = {name: told[name] for name in facts if name in told}
     return answer
 
 
-def _printable(value: object):
-    """The same with every text as a terminal can be given it."""
+def filter_result(answer: dict, expected: Sequence[str], host: str) -> dict:
+    """The same of the module xdp_filter, if it is a result that the module can have; else one sentence."""
+    answer = result(answer, host)
+    if answer.get("failed"):
+        return answer
+    for name in expected:
+        fault = _fault(answer[name], _ANSWERED[name]) if name in answer else "missing"
+        if fault:
+            return _not_believed(host, f"{name} is {fault}")
+    return answer
+
+
+def _not_believed(host: str, fault: str) -> dict:
+    return {
+        "failed": True,
+        "msg": f"What {host} answers is not what the module says: {fault}. Nothing of it was believed: find out what runs in "
+        f"the module's place there, before you run this again.",
+    }
+
+
+def _shown_value(value: object, name: str = ""):
+    """The same with every text as a terminal can be given it. Differences are shown line by line."""
     if isinstance(value, dict):
-        return {printable(str(key), _LONGEST_VALUE): _printable(each) for key, each in value.items()}
+        return {printable(str(key), _LONGEST_VALUE): _shown_value(each, name) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_printable(each) for each in value]
-    return printable(value, _LONGEST_MESSAGE) if isinstance(value, str) else value
+        return [_shown_value(each, name) for each in value]
+    if not isinstance(value, str):
+        return value
+    return "\n".join(map(errors.on_screen, value.split("\n"))) if name == "diff" else errors.on_screen(value)
 
 
 def _fault(value: object, kind: type) -> str:

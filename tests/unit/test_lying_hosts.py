@@ -21,6 +21,7 @@ import pytest
 from ansible.plugins.test.core import version_compare
 from looks import FIT
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import errors
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers, _inventory
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -100,9 +101,18 @@ def lies(code: str) -> dict[str, tuple[str, str, str]]:
             "filters names \\x1b]0;pwned\\x07\\x1b[31m\\reth0, which obeyed_interface does not",
         ),
         "long_item": (looks(), results(), "AAA..."),
+        "obeyed_list": (looks(), results(), "\\x1b]0;pwned\\x07\\x1b[31m\\rno list"),
+        "long_list": (looks(), results(), "BBB"),
         "no_json": (looks(), "no JSON" + OBEYED, "No start of json char found"),
     }
 
+
+#: What the modules for lists bring of a host.
+LISTS = {
+    "obeyed_list": {"failed": True, "msg": OBEYED + "no list", "exception": OBEYED},
+    "obeyed_warning": {"changed": True, "warnings": [OBEYED], "diff": {"before": OBEYED, "after": ""}},
+    "long_list": {"failed": True, "msg": "B" * 3_000_000},
+}
 
 #: What a host has said when its facts were gathered is among its variables, under any name.
 FACTS = {
@@ -139,6 +149,8 @@ class Connection(ConnectionBase):
             said = (lies / "look").read_bytes()
         elif "AnsiballZ_xdp_filter" in cmd:
             said = (lies / "result").read_bytes()
+        elif "AnsiballZ_xdp_" in cmd and (lies / "list").exists():
+            said = (lies / "list").read_bytes()
         elif "mkdir" in cmd:
             said = (re.search(r"ansible-tmp-[\\d.-]+", cmd)[0] + "=/nowhere/tmp\\n").encode()
         else:
@@ -171,6 +183,8 @@ def told(tmp_path_factory):
         (directory / host).mkdir()
         (directory / host / "look").write_text(look)
         (directory / host / "result").write_text(result)
+        if host in LISTS:
+            (directory / host / "list").write_text(json.dumps(LISTS[host]))
     common = {
         "ansible_connection": "liar",
         "ansible_python_interpreter": "/usr/bin/python3",
@@ -188,7 +202,16 @@ def told(tmp_path_factory):
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "0",  # or the liar could not tell from the command which module it is to be
     }
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", directory / "inventory.json", directory / "play.yml"]
+    command = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "playbook",
+        "-D",
+        "-i",
+        directory / "inventory.json",
+        directory / "play.yml",
+    ]
     run = subprocess.run(
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
     )
@@ -217,7 +240,7 @@ def test_lie_is_answered_with_a_sentence_or_does_nothing(told, host):
 
 
 def test_no_sentence_is_longer_than_a_screen(told):
-    assert {host: len(message) for host, message in told[0].items() if len(message) > 2100} == {}
+    assert {host: len(message) for host, message in told[0].items() if len(message) > errors.SCREEN} == {}
 
 
 def test_name_of_a_fact_is_shown_as_it_is_written():
@@ -226,6 +249,23 @@ def test_name_of_a_fact_is_shown_as_it_is_written():
     assert _answers.shown(fault).startswith(
         "pingkiller_\\x1b]0;pwned\\x07\\x1b[31m\\r of alpha is no variable of this role"
     )
+
+
+def test_what_a_module_says_keeps_its_lines_in_differences_and_the_facts_that_it_gathers():
+    difference = {"before": f"one\n{OBEYED}\n", "after": "one\n"}
+    answer = {"diff": [difference], "ansible_facts": {"pingkiller": {"a": "b"}, "ansible_connection": "local"}}
+    assert _answers.result(answer, "alpha", ("pingkiller",)) == {
+        "diff": [{"before": "one\n\\x1b]0;pwned\\x07\\x1b[31m\\r\n", "after": "one\n"}],
+        "ansible_facts": {"pingkiller": {"a": "b"}},
+    }
+    assert "ansible_facts" not in _answers.result(answer, "alpha")
+
+
+def test_answer_without_end_is_no_answer():
+    answer: list = []
+    for _level in range(100_000):
+        answer = [answer]
+    assert "Nothing of it was believed" in _answers.result({"added": answer}, "alpha")["msg"]
 
 
 # At random
@@ -293,7 +333,7 @@ def test_any_result_is_one_of_the_module_or_one_sentence(rngs):
         result = _answers.filter_result(answer, ("filters", "owned"), "alpha")
         if result.get("failed"):
             assert all(line.isprintable() for line in str(result["msg"]).split("\n")), name
-            assert len(str(result["msg"])) < 2100, name
+            assert len(str(result["msg"])) <= errors.SCREEN, name
             continue
         believed += 1
         for each in [*result["filters"], *result["owned"]]:

@@ -56,6 +56,8 @@ def printable(text: str) -> str:
 
     The kernel takes any byte but a few for the name of an interface, and files hold anything.
     """
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 

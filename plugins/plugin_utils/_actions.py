@@ -1,0 +1,41 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all action plugins share: run the module of the same name on the host, and judge what it answers."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers
+
+
+class Judged(ActionBase):
+    """Hands on what the module says, but for facts that it does not gather and for what a terminal would obey."""
+
+    _supports_async = True
+    _supports_check_mode = True
+    _requires_connection = True
+
+    facts: tuple = ()  #: names of those that the module gathers
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        arguments = self.arguments()
+        wrap_async = self._task.async_val and not self._connection.has_native_async
+        answer = self._execute_module(
+            module_name=self._task.action, module_args=arguments, task_vars=task_vars, wrap_async=wrap_async
+        )
+        result.update(answer if wrap_async else self.judged(answer, arguments, task_vars["inventory_hostname"]))
+        if not wrap_async:  # else the module is still to run from there
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def arguments(self) -> dict:
+        """What the module is called with."""
+        return dict(self._task.args)
+
+    def judged(self, answer: dict, _arguments: dict, host: str) -> dict:
+        """What to make of the module's answer."""
+        return _answers.result(answer, host, self.facts)
