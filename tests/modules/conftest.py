@@ -9,7 +9,7 @@ import os
 
 import faults
 import pytest
-from machine import CONFIG, own_machine
+from machine import CONFIG, mount, own_machine, umount
 from running import run
 
 
@@ -41,3 +41,17 @@ def filtered():
     """The machine has a filter on pk0, with the options that nobody chose."""
     assert run("xdp_filter", interface="pk0")["changed"]
     return "pk0"
+
+
+@pytest.fixture
+def silent(tmp_path):
+    """A directory of a file system that never answers."""
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("no such file system can be made here")
+    directory = tmp_path / "silent"
+    directory.mkdir()
+    server = os.open("/dev/fuse", os.O_RDWR)
+    mount("fuse", str(directory), options=f"fd={server},rootmode=40000,user_id=0,group_id=0")
+    yield directory
+    os.close(server)  # whoever waits for it is told so
+    umount(str(directory))

@@ -607,20 +607,6 @@ def test_what_modules_would_refuse_to_write_to_is_missed_by_check_and_restored_b
     )
 
 
-@pytest.fixture
-def silent(tmp_path):
-    """A directory of a file system that never answers."""
-    if not os.path.exists("/dev/fuse"):
-        pytest.skip("no such file system can be made here")
-    directory = tmp_path / "silent"
-    directory.mkdir()
-    server = os.open("/dev/fuse", os.O_RDWR)
-    mount("fuse", str(directory), options=f"fd={server},rootmode=40000,user_id=0,group_id=0")
-    yield directory
-    os.close(server)  # whoever waits for it is told so
-    umount(str(directory))
-
-
 @pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning:bcc")
 def test_a_list_that_hangs_is_given_up_on_and_keeps_no_other_list_away(deployed, silent, monkeypatch):
     source = deployed.parent / "feed"

@@ -31,7 +31,7 @@ from machine import (
 )
 from running import SOURCES, changed, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, list_files, lock, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, list_files, lock, runtime, sync
 
 NO_ADDRESS = "is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1"
 
@@ -82,6 +82,16 @@ def test_an_exact_list_of_what_is_to_be_absent_is_refused(module):
 def test_a_missing_file_is_refused(module):
     said = "src='/run/none' cannot be read on the managed host (No such file or directory): give the path of a list file there"
     assert refused(module, src="/run/none", exclusive=True) == said
+
+
+@pytest.mark.usefixtures("host")
+def test_a_file_on_a_file_system_that_never_answers_is_given_up_on(module, silent):
+    def be_impatient():
+        sync._PATIENCE = 0.3
+
+    assert refused(module, be_impatient, src=f"{silent}/list", exclusive=True) == (
+        f"src='{silent}/list' was not read within 0.3 s: nothing was changed; see what its file system waits for"
+    )
 
 
 @pytest.mark.usefixtures("host")

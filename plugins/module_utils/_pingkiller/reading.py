@@ -50,6 +50,7 @@ def within(seconds: float, call: Callable[[], object]):
 
 def _tell(writer: int, call: Callable[[], object]) -> NoReturn:
     try:
+        _keep_only(writer)
         try:
             told = call(), None
         except Exception as error:
@@ -58,6 +59,14 @@ def _tell(writer: int, call: Callable[[], object]) -> NoReturn:
             pickle.dump(told, pipe, pickle.HIGHEST_PROTOCOL)
     finally:
         os._exit(0)
+
+
+def _keep_only(descriptor: int) -> None:
+    """Close all others: who waits for the end of this output, or for a lock, is not to wait for the file system."""
+    for each in map(int, os.listdir("/proc/self/fd")):
+        if each != descriptor:
+            with contextlib.suppress(OSError):  # of the listing itself
+                os.close(each)
 
 
 def _all_told(reader: int, deadline: float) -> bytes:
@@ -69,6 +78,17 @@ def _all_told(reader: int, deadline: float) -> bytes:
         told.append(os.read(reader, 1 << 20))
         if not told[-1]:
             return b"".join(told)
+
+
+def require_answer(path: str, seconds: float) -> None:
+    """See that a file can be read to its end within so many seconds. Raises TimeoutError, and as ``opened`` does."""
+    within(seconds, lambda: _read_through(path))
+
+
+def _read_through(path: str) -> None:
+    with opened(path) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def read(path: str) -> bytes:

@@ -22,6 +22,7 @@ from .pins import Pins
 from .wanted import Asked, Edit, Store, describe_entries, plan_entries, plan_host
 
 _COMPARED, _COMPARED_EXACTLY = 4096, 131072  #: entries of a list whose indexes are compared with its records
+_PATIENCE = 60  #: seconds for a list file: the largest there may be, from a slow server
 MAX_SHOWN = 1000  #: entries named in a result or a diff; the counts are always exact
 
 
@@ -112,6 +113,7 @@ def _check_handover(request: ListRequest) -> None:
 
 def _read_file(path: str, wanted: Wanted, how: Reading, most: int) -> Wishes:
     try:
+        reading.require_answer(path, _PATIENCE)
         with reading.opened(path) as file:
             before = _version_of(file)
             text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
@@ -120,6 +122,10 @@ def _read_file(path: str, wanted: Wanted, how: Reading, most: int) -> Wishes:
     except ValueError as error:
         raise PingKillerError(
             f"src={quoted_path(path)} {error}: give the path of a list file on the managed host"
+        ) from None
+    except TimeoutError:
+        raise PingKillerError(
+            f"src={quoted_path(path)} was not read within {_PATIENCE:g} s: nothing was changed; see what its file system waits for"
         ) from None
     except OSError as error:
         raise PingKillerError(
