@@ -25,6 +25,7 @@ import report
 from processes import measured
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import syscalls
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
 NOTHING = "nothing"
@@ -138,7 +139,7 @@ def _strace_counts(said: str) -> dict[str, int]:
 
 
 def _bpftrace_counts(said: str) -> dict[str, int]:
-    names = {number: name for name, number in trace.calls.NUMBERS.items()}
+    names = {number: name for name, number in syscalls.numbers().items()}
     return {names[int(number)]: int(calls) for number, calls in re.findall(r"^@\[(\d+)\]: (\d+)$", said, re.MULTILINE)}
 
 

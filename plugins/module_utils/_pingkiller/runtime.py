@@ -9,20 +9,9 @@ from importlib import resources
 
 from .errors import PingKillerError
 
-_OF_TRACE, _OF_BOTH = "trace/", "include/"
-
 
 def sources() -> dict[str, str]:
-    """The C sources of filters that came with the runtime, by their path below bpf/."""
-    return {name: text for name, text in _all().items() if not name.startswith(_OF_TRACE)}
-
-
-def trace_sources() -> dict[str, str]:
-    """The C sources of the tracers, likewise."""
-    return {name: text for name, text in _all().items() if name.startswith((_OF_TRACE, _OF_BOTH))}
-
-
-def _all() -> dict[str, str]:
+    """The C sources that came with the runtime, by their path below bpf/."""
     top = resources.files(__package__).joinpath("bpf")
     if not top.is_dir():
         raise PingKillerError("the C sources are not here: run this from the runtime that the role installs")

@@ -51,7 +51,7 @@ _OPTIONS = {
     "latency": (("syscalls",), {"action": "store_true", "help": "measure how long the calls take"}),
     "min-us": (
         ("syscalls", "syscall"),
-        {"type": int, "metavar": "N", "help": "only calls that took so many microseconds"},
+        {"type": float, "metavar": "N", "help": "only calls that took so many microseconds"},
     ),
     "small-bytes": (("syscall",), {"type": int, "metavar": "N", "help": "a call of fewer bytes is small (512)"}),
     "slow-ms": (("syscall",), {"type": float, "metavar": "N", "help": "a call of so many milliseconds is slow (10)"}),
