@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import defaultdict
 from pathlib import Path
 
@@ -82,10 +83,14 @@ def ns_a_call(said: str, bytes_: int) -> float:
 @contextlib.contextmanager
 def looked_at(found: dict, **options):
     """What is run here is looked at; ``found`` is filled with what was seen."""
-    results = trace.watch(trace.Request.checked(duration=600.0, **options), _runtime.read_trace_sources(), every=0.05)
+    stop = threading.Event()
+    request = trace.Request.checked(duration=600.0, **options)
+    results = trace.watch(request, _runtime.read_trace_sources(), every=0.01, stop=stop)
     next(results)
     yield
-    found.update(results.throw(KeyboardInterrupt()))
+    stop.set()
+    (result,) = results
+    found.update(result)
 
 
 def cost_round(figures: dict) -> None:

@@ -104,7 +104,7 @@ def _count(value: object) -> int:
 
 
 def _counts(value: Mapping) -> dict[str, int]:
-    return {_text(name): _count(count) for name, count in value.items()}
+    return {_text(name): _count(count) for name, count in value.items() if count is not None}
 
 
 def _histogram(value: list) -> list[dict]:
@@ -171,7 +171,7 @@ def _finished(row: dict) -> dict:
     if buckets is None:
         return row
     times = {f"p{percent}_ns": percentile(buckets, percent) for percent in _PERCENTS}
-    return {**row, **times, "average_ns": round(row["total_ns"] / row["calls"])}
+    return {**row, **times, "average_ns": round(row["total_ns"] / sum(buckets))}
 
 
 def _weight(row: dict) -> tuple:

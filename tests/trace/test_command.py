@@ -73,7 +73,7 @@ def wait_until_it_looks(process):
 def looks(pid):
     descriptors = Path(f"/proc/{pid}/fd")
     try:
-        attached = [each for each in descriptors.iterdir() if "raw" in os.readlink(each) and "bpf" in os.readlink(each)]
+        attached = [each for each in descriptors.iterdir() if "bpf_link" in os.readlink(each)]
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False

@@ -50,8 +50,9 @@ def test_same_files_make_the_same_bytes_in_every_zone_and_under_every_umask(runt
 
 def test_runtime_holds_the_library_and_the_sources_and_nothing_else(runtime):
     names = set(zipfile.ZipFile(runtime).namelist())
-    library = {f"pingkiller/{path.name}" for path in _runtime.LIBRARY.glob("*.py")}
-    assert names == library | {f"pingkiller/bpf/{name}" for name in _runtime.read_sources()} | {"__main__.py"}
+    library = {f"pingkiller/{path.relative_to(_runtime.LIBRARY)}" for path in _runtime.LIBRARY.rglob("*.py")}
+    sources = {f"pingkiller/bpf/{name}" for name in (*_runtime.read_sources(), *_runtime.read_trace_sources())}
+    assert names == library | sources | {"__main__.py"}
 
 
 def test_runtime_reads_the_same_sources_as_the_controller(runtime):

@@ -82,7 +82,7 @@ def test_call_is_told_with_its_target_its_bytes_and_what_was_small_or_slow():
     found = result("syscall", name="write", calls=6, bytes=1234, errors=0, rows_total=2, rows=[one, gone])
     said = text.lines(found)
     assert said[0] == "syscall write, 5.0 s: 6 calls, 1 a second, 1,234 bytes"
-    assert said[2].split() == "PID USER COMMAND FD CALLS BYTES SMALL SLOW TOTAL P50 P99 MAX TARGET".split()
+    assert " ".join(said[2].split()) == "PID USER COMMAND FD CALLS BYTES SMALL SLOW TOTAL P50 P99 MAX TARGET"
     assert said[3].split()[:8] == ["7", "root", "cat", "0", "3", "1,234", "2", "0"]
     assert said[3].endswith("pipe:[5]")
     assert said[4].split()[:6] == ["8", "root", "cat", "3", "2", "0"]

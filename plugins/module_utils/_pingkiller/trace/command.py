@@ -14,7 +14,7 @@ import select
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+import threading
 
 from .. import runtime
 from ..tables import cut
@@ -86,13 +86,26 @@ def add(commands) -> None:
 def _run(given) -> int:
     live = sys.stdout.isatty() and not given.json and os.environ.get("TERM", "dumb") != "dumb"
     request = Request.checked(**{"duration": _UNTIL_ENDED if live else _HERE, **_asked(given)})
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which shows what was seen, as Ctrl-C does
-    results = watch(request, runtime.trace_sources(), every=_EVERY)
+    result: dict = {}
     with _screen() if live else _no_screen() as show:
-        result = _last(results, show)
+        for result in watch(request, runtime.trace_sources(), _EVERY, _stop_on_signals()):
+            show(result)
     found = [json.dumps(result, indent=2)] if given.json else text.lines(result, blocks=_draws_blocks())
     sys.stdout.write("".join(f"{_encodable(line)}\n" for line in found))
     return 0
+
+
+def _stop_on_signals() -> threading.Event:
+    """Ctrl-C and SIGTERM end the look, and what was seen is shown; a second one ends the command."""
+    stop = threading.Event()
+
+    def end(number: int, _frame) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return stop
 
 
 def _asked(given) -> dict:
@@ -102,18 +115,6 @@ def _asked(given) -> dict:
     if "by" in options:
         options["by"] = tuple(options["by"].split(","))
     return {"probe": given.probe, **options}
-
-
-def _last(results: Iterator[dict], show) -> dict:
-    """Show each result as it comes, until there is no other; the last one, also if the look is ended by a signal."""
-    result: dict = {}
-    while True:
-        try:
-            for result in results:
-                show(result)
-            return result
-        except KeyboardInterrupt:  # while it was shown; in the look itself, it would have ended that
-            result = results.throw(KeyboardInterrupt())
 
 
 @contextlib.contextmanager

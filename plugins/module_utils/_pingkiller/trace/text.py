@@ -14,7 +14,7 @@ from ..tables import LEFT, RIGHT, number, table, time
 _WORD = 60  #: characters shown of what a host calls something
 _BAR = 40  #: columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_NOTHING = (None, {}, "")  #: to show in a table
+_NOTHING = (None, {}, "", {"calls": None, "bytes": None})  #: to show in a table; the last of calls without a length
 _EVENTS = ("clone", "fork", "vfork", "clone3", "exec", "exit")
 _STOPPED = {
     "limit": "ended early: as many events as are kept had come",
@@ -76,7 +76,7 @@ def _errors(counts: dict) -> str:
 
 
 def _calls_of(part: dict) -> str:
-    return number(part["calls"])
+    return number(part.get("calls"))
 
 
 #: Of each key of a row: what a table calls it, on which side it is, and how it is shown; in the order of the columns.
