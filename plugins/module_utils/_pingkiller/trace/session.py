@@ -83,9 +83,11 @@ class _Look:
             if cgroup:
                 _choose_cgroup(self._maps["cgroups"], cgroup)
             self._measured = _measure(stack)
+            self._reader = stack.enter_context(contextlib.closing(kind(request, self._maps)))
+            self._reader.note_present()
             self._attach(tracepoints, programs, stack)
             self.began = time.monotonic()
-            self._reader = stack.enter_context(contextlib.closing(kind(request, self._maps)))
+            self._reader.note_present()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> _Look:
