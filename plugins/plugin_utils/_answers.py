@@ -72,22 +72,46 @@ _ANSWERED = {"filters": dict, "owned": list, "removed": list, "max_entries": int
 
 def filter_result(answer: dict, expected: tuple[str, ...], host: str) -> dict:
     """The result of the module xdp_filter, if it is one that the module can have; else one sentence. All text in it can be shown."""
+    answer = _shown(answer)
+    if answer.get("failed"):
+        return answer
+    for name in expected:
+        fault = _fault(answer[name], _ANSWERED[name]) if name in answer else "missing"
+        if fault:
+            return _not_believed(host, f"{name} is {fault}")
+    return answer
+
+
+def trace_result(answer: dict, host: str) -> dict:
+    """The same of the module bpf_trace_info, whose rows and events playbooks sum up over hosts."""
+    answer = _shown(answer)
+    if answer.get("failed"):
+        return answer
+    for name in ("rows", "events", "counts"):
+        rows = answer.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return _not_believed(host, f"{name} is {quoted(rows)}, which is no list of rows")
+    return answer
+
+
+def _not_believed(host: str, fault: str) -> dict:
+    return {
+        "failed": True,
+        "msg": f"What {host} answers is not what the module says: {fault}. Nothing of it was believed: find out "
+        f"what runs in the module's place there, before you run this again.",
+    }
+
+
+def _shown(answer: dict) -> dict:
+    """All text in it can be shown, and nothing of it becomes a variable of the host by itself."""
     try:
         answer = _printable(answer)
     except RecursionError:
         answer = {}
-    answer.pop("ansible_facts", None)  # they would be variables of the host
+    answer.pop("ansible_facts", None)
     if answer.get("failed"):
         answer.pop("exception", None)  # Ansible would show the message from there
         return {**answer, "msg": str(answer.get("msg", ""))}
-    for name in expected:
-        fault = _fault(answer[name], _ANSWERED[name]) if name in answer else "missing"
-        if fault:
-            return {
-                "failed": True,
-                "msg": f"What {host} answers is not what the module says: {name} is {fault}. Nothing of it was believed: find out "
-                f"what runs in the module's place there, before you run this again.",
-            }
     return answer
 
 

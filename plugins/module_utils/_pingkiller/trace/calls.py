@@ -78,6 +78,9 @@ class Calls:
         if self.ring:
             self.ring.close()
 
+    def note_present(self) -> None:
+        """Nothing to note: who makes calls comes with them."""
+
     def poll(self) -> None:
         """Look where the descriptors lead of those who have just made their first call with them."""
         for record in self.ring.read() if self.ring else ():

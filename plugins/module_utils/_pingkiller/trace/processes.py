@@ -46,11 +46,15 @@ class Processes:
         self._limit, self._births = request.limit, maps["births"]
         self._users = words.Users()
         self._records: list[tuple[dict, str]] = []
-        self._began = _starts()
+        self._began: dict[int, int] = {}
         self.ring = RingBuffer(maps["events"])
 
     def close(self) -> None:
         self.ring.close()
+
+    def note_present(self) -> None:
+        """Whoever is there: called before the programs are attached and afterwards, so that who ends meanwhile is known."""
+        self._began.update(_starts())
 
     @property
     def full(self) -> bool:

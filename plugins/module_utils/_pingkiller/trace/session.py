@@ -26,11 +26,15 @@ _PAUSE = 0.01  #: seconds between two looks at what the kernel tells
 
 
 def plan(request: Request) -> dict:
-    """What ``run`` would look at, having found out that it may; nothing is compiled and nothing is looked at."""
+    """What ``run`` would do, as ``msg``, if nothing forbids it; nothing is compiled and nothing is looked at. Raises PingKillerError."""
     allowed.require()
     compiler.bcc_version()
     cgroups.find(request.unit, request.cgroup)
-    return {"probe": request.probe, "tracepoints": list(_probe(request).tracepoints(request))}
+    *names, last = _probe(request).tracepoints(request)
+    return {
+        "msg": f"would look at {request.probe} for {request.duration:g} s, with programs at the tracepoints "
+        f"{', '.join(names)} and {last}"
+    }
 
 
 def run(request: Request, sources: dict[str, str]) -> dict:
@@ -83,9 +87,11 @@ class _Look:
             if cgroup:
                 _choose_cgroup(self._maps["cgroups"], cgroup)
             self._measured = _measure(stack)
+            self._reader = stack.enter_context(contextlib.closing(kind(request, self._maps)))
+            self._reader.note_present()
             self._attach(tracepoints, programs, stack)
             self.began = time.monotonic()
-            self._reader = stack.enter_context(contextlib.closing(kind(request, self._maps)))
+            self._reader.note_present()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> _Look:
