@@ -44,7 +44,8 @@ def lines(answers: Mapping[str, object], top: int) -> list[str]:
             faults[host] = "what it answers is not what the module says: find out what runs in the module's place there"
     said = [f"{text.word(host)}: {note}" for host, look in looks.items() for note in text.notes(look)]
     said += [f"{text.word(host)}: not looked at: {printable(why, _LONGEST_SENTENCE)}" for host, why in faults.items()]
-    return [*_head(looks, len(answers)), "", *_table(looks, top or None), "", *said]
+    table = _table(looks, top or None)
+    return [_head(looks, len(answers)), *(["", *table] if table else []), *(["", *said] if said else [])]
 
 
 def _probe(answers: Iterable[object]) -> str:
@@ -119,17 +120,16 @@ _KINDS = {
 }
 
 
-def _head(looks: Mapping[str, dict], hosts: int) -> list[str]:
+def _head(looks: Mapping[str, dict], hosts: int) -> str:
     if not looks:
-        return [f"none of {hosts} hosts has been looked at"]
+        return f"none of {hosts} hosts has been looked at"
     first = next(iter(looks.values()))
     about = f"{first['probe']} {text.word(first['name'])}".rstrip()
     seconds = max(look["seconds"] for look in looks.values())
     calls = sum(look["calls"] for look in looks.values())
-    return [
-        f"{about} on {len(looks)} of {hosts} hosts, {seconds:.1f} s each"
-        + (f": {number(calls)} calls" if calls else "")
-    ]
+    return f"{about} on {len(looks)} of {hosts} hosts, {seconds:.1f} s each" + (
+        f": {number(calls)} calls" if calls else ""
+    )
 
 
 def _table(looks: Mapping[str, dict], top: int | None) -> list[str]:
