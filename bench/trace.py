@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,7 @@ FAST, SLOW = (
     300_000,
     10_000,
 )  #: bytes that dd copies, each with a read and a write: with programs in the kernel, and without
-DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1")
+DD = (shutil.which("dd"), "if=/dev/zero", "of=/dev/null", "bs=1")
 #: Looks of ours by what they are called, as the library is asked for them.
 OURS = {
     "syscalls": {"probe": "syscalls"},
@@ -166,9 +167,9 @@ def _look_row(name: str, options: list[str], command: Path, runs: int) -> dict:
     options = [*options, *(["--latency"] if OURS[name].get("latency") else []), "--json"]
     short, long = (
         min((_looked(command, probe, options, duration) for _run in range(runs)), key=lambda each: each["cpu_ms"])
-        for duration in (0.1, 2.1)
+        for duration in (0.1, 4.1)
     )
-    return {"tracer": name, **short, "busy": round((long["cpu_ms"] - short["cpu_ms"]) / 20, 1), "runs": runs}
+    return {"tracer": name, **short, "busy": round((long["cpu_ms"] - short["cpu_ms"]) / 40, 1), "runs": runs}
 
 
 def _looked(command: Path, probe: str, options: list[str], duration: float) -> dict:
@@ -193,7 +194,7 @@ def show(title: str, rows: list[dict], columns: dict[str, str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="how often everything is done (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="how often everything is done (default: %(default)s)")
     options = parser.parse_args()
     os.environ["LC_ALL"] = "C"  # dd and strace put their numbers as others read them
     subprocess.run(

@@ -96,6 +96,7 @@ def test_call_is_told_with_its_target_its_bytes_and_what_was_small_or_slow():
         (EXECUTED, "/bin/ls"),
         ({**EXECUTED, "path": None}, "ls"),
         ({**ENDED, "status": 3, "signal": None, "lifetime_ns": None}, "status 3"),
+        ({**ENDED, "status": None, "signal": None, "lifetime_ns": None}, "status unknown"),
         ({**ENDED, "status": None, "signal": "SIGKILL", "lifetime_ns": 2_000_000}, "by SIGKILL after 2.00 ms"),
     ],
 )

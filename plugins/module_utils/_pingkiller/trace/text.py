@@ -161,6 +161,7 @@ def _details(event: dict) -> str:
     if event["event"] == "exec":
         return event["path"] or ""
     if event["event"] == "exit":
-        ended = f"by {event['signal']}" if event["signal"] else f"status {event['status']}"
+        status = "unknown" if event["status"] is None else event["status"]
+        ended = f"by {event['signal']}" if event["signal"] else f"status {status}"
         return ended + (f" after {time(event['lifetime_ns'])}" if event["lifetime_ns"] is not None else "")
     return f"{'thread' if event['thread'] else 'child'} of {event['parent']}"
