@@ -50,7 +50,8 @@ def lines(answers: Mapping[str, object], top: int) -> list[str]:
 
 def _probe(answers: Iterable[object]) -> str:
     """That of most hosts, since all were asked for the same."""
-    said = Counter(each for each in _PROBES for answer in answers if _says(answer, "probe") == each)
+    probes = (_says(answer, "probe") for answer in answers)  # which Ansible hands out only once
+    said = Counter(probe for probe in probes if probe in _PROBES)
     return said.most_common(1)[0][0] if said else ""
 
 
@@ -170,7 +171,7 @@ def _finished(row: dict) -> dict:
     buckets = row.pop("histogram", None)
     if buckets is None:
         return row
-    times = {f"p{percent}_ns": percentile(buckets, percent) for percent in _PERCENTS}
+    times = {f"p{percent}_ns": min(percentile(buckets, percent), row["max_ns"]) for percent in _PERCENTS}
     return {**row, **times, "average_ns": round(row["total_ns"] / sum(buckets))}
 
 
