@@ -106,9 +106,13 @@ _COLUMNS = {
 
 def rows_table(rows: Sequence[dict]) -> list[str]:
     """Rows of any probe, with a column for each key of which a row has something to show."""
-    keys = [key for key in _COLUMNS if any(row.get(key) not in _NOTHING for row in rows)]
+    keys = [key for key in _COLUMNS if any(_is_something(key, row.get(key)) for row in rows)]
     columns = {_COLUMNS[key][0]: _COLUMNS[key][1] for key in keys}
     return table(columns, [[_cell(key, row.get(key)) for key in keys] for row in rows]) if rows else []
+
+
+def _is_something(key: str, value: object) -> bool:
+    return bool(value) if key in _EVENTS else value not in _NOTHING
 
 
 def _cell(key: str, value: object) -> str:
@@ -150,9 +154,7 @@ def _bar(share: float, blocks: bool) -> str:
 
 def _processes(result: dict, rows: int | None, _blocks: bool) -> list[str]:
     """Who did how much of it, and what happened. Where there is no room for all of it, the last events."""
-    names = ("user", "comm", *(event for event, count in result["total"].items() if count))
-    counts = result["counts"][: None if rows is None else rows // 2]
-    counted = rows_table([{name: each.get(name) for name in names} for each in counts])
+    counted = rows_table(result["counts"][: None if rows is None else rows // 2])
     events = result["events"] if rows is None else result["events"][-rows:][max(0, len(counted) - 1) :]
     return [*counted, *(["", *rows_table([{**each, "details": _details(each)} for each in events])] if events else [])]
 
