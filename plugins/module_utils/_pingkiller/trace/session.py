@@ -100,7 +100,9 @@ class _Look:
     def __exit__(self, *_exception) -> None:
         self._stack.close()
 
-    def _attach(self, tracepoints: dict[str, str], programs: dict[str, bpf.Program], stack: contextlib.ExitStack) -> None:
+    def _attach(
+        self, tracepoints: dict[str, str], programs: dict[str, bpf.Program], stack: contextlib.ExitStack
+    ) -> None:
         for name, function in tracepoints.items():
             try:
                 link = bpf.attach_raw_tracepoint(name, programs[function].fd)
@@ -223,7 +225,9 @@ def _choose_cgroup(table: bpf.Map, directory: str) -> None:
     try:
         table.update(bytes(4), fd.to_bytes(4, sys.byteorder))
     except OSError as error:
-        raise PingKillerError(f"{directory} is no cgroup that the kernel takes ({error.strerror}): see systemd-cgls") from None
+        raise PingKillerError(
+            f"{directory} is no cgroup that the kernel takes ({error.strerror}): see systemd-cgls"
+        ) from None
     finally:
         os.close(fd)
 
