@@ -10,7 +10,7 @@
  *   TIMED                    1: measure how long calls take
  *   MIN_NS                   leave out calls that took less
  *   SMALL_BYTES, SLOW_NS     calls that returned less, or took that long, are summed up apart
- *   ROWS, TASKS, PROCESSES, NEWCOMER_PAGES   sizes of the tables
+ *   ROWS, TASKS, BIRTHS, PROCESSES, NEWCOMER_PAGES   sizes of the tables
  */
 #include <uapi/linux/bpf.h>
 
@@ -41,7 +41,7 @@ struct generations {
 	u16 of[PER_CELL];
 };
 BPF_ARRAY(generations, struct generations, PROCESSES / PER_CELL);
-BPF_HASH(newborn, u64, u8, TASKS);
+BPF_HASH(newborn, u64, u8, BIRTHS);
 
 static __always_inline u16 *my_generation(void)
 {

@@ -3,8 +3,8 @@
  * Tell user space of processes and threads that are born, become another program, or end. The kernel's tracepoints show
  * tasks as pointers into structures that are not known here, so each of these is told in the task that it is about, and
  * put together from what was noted before: in the parent which call it made, at an exec the file, and what a task that
- * ends has said last or was killed by. Definitions, beside those of who.h: TASKS, FILES, ENDINGS, EVENT_PAGES, sizes of
- * the tables.
+ * ends has said last or was killed by. Definitions, beside those of who.h: TASKS, BIRTHS, FILES, ENDINGS, EVENT_PAGES, which
+ * are sizes of tables.
  */
 #include <uapi/linux/bpf.h>
 
@@ -29,13 +29,16 @@ struct file {
 };
 
 BPF_HASH(forking, u64, u32, TASKS);        /* the call that a task is making, by task */
-BPF_HASH(births, u64, struct birth, TASKS); /* of those that live, by task */
+BPF_HASH(births, u64, struct birth, BIRTHS); /* of those that live, by task */
 BPF_HASH(execs, u64, struct file, FILES);  /* by task */
 BPF_HASH(last_words, u64, u32, TASKS);      /* the status that a thread has ended with, by task */
 BPF_TABLE("lru_hash", u32, u32, endings, ENDINGS); /* how a whole process ends, by its pid in the first namespace */
+BPF_TABLE("lru_hash", u64, u32, signals, ENDINGS); /* that was last sent to it, by task */
 BPF_PERCPU_ARRAY(scratch, struct event, 1);
 BPF_RINGBUF_OUTPUT(events, EVENT_PAGES);
 
+#define KILL 9
+#define DELIVERED 0
 #define SHORT __builtin_offsetof(struct event, path) /* an event without its path */
 
 static __always_inline struct event *begin(u32 kind, const struct who *who)
@@ -217,19 +220,46 @@ static __always_inline bool is_deadly(u32 signal)
 	}
 }
 
-int signalled(struct bpf_raw_tracepoint_args *ctx)
+/* In whoever sends it. If nobody handles it, the kernel lets all threads of the process find SIGKILL in its place. */
+int generated(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 task = ctx->args[2];
+	u32 signal = ctx->args[0];
+
+	if (ctx->args[4] == DELIVERED && is_deadly(signal))
+		signals.update(&task, &signal);
+	return 0;
+}
+
+/* The first word is the one: the other threads of a process that ends get SIGKILL. */
+static __always_inline void note_signal(u64 task, u32 signal)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	u32 *before = endings.lookup(&pid), *sent = NULL;
+	u32 ending;
+
+	if (before && *before != ENDING_SIGNAL(KILL))
+		return;
+	if (signal == KILL)
+		sent = signals.lookup(&task);
+	ending = ENDING_SIGNAL(sent ? *sent : signal);
+	if (!before || sent)
+		endings.update(&pid, &ending);
+}
+
+int delivered(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 task = bpf_get_current_task();
 	u32 signal = ctx->args[0];
-	u32 ending = ENDING_SIGNAL(signal);
 	u64 handler = 1;
 
 	if (!is_deadly(signal))
 		return 0;
 	bpf_probe_read_kernel(&handler, sizeof(handler), (const void *)ctx->args[2]);
-	/* The other threads of a process that ends get SIGKILL: the first word is the one. */
-	if (!handler && !endings.lookup(&pid))
-		endings.update(&pid, &ending);
+	if (!handler)
+		note_signal(task, signal);
+	else
+		signals.delete(&task);
 	return 0;
 }
 
@@ -273,5 +303,6 @@ int ended(struct bpf_raw_tracepoint_args *ctx)
 	forking.delete(&task);
 	execs.delete(&task);
 	last_words.delete(&task);
+	signals.delete(&task);
 	return 0;
 }

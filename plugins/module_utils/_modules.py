@@ -8,7 +8,12 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY, compiler, pins, state
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    CONFIG_DIRECTORY,
+    compiler,
+    pins,
+    state,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, on_screen
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}

@@ -73,7 +73,9 @@ def compile_tracer(
     return programs
 
 
-def _compile(sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str], kind: str, what: str) -> dict:
+def _compile(
+    sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str], kind: str, what: str
+) -> dict:
     tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_TREES)
     try:
         _write_tree(tree, sources)

@@ -11,6 +11,7 @@ from .errors import PingKillerError
 
 _TRACERS = "trace/"  #: the directory below bpf/
 
+
 def without_tracers(files: dict[str, str]) -> dict[str, str]:
     """Of the files below bpf/, by their path there, those that a filter is compiled of: they are its build id."""
     return {name: text for name, text in files.items() if not name.startswith(_TRACERS)}

@@ -46,7 +46,9 @@ def require() -> None:
 def _reason(error: OSError) -> str:
     status = _status()
     if "[confidentiality]" in _read("/sys/kernel/security/lockdown"):
-        return "the kernel is locked down (confidentiality), so nobody may trace: boot it with lockdown=integrity or less"
+        return (
+            "the kernel is locked down (confidentiality), so nobody may trace: boot it with lockdown=integrity or less"
+        )
     if error.errno == errno.ENOENT:
         return f"the kernel {os.uname().release} has no tracepoints at system calls: it needs CONFIG_FTRACE_SYSCALLS"
     if error.errno == errno.EPERM and not _may_trace(int(status.get("CapEff", "0"), 16)):

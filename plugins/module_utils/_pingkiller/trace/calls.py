@@ -207,4 +207,3 @@ class _Row:
         for number, calls in enumerate(self.buckets):
             if calls:
                 yield {"from_ns": 1 << number if number else 0, "to_ns": (2 << number) - 1, "calls": calls}
-

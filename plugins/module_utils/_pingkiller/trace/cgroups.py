@@ -32,7 +32,9 @@ def _hierarchy() -> str:
             before, _dash, after = line.partition(" - ")
             if after.startswith("cgroup2 "):
                 return before.split()[4]
-    raise PingKillerError("unit and cgroup need cgroups of version 2, and none are mounted on this host: use pid, user or comm")
+    raise PingKillerError(
+        "unit and cgroup need cgroups of version 2, and none are mounted on this host: use pid, user or comm"
+    )
 
 
 def _of_unit(unit: str) -> str:
@@ -45,7 +47,9 @@ def _of_unit(unit: str) -> str:
             timeout=_PATIENCE,
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise PingKillerError(f"unit={quoted(unit)}: systemctl does not say ({error}): use cgroup, pid or comm") from None
+        raise PingKillerError(
+            f"unit={quoted(unit)}: systemctl does not say ({error}): use cgroup, pid or comm"
+        ) from None
     path = said.stdout.strip()
     if said.returncode or not path:
         raise PingKillerError(

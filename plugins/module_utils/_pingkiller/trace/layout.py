@@ -27,7 +27,8 @@ ENDING_KNOWN = 0x10000
 
 #: Entries of tables; pages of ring buffers. All of it is there from the start, so the kernel's memory is bounded by it.
 SIZES = {
-    "TASKS": 65536,  # threads that are in the middle of a call, or have been born, at a time
+    "TASKS": 65536,  # threads that are in the middle of a call at a time
+    "BIRTHS": 65536,  # threads that were born since the look began, at a time
     "FILES": 4096,  # threads that are in the middle of an exec
     "ENDINGS": 16384,
     "PROCESSES": 1 << 22,  # PID_MAX_LIMIT of the kernel: no pid is higher

@@ -29,7 +29,8 @@ def tracepoints(request: Request) -> dict[str, str]:
     """Tracepoint -> function, in the order in which to attach: an end and an exec go by what was noted before."""
     return {
         "sys_exit": "returned",
-        "signal_deliver": "signalled",
+        "signal_generate": "generated",
+        "signal_deliver": "delivered",
         "sched_process_exit": "ended",
         "sched_process_exec": "executed",
         "sched_process_fork": "forked",
@@ -109,7 +110,10 @@ def _is_untold(birth: bytes) -> bool:
 def _ending(ending: int) -> dict:
     number = ending >> 8 & 0xFF
     known = bool(ending & layout.ENDING_KNOWN)
-    return {"status": ending & 0xFF if known and not number else None, "signal": _signal_name(number) if number else None}
+    return {
+        "status": ending & 0xFF if known and not number else None,
+        "signal": _signal_name(number) if number else None,
+    }
 
 
 def _signal_name(number: int) -> str:

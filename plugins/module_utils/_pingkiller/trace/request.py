@@ -104,7 +104,9 @@ def _check_by(by: tuple[str, ...]) -> None:
             meant = did_you_mean(str(name), BY)
             raise PingKillerError(f"by: {quoted(str(name))} is nothing to count by{meant}: use some of {', '.join(BY)}")
     if not by or len(set(by)) < len(by):
-        raise PingKillerError(f"by={quoted(','.join(by))} is empty or names something twice: use some of {', '.join(BY)}")
+        raise PingKillerError(
+            f"by={quoted(','.join(by))} is empty or names something twice: use some of {', '.join(BY)}"
+        )
 
 
 def _checked_name(name: str) -> str:
@@ -139,5 +141,3 @@ def user_number(user: str | int) -> int:
         if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _USERS:
             return int(text)
     raise PingKillerError(f"user={quoted(text)} is no user of this host: give a name of getent passwd, or a uid")
-
-

@@ -81,6 +81,7 @@ class _Look:
             kind = Processes if request.probe == "processes" else Calls
             cgroup = cgroups.find(request.unit, request.cgroup)
             defines = {**_whose(request, cgroup), **_probe(request).definitions(request)}
+            compiler.remove_abandoned_headers()
             programs = compiler.compile_tracer(sources, kind.program, _sized(defines), list(tracepoints.values()))
             self._programs = [stack.enter_context(program) for program in programs.values()]
             self._maps = _maps(self._programs, stack)
@@ -100,7 +101,9 @@ class _Look:
     def __exit__(self, *_exception) -> None:
         self._stack.close()
 
-    def _attach(self, tracepoints: dict[str, str], programs: dict[str, bpf.Program], stack: contextlib.ExitStack) -> None:
+    def _attach(
+        self, tracepoints: dict[str, str], programs: dict[str, bpf.Program], stack: contextlib.ExitStack
+    ) -> None:
         for name, function in tracepoints.items():
             try:
                 link = bpf.attach_raw_tracepoint(name, programs[function].fd)
@@ -223,7 +226,9 @@ def _choose_cgroup(table: bpf.Map, directory: str) -> None:
     try:
         table.update(bytes(4), fd.to_bytes(4, sys.byteorder))
     except OSError as error:
-        raise PingKillerError(f"{directory} is no cgroup that the kernel takes ({error.strerror}): see systemd-cgls") from None
+        raise PingKillerError(
+            f"{directory} is no cgroup that the kernel takes ({error.strerror}): see systemd-cgls"
+        ) from None
     finally:
         os.close(fd)
 

@@ -84,24 +84,22 @@ _COMPAT, _X32 = 1 << 31, 1 << 30
 _TABLES = {"x86_64": _X86_64, "aarch64": _ARM64}
 
 #: Whose first argument is a descriptor that is at work.
-WITH_DESCRIPTOR = frozenset(
-    """
-    read write pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 close fstat lseek ioctl fcntl flock fsync
-    fdatasync ftruncate fallocate fadvise64 readahead sync_file_range getdents getdents64 fchdir fchmod fchown fstatfs
-    fsetxattr fgetxattr flistxattr fremovexattr dup dup2 dup3 sendfile splice tee vmsplice copy_file_range syncfs
-    connect accept accept4 bind listen sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname
-    getpeername setsockopt getsockopt epoll_wait epoll_pwait epoll_pwait2 epoll_ctl io_uring_enter timerfd_settime
-    timerfd_gettime inotify_add_watch inotify_rm_watch
-    """.split()
-)
+_WITH_DESCRIPTOR = """
+read write pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 close fstat lseek ioctl fcntl flock fsync
+fdatasync ftruncate fallocate fadvise64 readahead sync_file_range getdents getdents64 fchdir fchmod fchown fstatfs
+fsetxattr fgetxattr flistxattr fremovexattr dup dup2 dup3 sendfile splice tee vmsplice copy_file_range syncfs
+connect accept accept4 bind listen sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname
+getpeername setsockopt getsockopt epoll_wait epoll_pwait epoll_pwait2 epoll_ctl io_uring_enter timerfd_settime
+timerfd_gettime inotify_add_watch inotify_rm_watch
+"""
+WITH_DESCRIPTOR = frozenset(_WITH_DESCRIPTOR.split())
 #: Which return a number of bytes.
-WITH_LENGTH = frozenset(
-    """
-    read write pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 sendfile splice tee vmsplice copy_file_range
-    sendto recvfrom sendmsg recvmsg getdents getdents64 readlink readlinkat getrandom getxattr lgetxattr fgetxattr
-    listxattr llistxattr flistxattr process_vm_readv process_vm_writev
-    """.split()
-)
+_WITH_LENGTH = """
+read write pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 sendfile splice tee vmsplice copy_file_range
+sendto recvfrom sendmsg recvmsg getdents getdents64 readlink readlinkat getrandom getxattr lgetxattr fgetxattr
+listxattr llistxattr flistxattr process_vm_readv process_vm_writev
+"""
+WITH_LENGTH = frozenset(_WITH_LENGTH.split())
 #: What the kernel uses between itself and the C library, so that errno does not know it (include/linux/errno.h).
 _RESTARTS = {
     512: "ERESTARTSYS",
