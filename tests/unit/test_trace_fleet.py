@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from seen import processes, result, row, syscalls, timed
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, merged
 
 NONSENSE = "what it answers is not what the module says"
@@ -189,3 +193,15 @@ def test_answers_made_up_at_random_make_no_traceback(pytestconfig):
         where[chance.choice(list(where))] = chance.choice(values)
         said = lines({"alpha": syscalls(row("a", "read", 1)), "mallory": liar}, top=chance.choice([0, 1, 10]))
         assert all(line.isprintable() for line in said)
+
+
+PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks/trace.yml"
+
+
+def test_playbook_says_each_of_its_variables_at_its_top_and_the_role_takes_none_for_a_mistake():
+    comment, _, code = PLAYBOOK.read_text().partition("- name:")
+    used = set(re.findall(r"pingkiller_trace_(\w+)", code))
+    (task, *_others) = yaml.safe_load("- name:" + code)[0]["tasks"]
+    assert used == set(task["pingkiller.fleet.bpf_trace_info"])
+    assert used <= set(re.findall(r"\bpingkiller_trace_(\w+)", comment)) | set(re.findall(r"(?<=[ ,]_)(\w+)", comment))
+    assert list(_inventory.name_faults([f"pingkiller_trace_{each}" for each in used], [], "alpha")) == []
