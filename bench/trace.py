@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from pathlib import Path
 
 import namespaces  # noqa: F401 (first: it starts this program anew)
@@ -163,18 +164,25 @@ def _looks() -> dict[str, list[str]]:
 
 
 def _look_row(name: str, options: list[str], command: Path, runs: int) -> dict:
-    probe = OURS[name]["probe"]
     options = [*options, *(["--latency"] if OURS[name].get("latency") else []), "--json"]
-    short, long = (
-        min((_looked(command, probe, options, duration) for _run in range(runs)), key=lambda each: each["cpu_ms"])
-        for duration in (0.1, 4.1)
-    )
-    return {"tracer": name, **short, "busy": round((long["cpu_ms"] - short["cpu_ms"]) / 40, 1), "runs": runs}
+    looks = [_looked(command, OURS[name]["probe"], options) for _run in range(runs)]
+    least = {key: min(look[key] for look in looks) for key in looks[0]}
+    return {"tracer": name, **least, "busy": round(_busy(OURS[name]), 1), "runs": runs}
 
 
-def _looked(command: Path, probe: str, options: list[str], duration: float) -> dict:
+def _busy(options: dict, duration: float = 4.0) -> float:
+    """Percent of a processor that whoever looks takes once the programs are compiled, with a load beside it."""
+    results = trace.watch(trace.Request.checked(duration=duration, **options), _runtime.read_trace_sources(), every=1.0)
     with _loaded():
-        done = measured("/usr/bin/python3", "-I", command, "trace", probe, "--duration", duration, *options)
+        next(results)
+        began, cpu_began = time.perf_counter(), time.process_time()
+        deque(results, maxlen=0)
+        return 100 * (time.process_time() - cpu_began) / (time.perf_counter() - began)
+
+
+def _looked(command: Path, probe: str, options: list[str]) -> dict:
+    with _loaded():
+        done = measured("/usr/bin/python3", "-I", command, "trace", probe, "--duration", 0.1, *options)
     besides = done.seconds - json.loads(done.said)["seconds"]
     return {"ms": round(besides * 1000), "cpu_ms": round(done.cpu * 1000), "peak_mb": done.peak_mb}
 
