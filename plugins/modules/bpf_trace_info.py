@@ -90,6 +90,10 @@ options:
     description:
       - End early when the programs have taken more than this many percent of the time of all processors.
     type: float
+  _sources:
+    description:
+      - The tracers' C sources by path. Set by the action plugin of this module, never by a user.
+    type: dict
 attributes:
   check_mode:
     description: Says what it would do, having found out that it may, and runs nothing.

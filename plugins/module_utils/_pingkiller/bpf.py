@@ -244,9 +244,9 @@ class Map(_Handle):
         """The number by which programs name the map."""
         return self.info and self._id
 
-    def lookup(self, key: bytes) -> bytes | None:
-        """The value, or None; of a per-CPU map all its values."""
-        value = ctypes.create_string_buffer(self.stored_size)
+    def lookup(self, key: bytes, size: int | None = None) -> bytes | None:
+        """The value, or None; of a per-CPU map all its values. ``size`` is their length together, if the caller knows it."""
+        value = ctypes.create_string_buffer(size or self.stored_size)
         try:
             self._element(_MAP_LOOKUP, key, ctypes.addressof(value))
         except FileNotFoundError:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import re
@@ -77,6 +78,7 @@ def _compile(
     sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str], kind: str, what: str
 ) -> dict:
     tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_TREES)
+    held = _hold(tree)
     try:
         _write_tree(tree, sources)
         os.environ["BCC_KERNEL_SOURCE"] = tree
@@ -85,14 +87,29 @@ def _compile(
     finally:
         os.environ.pop("BCC_KERNEL_SOURCE", None)
         shutil.rmtree(tree)
+        os.close(held)
 
 
 def remove_abandoned_headers() -> None:
-    """What killed runs were compiling with."""
+    """What killed runs were compiling with. One that is held belongs to a run in another PID namespace, which is not seen."""
     for name in os.listdir(_TREES):
         process = name.removeprefix(_TREE).partition("-")[0]
         if name.startswith(_TREE) and process.isdigit() and not os.path.exists(f"/proc/{process}"):
-            shutil.rmtree(os.path.join(_TREES, name), ignore_errors=True)
+            tree = os.path.join(_TREES, name)
+            with contextlib.suppress(OSError):  # it is held, or has gone
+                os.close(_hold(tree))
+                shutil.rmtree(tree, ignore_errors=True)
+
+
+def _hold(tree: str) -> int:
+    """A descriptor by which a directory is locked. Raises BlockingIOError if somebody else has it locked."""
+    fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _write_tree(tree: str, sources: dict[str, str]) -> None:

@@ -41,6 +41,7 @@ def _of_unit(unit: str) -> str:
     try:
         said = subprocess.run(
             ["systemctl", "show", "--property=ControlGroup", "--value", "--", unit],
+            check=False,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

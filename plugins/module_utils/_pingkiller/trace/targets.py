@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from .. import addresses
 from ..errors import printable
 
+_SOCKET = "socket:["  #: how the link to a socket begins that is in no table, or not in those that were read last
 _PROTOCOLS = ("tcp", "tcp6", "udp", "udp6")
 _MOST_SOCKETS = 50000  #: of one table: where there are more, some stay without a name
-_PAUSE = 0.5  #: seconds before the tables of a network namespace are read again
+_PAUSE = 0.2  #: seconds before the tables of a network namespace are read again
 
 
 class Targets:
@@ -29,7 +30,7 @@ class Targets:
 
     def look_up(self, key: tuple, pid: int, fd: int) -> None:
         """``key`` is what the answer is kept under: a pid may be another process's by now."""
-        if key not in self._found:
+        if self._found.get(key, _SOCKET).startswith(_SOCKET):
             with contextlib.suppress(OSError):  # the process has gone, or closed it
                 self._found[key] = self._describe(pid, os.readlink(f"/proc/{pid}/fd/{fd}"))
 
@@ -37,9 +38,9 @@ class Targets:
         return self._found.get(key)
 
     def _describe(self, pid: int, link: str) -> str:
-        if link.startswith("socket:["):
+        if link.startswith(_SOCKET):
             with contextlib.suppress(OSError):
-                link = self._socket(pid, link[len("socket:[") : -1]) or link
+                link = self._socket(pid, link[len(_SOCKET) : -1]) or link
         return printable(link)
 
     def _socket(self, pid: int, inode: str) -> str | None:
