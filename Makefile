@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet lint sanity build pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build pins clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -63,6 +63,10 @@ bench-adhoc: setup ## Measure single commands on a host with a million entries b
 
 bench-fleet: setup ## Measure deploys and single commands over 8, 16 and 32 hosts beside a ping of Ansible
 	@cd bench && python -m fleet
+
+bench-trace: ## Measure what a look with the tracers costs beside strace, perf trace and bpftrace
+	@tools/setup bench
+	@cd bench && python trace.py
 
 lint: setup ## Check style, documentation and the artifact
 	@tools/test lint

@@ -13,18 +13,17 @@ import argparse
 import ipaddress
 import json
 import multiprocessing
-import os
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
 
 import namespaces  # noqa: F401 (first: it starts this program anew)
 import report
+from processes import measured
 
 OURS = "xdp_blocklist"
 CHANGES = 1000
@@ -77,19 +76,11 @@ class Bench:
 
     def time(self, about: tuple, *command) -> str:
         """Run a command and keep its figures; what it said."""
-        with tempfile.TemporaryFile("w+") as said:
-            began = time.perf_counter()
-            process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-            _pid, status, usage = os.wait4(process.pid, 0)
-            self.seconds[about].append(time.perf_counter() - began)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            said.seek(0)
-            text = said.read()
-        self.cpu[about].append(usage.ru_utime + usage.ru_stime)
-        self.peaks[about].append(usage.ru_maxrss // 1024)
-        if process.returncode:
-            sys.exit(f"bench: {' '.join(map(str, command))[:200]} ended with {process.returncode}:\n{text[-500:]}")
-        return text
+        done = measured(*command)
+        self.seconds[about].append(done.seconds)
+        self.cpu[about].append(done.cpu)
+        self.peaks[about].append(done.peak_mb)
+        return done.said
 
     def module(self, about: tuple, name: str, **arguments) -> dict:
         command = sys.executable, report.CHECKOUT / "bench/run_module.py", name, json.dumps(arguments)

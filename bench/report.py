@@ -17,9 +17,12 @@ OUTPUT = CHECKOUT / "build/bench"
 #: How to ask a program for its version; what answers is looked through for the first number with a dot.
 PROGRAMS = {
     "ansible-core": ("ansible", "--version"),
+    "bpftrace": ("bpftrace", "--version"),
     "ipset": ("ipset", "--version"),
     "iptables": ("iptables", "--version"),
     "nftables": ("nft", "--version"),
+    "perf": ("perf", "--version"),
+    "strace": ("strace", "--version"),
     "xdp-tools": ("dpkg-query", "--show", "xdp-tools"),  # its programs do not tell theirs
 }
 

@@ -23,6 +23,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
     bpf,
     filters,
     hooks,
+    runtime,
     state,
     sync,
 )
@@ -53,7 +54,9 @@ def cable() -> str:
 
 
 def read_sources() -> dict[str, str]:
-    return {path.relative_to(BPF_SOURCES).as_posix(): path.read_text() for path in BPF_SOURCES.rglob("*.[ch]")}
+    return runtime.without_tracers(
+        {path.relative_to(BPF_SOURCES).as_posix(): path.read_text() for path in BPF_SOURCES.rglob("*.[ch]")}
+    )
 
 
 def read_sources_of(commit: str) -> dict[str, str]:
@@ -61,7 +64,9 @@ def read_sources_of(commit: str) -> dict[str, str]:
     archive = subprocess.run(["git", "archive", commit, "bpf"], cwd=CHECKOUT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         names = [name for name in tar.getnames() if name.endswith((".c", ".h"))]
-        return {name.removeprefix("bpf/"): tar.extractfile(name).read().decode() for name in names}
+        return runtime.without_tracers(
+            {name.removeprefix("bpf/"): tar.extractfile(name).read().decode() for name in names}
+        )
 
 
 class Ours:

@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.respawn import has_respawned
+from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY, pins, state
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
+    CONFIG_DIRECTORY,
+    compiler,
+    pins,
+    state,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, on_screen
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
@@ -18,6 +23,8 @@ PERSIST_OPTIONS = {
     "config_dir": {"type": "path", "default": CONFIG_DIRECTORY},
 }
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
+
+_SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
 
 _NOT_LOGGED = ("_sources", "content", "foreseen")
 _LOGGED_VALUE, _LOGGED_LINE = 60, 280  #: characters
@@ -61,3 +68,12 @@ def finish(module: AnsibleModule, call, *arguments, **options) -> None:
     for warning in result.pop("warnings", []):
         module.warn(warning)
     module.exit_json(**result)
+
+
+def move_to_interpreter_with_bcc():
+    """BCC comes with the distribution and belongs to its Python, which need not be the one that Ansible found."""
+    if compiler.bcc_directory() or has_respawned():
+        return
+    interpreter = probe_interpreters_for_module(_SYSTEM_INTERPRETERS, "bcc.libbcc")
+    if interpreter:
+        respawn_module(interpreter)

@@ -310,8 +310,6 @@ removed:
   sample: [eth0]
 """
 
-from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
-
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
     LOCK_OPTION,
@@ -319,21 +317,11 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     STATE_OPTION,
     Module,
     finish,
+    move_to_interpreter_with_bcc,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, filters, wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import filters, wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
-
-SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
-
-
-def move_to_interpreter_with_bcc():
-    """BCC comes with the distribution and belongs to its Python, which need not be the one that Ansible found."""
-    if compiler.bcc_directory() or has_respawned():
-        return
-    interpreter = probe_interpreters_for_module(SYSTEM_INTERPRETERS, "bcc.libbcc")
-    if interpreter:
-        respawn_module(interpreter)
 
 
 def request_from(given, sources):

@@ -97,6 +97,18 @@ def filter_result(answer: dict, expected: Sequence[str], host: str) -> dict:
     return answer
 
 
+def trace_result(answer: dict, host: str) -> dict:
+    """The same of the module bpf_trace_info, whose rows and events playbooks sum up over hosts."""
+    answer = result(answer, host)
+    if answer.get("failed"):
+        return answer
+    for name in ("rows", "events", "counts"):
+        rows = answer.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return _not_believed(host, f"{name} is {quoted(rows)}, which is no list of rows")
+    return answer
+
+
 def _not_believed(host: str, fault: str) -> dict:
     return {
         "failed": True,

@@ -20,7 +20,8 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import q
 
 PREFIX = "pingkiller_"
 LISTS = schema.LISTS
-_OF_PLAYBOOKS = {"pingkiller_hosts"}
+_OF_TRACE = "probe duration by top latency name limit pid user comm unit cgroup min_us small_bytes slow_ms max_overhead"
+_OF_PLAYBOOKS = {"pingkiller_hosts", *(f"pingkiller_trace_{option}" for option in _OF_TRACE.split())}
 _LIST = re.compile(r"pingkiller_(allow|block)list(_.+)?")
 _ITEM_KEYS = ("ip", "direction", "ttl", "comment")
 

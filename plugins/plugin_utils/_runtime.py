@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import runtime
+
 PLUGINS = Path(__file__).resolve().parents[1]
 LIBRARY = PLUGINS / "module_utils" / "_pingkiller"
 SOURCES = PLUGINS.parent / "bpf"
@@ -21,8 +23,13 @@ _MAIN = "import sys\n\nfrom pingkiller.cli import main\n\nsys.exit(main())\n"
 
 
 def read_sources() -> dict[str, str]:
-    """The files below bpf/ by their path there."""
-    return _read(SOURCES, ".c", ".h")
+    """The C of the filter: the files below bpf/ by their path there, without the tracers'."""
+    return runtime.without_tracers(_read(SOURCES, ".c", ".h"))
+
+
+def read_trace_sources() -> dict[str, str]:
+    """The C of the tracers, in the same way."""
+    return runtime.of_tracers(_read(SOURCES, ".c", ".h"))
 
 
 def _read(top: Path, *suffixes: str) -> dict[str, str]:
@@ -46,7 +53,7 @@ def build() -> bytes:
     Stored and not deflated, because what deflating makes of a text depends on the version of zlib.
     """
     files = {f"pingkiller/{name}": text for name, text in _read(LIBRARY, ".py").items()}
-    files.update({f"pingkiller/bpf/{name}": text for name, text in read_sources().items()})
+    files.update({f"pingkiller/bpf/{name}": text for name, text in _read(SOURCES, ".c", ".h").items()})
     files["__main__.py"] = _MAIN
     buffer = io.BytesIO()
     buffer.write(_INTERPRETER)

@@ -33,6 +33,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
     filters,
     hooks,
     lists,
+    runtime,
     schema,
     state,
     sync,
@@ -49,7 +50,9 @@ MOST_BYTES = 4096  # that a test run takes and gives back
 
 
 def read_sources():
-    return {str(path.relative_to(SOURCES)): path.read_text() for path in SOURCES.rglob("*.[ch]")}
+    return runtime.without_tracers(
+        {path.relative_to(SOURCES).as_posix(): path.read_text() for path in SOURCES.rglob("*.[ch]")}
+    )
 
 
 class Seen(NamedTuple):

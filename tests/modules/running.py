@@ -19,12 +19,12 @@ import built
 from ansible.module_utils import basic
 from machine import look
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, runtime
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SOURCES = {
-    path.relative_to(CHECKOUT / "bpf").as_posix(): path.read_text() for path in (CHECKOUT / "bpf").rglob("*.[ch]")
-}
+SOURCES = runtime.without_tracers(
+    {path.relative_to(CHECKOUT / "bpf").as_posix(): path.read_text() for path in (CHECKOUT / "bpf").rglob("*.[ch]")}
+)
 MODULES = {
     name: importlib.import_module(f"ansible_collections.pingkiller.fleet.plugins.modules.{name}")
     for name in ("xdp_filter", "xdp_blocklist", "xdp_allowlist", "xdp_facts", "xdp_events")

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
 SOURCES = {path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")}
+#: What is compiled, and the sources that go with it.
+MAINS = {
+    "pingkiller.c": runtime.without_tracers(SOURCES),
+    "trace/calls.c": runtime.of_tracers(SOURCES),
+    "trace/processes.c": runtime.of_tracers(SOURCES),
+}
 
 
 @pytest.fixture
@@ -43,10 +49,12 @@ def test_everything_that_is_included_is_carried_to_the_host():
 
 
 def test_the_c_is_one_text_whose_lines_say_where_they_are_from():
-    text = compiler.amalgamate(SOURCES)
-    assert '#include "' not in text
-    for name in SOURCES:
-        assert text.count(f'#line 1 "{name}"') == (not name.startswith("include/"))
+    for main, sources in MAINS.items():
+        text = compiler.amalgamate(sources, main)
+        assert '#include "' not in text
+        for name in sources:
+            others = name.startswith("include/") or (name in MAINS and name != main)
+            assert text.count(f'#line 1 "{name}"') == (not others)
 
 
 def test_what_is_included_stands_where_it_was_included():

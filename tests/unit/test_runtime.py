@@ -50,14 +50,23 @@ def test_same_files_make_the_same_bytes_in_every_zone_and_under_every_umask(runt
 
 def test_runtime_holds_the_library_and_the_sources_and_nothing_else(runtime):
     names = set(zipfile.ZipFile(runtime).namelist())
-    library = {f"pingkiller/{path.name}" for path in _runtime.LIBRARY.glob("*.py")}
-    assert names == library | {f"pingkiller/bpf/{name}" for name in _runtime.read_sources()} | {"__main__.py"}
+    library = {f"pingkiller/{path.relative_to(_runtime.LIBRARY)}" for path in _runtime.LIBRARY.rglob("*.py")}
+    sources = {**_runtime.read_sources(), **_runtime.read_trace_sources()}
+    assert names == library | {f"pingkiller/bpf/{name}" for name in sources} | {"__main__.py"}
 
 
 def test_runtime_reads_the_same_sources_as_the_controller(runtime):
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller import runtime; print(runtime.sources())"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller import runtime as r"
+    code += "; print([r.sources(), r.trace_sources()])"
     done = subprocess.run([sys.executable, "-c", code, runtime], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{dict(_runtime.read_sources())}\n" or eval(done.stdout) == _runtime.read_sources()
+    assert eval(done.stdout) == [_runtime.read_sources(), _runtime.read_trace_sources()]
+
+
+def test_a_filter_is_compiled_of_its_own_sources_and_of_no_tracer_s():
+    """They make its build id: a change of a tracer is to replace no filter."""
+    assert not [name for name in _runtime.read_sources() if name.startswith("trace/")]
+    assert "pingkiller.c" in _runtime.read_sources()
+    assert {name.partition("/")[0] for name in _runtime.read_trace_sources()} == {"trace", "include"}
 
 
 def test_runtime_runs_no_python_of_the_directory_or_of_the_environment_that_it_is_in(runtime, tmp_path):

@@ -18,6 +18,7 @@ import os
 import platform
 import resource
 import struct
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,14 +31,18 @@ _SYSCALL_NUMBERS = {  # of bpf(2); every architecture not named has the one of t
     "s390x": 351,
 }
 _SYSCALL = _SYSCALL_NUMBERS.get(platform.machine(), 280)
+_MEMBARRIER = {"x86_64": 324}.get(platform.machine(), 283)  # for the tracers, which know no more processors
+_MEMBARRIER_GLOBAL = 1
+_LONGER_THAN_A_PROGRAM = 0.05  #: seconds
 
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = range(5)
 _PROG_LOAD, _OBJ_PIN, _OBJ_GET, _PROG_TEST_RUN, _PROG_FD_BY_ID, _INFO_BY_FD = 5, 6, 7, 10, 13, 15
 _PROG_NEXT_ID, _MAP_FD_BY_ID, _LINK_FD_BY_ID, _LINK_NEXT_ID, _BIND_MAP = 11, 14, 30, 31, 35
 _LINK_TYPE_XDP = 6
 _LOOKUP_BATCH, _UPDATE_BATCH, _DELETE_BATCH = 24, 26, 27
+_RAW_TRACEPOINT_OPEN, _ENABLE_STATS = 17, 32
 
-HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, LPM_TRIE, RINGBUF = 1, 2, 6, 9, 11, 27
+HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LRU_HASH, LPM_TRIE, RINGBUF = 1, 2, 5, 6, 9, 11, 27
 TYPE_NAMES = {
     HASH: "hash",
     ARRAY: "array",
@@ -100,6 +105,29 @@ def kernel_name(text: str) -> str:
 def probe() -> None:
     """Raise the OSError that bpf(2) gives on this kernel to this user; nothing if it works."""
     os.close(_create(_MAP_CREATE, "=IIIII", ARRAY, 4, 8, 1, 0))
+
+
+def attach_raw_tracepoint(name: str, program: int) -> _Handle:
+    """Run a program, given by its descriptor, at a tracepoint until the handle is closed. Raises OSError.
+
+    Needs neither tracefs nor perf_event_open(2), so it works in containers, too.
+    """
+    text = ctypes.create_string_buffer(name.encode())
+    return _Handle(_bpf_fd(_RAW_TRACEPOINT_OPEN, "=QI4x", ctypes.addressof(text), program))
+
+
+def enable_stats() -> _Handle:
+    """Let the kernel measure how long programs run, all of the host's, until the handle is closed. Raises OSError."""
+    return _Handle(_bpf_fd(_ENABLE_STATS, "=I", 0))
+
+
+def wait_for_programs() -> None:
+    """Programs that were running on any CPU have ended when this returns: by then what they counted can be read.
+
+    Waits for an RCU grace period, during one of which no program goes on; see membarrier(2).
+    """
+    if _libc.syscall(_MEMBARRIER, _MEMBARRIER_GLOBAL, 0, 0):  # with CONFIG_NO_HZ_FULL it is refused
+        time.sleep(_LONGER_THAN_A_PROGRAM)
 
 
 def possible_cpus() -> int:
@@ -205,13 +233,20 @@ class Map(_Handle):
         return self._cached
 
     @property
+    def stored_size(self) -> int:
+        """The length of what one lookup returns: of a per-CPU map the values of all CPUs, each padded to eight bytes."""
+        if self.info.type not in (PERCPU_HASH, PERCPU_ARRAY):
+            return self.info.value_size
+        return ((self.info.value_size + 7) & ~7) * possible_cpus()
+
+    @property
     def id(self) -> int:
         """The number by which programs name the map."""
         return self.info and self._id
 
     def lookup(self, key: bytes, size: int | None = None) -> bytes | None:
-        """The value, or None. A per-CPU map returns all its values; ``size`` is then their length together."""
-        value = ctypes.create_string_buffer(size or self.info.value_size)
+        """The value, or None; of a per-CPU map all its values. ``size`` is their length together, if the caller knows it."""
+        value = ctypes.create_string_buffer(size or self.stored_size)
         try:
             self._element(_MAP_LOOKUP, key, ctypes.addressof(value))
         except FileNotFoundError:
@@ -220,8 +255,11 @@ class Map(_Handle):
 
     def lookup_percpu(self, key: bytes) -> list[bytes]:
         """One value for each possible CPU."""
+        return self.split_percpu(self.lookup(key) or b"")
+
+    def split_percpu(self, values: bytes) -> list[bytes]:
+        """What a lookup in a per-CPU map has returned, by CPU."""
         size = (self.info.value_size + 7) & ~7
-        values = self.lookup(key, size * possible_cpus()) or b""
         return [values[start : start + self.info.value_size] for start in range(0, len(values), size)]
 
     def update(self, key: bytes, value: bytes, flags: int = ANY) -> None:
@@ -252,7 +290,7 @@ class Map(_Handle):
     def read_all(self) -> list[tuple[bytes, bytes]]:
         """Every element of a hash map."""
         keys, values = self.read_columns()
-        key_size, value_size = self.info.key_size, self.info.value_size
+        key_size, value_size = self.info.key_size, self.stored_size
         return [
             (keys[n * key_size : (n + 1) * key_size], values[n * value_size : (n + 1) * value_size])
             for n in range(len(keys) // key_size)
@@ -263,15 +301,16 @@ class Map(_Handle):
 
         Some thousands a call where the kernel has batch operations for this type of map.
         """
-        key_size, value_size = self.info.key_size, self.info.value_size
-        keys, values = ctypes.create_string_buffer(_BATCH * key_size), ctypes.create_string_buffer(_BATCH * value_size)
+        key_size, value_size = self.info.key_size, self.stored_size
+        batch = min(_BATCH, self.info.max_entries)
+        keys, values = ctypes.create_string_buffer(batch * key_size), ctypes.create_string_buffer(batch * value_size)
         cursor = ctypes.create_string_buffer(max(8, key_size))
         addresses = [ctypes.addressof(buffer) for buffer in (keys, values, cursor)]
         found_keys, found_values = bytearray(), bytearray()
         start, more = 0, True
         while more:
             layout = "=QQQQIIQQ"
-            packed = struct.pack(layout, start, addresses[2], addresses[0], addresses[1], _BATCH, self.fd, 0, 0)
+            packed = struct.pack(layout, start, addresses[2], addresses[0], addresses[1], batch, self.fd, 0, 0)
             attributes = ctypes.create_string_buffer(packed, len(packed))
             try:
                 _call(_LOOKUP_BATCH, attributes, len(packed))
@@ -352,6 +391,9 @@ class ProgramInfo(NamedTuple):
     map_ids: tuple[int, ...]
     name: str
     instructions: int  #: that the verifier walked; 0 on kernels that do not say (before 5.16)
+    run_ns: int  #: while ``enable_stats`` was on, as the number of runs
+    runs: int
+    missed: int  #: runs that did not take place since the program was running on that CPU; 0 before 5.12
 
 
 def program_id(fd: int) -> int:
@@ -423,6 +465,7 @@ class Program(_Handle):
         _bpf(_INFO_BY_FD, "=IIQ", self.fd, size, ctypes.addressof(buffer))
         kind, identity, tag = struct.unpack_from("=II8s", buffer.raw)
         load_time, _uid, count, _pointer, name = struct.unpack_from("=QIIQ16s", buffer.raw, 40)
+        run_ns, runs, missed, instructions = struct.unpack_from("=QQQI", buffer.raw, 192)
         return ProgramInfo(
             type=kind,
             id=identity,
@@ -430,7 +473,10 @@ class Program(_Handle):
             load_time=load_time,
             map_ids=tuple(map_ids[: min(count, len(map_ids))]),
             name=name.split(b"\0")[0].decode(errors="replace"),
-            instructions=struct.unpack_from("=I", buffer.raw, 216)[0],
+            instructions=instructions,
+            run_ns=run_ns,
+            runs=runs,
+            missed=missed,
         )
 
     def bind(self, map_: Map) -> None:

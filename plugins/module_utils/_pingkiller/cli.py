@@ -13,6 +13,7 @@ import sys
 from . import CONFIG_DIRECTORY, VERSION, facts, hooks, restore, runtime, schema, state, wanted
 from .errors import PingKillerError, on_screen, printable, quoted
 from .pins import DEFAULT_BASE
+from .trace import command as trace_command
 from .wanted import Store
 
 FINE, ERROR, USAGE, NOT_AS_WANTED = 0, 1, 2, 3
@@ -46,6 +47,7 @@ examples:
   pingkiller list blocklist            what is blocked, and for whom?
   pingkiller check || echo drift       does a monitoring system have to call somebody?
   pingkiller stats --json | jq .filters.eth0.counters.dropped.packets
+  pingkiller trace syscalls --latency  what do processes ask of the kernel, and how long does it take?
 """
 
 
@@ -108,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="SECONDS",
             help="how long to wait for another run of PingKiller to end (%(default)s)",
         )
+    trace_command.add(commands)
     return top
 
 

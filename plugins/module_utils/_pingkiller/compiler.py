@@ -1,11 +1,12 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BCC: from C to a loaded program. The only file that imports bcc, and only where it compiles."""
+"""BCC: from C to loaded programs. The only file that imports bcc, and only where it compiles."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import re
@@ -13,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from . import netlink
+from . import bpf, netlink
 from .errors import PingKillerError
 
 FUNCTION = "pingkiller"
@@ -54,27 +55,61 @@ def amalgamate(sources: dict[str, str], name: str = _MAIN) -> str:
 
 
 def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str):
-    """Compile and load; BCC's function object, whose ``fd`` is the program. Raises PingKillerError with clang's words.
+    """Compile and load the filter; BCC's function object, whose ``fd`` is the program. Raises PingKillerError with clang's words.
 
     The program is unloaded when the object goes away, unless it has been attached by then.
     """
+    kind = "XDP" if hook == "xdp" else "SCHED_CLS"
+    return _compile(sources, _MAIN, defines, [FUNCTION], kind, "the filter")[FUNCTION]
+
+
+def compile_tracer(
+    sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str]
+) -> dict[str, bpf.Program]:
+    """The same of a tracer: its functions by name, each a program for raw tracepoints. They share their maps."""
+    compiled = _compile(sources, main, defines, functions, "RAW_TRACEPOINT", "the tracer")
+    programs = {name: bpf.Program(os.dup(program.fd)) for name, program in compiled.items()}
+    for program in list(compiled.values())[:1]:
+        program.bpf.cleanup()  # the compiler's 75 MB, which a filter's run gives back by ending
+    return programs
+
+
+def _compile(
+    sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str], kind: str, what: str
+) -> dict:
     tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_TREES)
+    held = _hold(tree)
     try:
         _write_tree(tree, sources)
         os.environ["BCC_KERNEL_SOURCE"] = tree
         flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
-        return _load(amalgamate(sources), flags, hook)
+        return _load(amalgamate(sources, main), flags, functions, kind, what)
     finally:
         os.environ.pop("BCC_KERNEL_SOURCE", None)
         shutil.rmtree(tree)
+        os.close(held)
 
 
 def remove_abandoned_headers() -> None:
-    """What killed runs were compiling with."""
+    """What killed runs were compiling with. One that is held belongs to a run in another PID namespace, which is not seen."""
     for name in os.listdir(_TREES):
         process = name.removeprefix(_TREE).partition("-")[0]
         if name.startswith(_TREE) and process.isdigit() and not os.path.exists(f"/proc/{process}"):
-            shutil.rmtree(os.path.join(_TREES, name), ignore_errors=True)
+            tree = os.path.join(_TREES, name)
+            with contextlib.suppress(OSError):  # it is held, or has gone
+                os.close(_hold(tree))
+                shutil.rmtree(tree, ignore_errors=True)
+
+
+def _hold(tree: str) -> int:
+    """A descriptor by which a directory is locked. Raises BlockingIOError if somebody else has it locked."""
+    fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _write_tree(tree: str, sources: dict[str, str]) -> None:
@@ -87,19 +122,19 @@ def _write_tree(tree: str, sources: dict[str, str]) -> None:
                 file.write(text)
 
 
-def _load(text: str, flags: list[str], hook: str):
+def _load(text: str, flags: list[str], functions: list[str], kind: str, what: str) -> dict:
     from bcc import BPF  # a tenth of a second and 75 MB, so only here
 
-    kind = BPF.XDP if hook == "xdp" else BPF.SCHED_CLS
     with captured_stderr() as said:
         try:
-            program = BPF(text=text, cflags=flags).load_func(FUNCTION, kind)
+            compiled = BPF(text=text, cflags=flags)
+            programs = {name: compiled.load_func(name, getattr(BPF, kind)) for name in functions}
         except Exception as error:  # BCC raises plain Exception
             failure: Exception | None = error
         else:
-            return program
+            return programs
     words = " | ".join(said().strip().splitlines()[-30:])
-    raise PingKillerError(f"the filter does not compile or load on this host ({failure}); the compiler said: {words}")
+    raise PingKillerError(f"{what} does not compile or load on this host ({failure}); the compiler said: {words}")
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ class RingBuffer:
     """
 
     def __init__(self, ring: bpf.Map) -> None:
+        self.fd = ring.fd  #: to wait for, with poll(2); somebody else's to close
         self._size = ring.info.max_entries
         self._page = mmap.PAGESIZE
         self._mine = mmap.mmap(ring.fd, self._page)
@@ -136,7 +137,7 @@ def _decode(record: bytes) -> dict:
     ) = schema.EVENT.unpack(record)
     length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # none where tags hide it
     return {
-        "time": _wall_clock(moment),
+        "time": wall_clock(moment),
         "interface": _interface_name(interface),
         "family": schema.FAMILIES[family],
         "protocol": protocol,
@@ -152,7 +153,7 @@ def _decode(record: bytes) -> dict:
     }
 
 
-def _wall_clock(monotonic: int) -> str:
+def wall_clock(monotonic: int) -> str:
     """UTC to the microsecond."""
     seconds, nanoseconds = divmod(time.time_ns() - time.monotonic_ns() + monotonic, 10**9)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06d}Z"

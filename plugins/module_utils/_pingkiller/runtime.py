@@ -9,9 +9,30 @@ from importlib import resources
 
 from .errors import PingKillerError
 
+_TRACERS = "trace/"  #: the directory below bpf/
+
+
+def without_tracers(files: dict[str, str]) -> dict[str, str]:
+    """Of the files below bpf/, by their path there, those that a filter is compiled of: they are its build id."""
+    return {name: text for name, text in files.items() if not name.startswith(_TRACERS)}
+
+
+def of_tracers(files: dict[str, str]) -> dict[str, str]:
+    """And those that a tracer is compiled of."""
+    return {name: text for name, text in files.items() if name.startswith((_TRACERS, "include/"))}
+
 
 def sources() -> dict[str, str]:
-    """The C sources that came with the runtime, by their path below bpf/."""
+    """The C sources of the filter that came with the runtime."""
+    return without_tracers(_carried())
+
+
+def trace_sources() -> dict[str, str]:
+    """Those of the tracers."""
+    return of_tracers(_carried())
+
+
+def _carried() -> dict[str, str]:
     top = resources.files(__package__).joinpath("bpf")
     if not top.is_dir():
         raise PingKillerError("the C sources are not here: run this from the runtime that the role installs")

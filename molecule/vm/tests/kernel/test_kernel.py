@@ -10,7 +10,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[4]
 HOME = "/tmp/pingkiller"
 PACKAGE = f"{HOME}/ansible_collections/pingkiller/fleet"
-TAKEN = ("--exclude=__pycache__", "--exclude=.hypothesis", "bpf", "plugins", "tests/kernel")
+TAKEN = ("--exclude=__pycache__", "--exclude=.hypothesis", "bpf", "plugins", "tests/kernel", "tests/trace")
 
 
 def on_machine(ssh_config, host, command):

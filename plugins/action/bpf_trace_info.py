@@ -1,0 +1,18 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries the tracers' C sources to the managed host, and looks at what comes back before a playbook sums it up."""
+
+from __future__ import annotations
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._actions import Judged
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import trace_result
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import read_trace_sources
+
+
+class ActionModule(Judged):
+    def arguments(self) -> dict:
+        return {**super().arguments(), "_sources": read_trace_sources()}
+
+    def judged(self, answer: dict, _arguments: dict, host: str) -> dict:
+        return trace_result(answer, host)

@@ -1,0 +1,51 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: traced
+short_description: What the tracers have seen on several hosts, as one table
+version_added: 0.1.0
+description:
+  - Adds up what M(pingkiller.fleet.bpf_trace_info) has returned on several hosts, and makes one table of it; the sums over all hosts come first.
+  - It does not trust what it is given. What a terminal would obey is replaced, and a host whose result makes no sense is named and counts for nothing.
+options:
+  _input:
+    description: The result of each host, by its name. One that failed, or was not reachable, is named with its message.
+    type: dict
+    required: true
+  top:
+    description: How many rows to show of each host, and of all together; V(0) for all.
+    type: int
+    default: 10
+author:
+  - PingKiller maintainers (@pingkiller)
+"""
+
+EXAMPLES = r"""
+- name: Show what two hosts have seen
+  ansible.builtin.debug:
+    msg: "{{ {'alpha': hostvars.alpha.seen, 'bravo': hostvars.bravo.seen} | pingkiller.fleet.traced(top=5) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines of the table.
+  type: list
+  elements: str
+"""
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import lines
+
+
+def traced(answers, top=10):
+    return lines(answers, int(top))
+
+
+class FilterModule:
+    """Called by Ansible; the sums are in plugin_utils."""
+
+    def filters(self):
+        return {"traced": traced}

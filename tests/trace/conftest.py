@@ -1,0 +1,35 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tracers' tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import layout
+
+
+def pytest_configure(config):
+    # Whoever ends the tests, with Ctrl-C or with kill, ends them the way that cleans up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
+
+
+@pytest.fixture(autouse=True)
+def _root():
+    if os.geteuid() != 0:
+        pytest.skip("loading programs into the kernel needs root")
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """Make tables of the tracers smaller: sizes(ROWS=4)."""
+
+    def change(**smaller):
+        for name, size in smaller.items():
+            monkeypatch.setitem(layout.SIZES, name, size)
+
+    return change
