@@ -222,6 +222,25 @@ def test_an_exec_is_counted_once_under_the_name_of_who_called_it(from_thread):
     assert row(result, syscall="exit_group")["comm"] == "true"
 
 
+def test_the_end_of_a_signal_handler_has_not_failed_with_the_call_that_it_interrupted():
+    class Rang(Exception):
+        pass
+
+    def ring(*_arguments):
+        raise Rang
+
+    def work():
+        end, _other = os.pipe()
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Rang):
+            os.read(end, 1)
+
+    result, _load = look(work, by=("syscall",), top=0)
+    assert row(result, syscall="read")["errors"] == {"ERESTARTSYS": 1}
+    assert row(result, syscall="rt_sigreturn") == {"syscall": "rt_sigreturn", "calls": 1, "errors": {}}
+
+
 def test_exit_is_counted_though_it_never_returns_and_has_no_time():
     result, _load = look(lambda: None, by=("syscall",), latency=True, top=0)
     ended = row(result, syscall="exit_group")
