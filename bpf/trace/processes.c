@@ -69,7 +69,9 @@ static __always_inline void send(struct event *event, u32 size)
 		count_lost();
 }
 
-/* The task itself tells that it was born: only it knows its ids. */
+/* The task itself tells that it was born: only it knows its ids. On x86-64 it first passes sys_exit, on arm64 the entry of
+ * its first call, or its end.
+ */
 static __always_inline void tell_birth(u64 task)
 {
 	struct birth *birth = births.lookup(&task);

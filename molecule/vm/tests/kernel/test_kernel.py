@@ -33,10 +33,10 @@ def with_sources(everywhere, ssh_config):
 def run_tests(with_sources, everywhere, ssh_config):
     """Run a file of tests on all machines at once; what it said, by machine."""
 
-    def run(file, *options):
-        command = f"cd {PACKAGE} && PYTHONPATH={HOME}:tests/kernel PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q -c /dev/null"
+    def run(file, *options, suite="kernel"):
+        command = f"cd {PACKAGE} && PYTHONPATH={HOME}:tests/{suite} PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q -c /dev/null"
         command += (
-            f" -p no:cacheprovider --import-mode=importlib --rootdir=. {' '.join(options)} tests/kernel/{file}.py"
+            f" -p no:cacheprovider --import-mode=importlib --rootdir=. {' '.join(options)} tests/{suite}/{file}.py"
         )
         done = everywhere(lambda host: on_machine(ssh_config, host, command))
         for host, each in done.items():
@@ -66,6 +66,11 @@ def test_pings_are_filtered_on_tc_as_well_on_every_kernel(run_tests):
 
 def test_nothing_gets_around_on_any_kernel(run_tests):
     passed(run_tests("test_judge", "--groups=600"))  # of the rarest sort, too, some are to be answered
+
+
+@pytest.mark.parametrize("file", ["test_calls", "test_processes", "test_looking"])
+def test_tracers_count_the_same_on_every_kernel(run_tests, file):
+    passed(run_tests(file, suite="trace"))
 
 
 def passed(runs):
