@@ -1,3 +1,6 @@
+# Copyright (c) 2026 the PingKiller authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Everything here is for working on the project or trying it out; a user of the collection needs none of it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Tell user space of packets, through a ring buffer that all filters of the host share, while somebody listens. At most
  * EVENTS_PER_SECOND per CPU: what is above is counted as suppressed, what finds the buffer full as lost.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The filter as a classifier of a clsact queueing discipline: frames arriving behind XDP, or leaving.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * What do the indexes of both lists say of an address? Asking them costs more than all the rest of the filter, so each CPU
  * keeps the answers for the addresses it saw last, until a list changes.

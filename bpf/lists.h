@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Is an address of this packet on a list? The source is looked at before the destination, the exact address before the
  * networks, a longer network before a shorter one; the entry that decides is credited with the packet.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The maps, all made and pinned by user space before the program is compiled: BCC only opens them, so the sizes given
  * here are not read. BCC rewrites map methods where they are called by name; hence one function per access.

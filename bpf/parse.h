@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * From a frame's bytes to what the verdict needs. One small parser per header; each takes its header off the cursor and
  * returns what comes next, or NULL where the frame ends too early.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The filter: parse the frame, decide, count, return. Compiled on the host by BCC against the headers in include/, which
  * stand in for the kernel's. The options come as -D definitions, made in plugins/module_utils/_pingkiller/options.py:

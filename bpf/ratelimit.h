@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
  * The seconds follow one another from a source's first packet on, so across the border of two a source may send more; they

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * What the kernel side and the host-side library both lay out in memory. The Python twin of this file is
  * plugins/module_utils/_pingkiller/schema.py; a change here is a new SCHEMA_VERSION there.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The decision table, one row after the other. The options are compile-time constants, so a row that an option turns off
  * leaves no instruction.
