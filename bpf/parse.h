@@ -199,7 +199,8 @@ static __always_inline enum content parse_ipv6_extensions(struct cursor *cursor,
 	enum content content = walk_ipv6_extensions(cursor, ip->next_header, packet, &first_fragment);
 
 	/* What was read behind the payload's end is cut off by the kernel, and another fragment takes its place. */
-	if (first_fragment && (content == CONTENT_MALFORMED || cursor->position - payload > NET16(ip->payload_length))) {
+	if (first_fragment &&
+	    (content == CONTENT_MALFORMED || cursor->position - payload > NET16(ip->payload_length))) {
 		packet->protocol = PROTOCOL_FRAGMENT;
 		return CONTENT_UNCLASSIFIED;
 	}
@@ -216,8 +217,8 @@ static __always_inline enum content parse_ipv6(struct cursor *cursor, struct pac
 	packet->family = IPV6;
 	packet->hop_limit = ip->hop_limit;
 	/* Nearly all packets have no extension headers: they need not pass the loop. */
-	content = is_ipv6_extension(ip->next_header) ? parse_ipv6_extensions(cursor, ip, packet) :
-						       parse_ipv6_payload(cursor, ip->next_header, packet);
+	content = is_ipv6_extension(ip->next_header) ? parse_ipv6_extensions(cursor, ip, packet)
+						     : parse_ipv6_payload(cursor, ip->next_header, packet);
 	if (content != CONTENT_OTHER || TRACE) {
 		packet->endpoint[SOURCE].address = ip->source;
 		packet->endpoint[DESTINATION].address = ip->destination;
