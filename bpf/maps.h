@@ -27,22 +27,22 @@ static __always_inline u32 *lookup_slot(enum list list, enum kind kind, void *ke
 {
 	if (list == LIST_BLOCK) {
 		switch (kind) {
-		case EXACT4:
+		case KIND_EXACT4:
 			return block_exact4.lookup(key);
-		case EXACT6:
+		case KIND_EXACT6:
 			return block_exact6.lookup(key);
-		case NETWORK4:
+		case KIND_NETWORK4:
 			return block_network4.lookup(key);
 		default:
 			return block_network6.lookup(key);
 		}
 	}
 	switch (kind) {
-	case EXACT4:
+	case KIND_EXACT4:
 		return allow_exact4.lookup(key);
-	case EXACT6:
+	case KIND_EXACT6:
 		return allow_exact6.lookup(key);
-	case NETWORK4:
+	case KIND_NETWORK4:
 		return allow_network4.lookup(key);
 	default:
 		return allow_network6.lookup(key);

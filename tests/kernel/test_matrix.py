@@ -36,6 +36,16 @@ def test_any_three_features_meet_in_every_combination():
 
 
 @pytest.mark.kernel
+def test_a_warning_of_the_compiler_is_an_error_here(host, monkeypatch):
+    place = "\treturn ktime_get_ns();\n"
+    assert place in host.sources["clock.h"]
+    careless = {**host.sources, "clock.h": host.sources["clock.h"].replace(place, f"\tint spare;\n\n{place}")}
+    monkeypatch.setattr(host, "sources", careless)
+    with pytest.raises(PingKillerError, match="unused variable 'spare'"):
+        host.measure()
+
+
+@pytest.mark.kernel
 def test_the_verifier_says_the_same_as_the_kernel_knows(host, monkeypatch):
     """On kernels that know nothing, what the verifier says is what there is."""
     light, heavy = CHOSEN[-1], CHOSEN[0]

@@ -27,11 +27,12 @@ def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:
 #: Schema 2 had nine reasons and no number to spare, so what monitor mode would have dropped was counted as dropped.
 SOURCES_2 = replaced(
     SOURCES,
-    ("schema.h", "\tUNCLASSIFIED,\n\tFIRST_DROP = 8,\n", "\tFIRST_DROP,\n"),
+    ("schema.h", "\tREASON_UNCLASSIFIED,\n\tFIRST_DROP = 8,\n", "\tFIRST_DROP,\n"),
     (
         "schema.h",
-        "\tTOO_MANY_TAGS,\n\tFIRST_WOULD_DROP = 12,\n\tREASONS = 16,\n",
-        "\tREASONS,\n\tUNCLASSIFIED = POLICY_PASS,\n\tTOO_MANY_TAGS = POLICY_DROP,\n\tFIRST_WOULD_DROP = FIRST_DROP,\n",
+        "\tREASON_TOO_MANY_TAGS,\n\tFIRST_WOULD_DROP = 12,\n\tREASONS = 16,\n",
+        "\tREASONS,\n\tREASON_UNCLASSIFIED = REASON_POLICY_PASS,\n\tREASON_TOO_MANY_TAGS = REASON_POLICY_DROP,\n"
+        "\tFIRST_WOULD_DROP = FIRST_DROP,\n",
     ),
 )
 
@@ -47,7 +48,7 @@ SOURCES_1 = replaced(
 #: One more reason among the others, and a record that is twice as large, with the counts further back.
 LATER_SOURCES = replaced(
     SOURCES,
-    ("schema.h", "\tTYPE,", "\tSPARE,\n\tTYPE,"),
+    ("schema.h", "\tREASON_TYPE,", "\tREASON_SPARE,\n\tREASON_TYPE,"),
     ("schema.h", "struct record {", "struct record {\n\tu64 spare[8];"),
 )
 
