@@ -24,8 +24,9 @@ fleet-up: setup ## Boot three hosts to play with: the README's commands work on 
 fleet-down: ## Remove them
 	@tools/fleet down
 
-test: setup ## Run all tests but those on virtual machines
-	@tools/test
+export ONE
+test: setup ## Run all tests but those on virtual machines, or with ONE=path[::test] only that
+	@tools/test $(if $(ONE),--one "$$ONE")
 
 test-all: setup ## Run all tests
 	@tools/setup vm
