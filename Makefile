@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet lint sanity build pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet lint sanity build changelog pins clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -76,6 +76,11 @@ sanity: setup ## Run ansible-test sanity
 
 build: setup ## Build the artifact for Galaxy in build/, of what git tracks: the same bytes each time
 	@tools/build
+
+# In a copy, since a release takes the fragments away.
+changelog: setup ## Show what the changelog of the next release would say, and change nothing
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && cp -r galaxy.yml changelogs plugins roles "$$work" && \
+		cd "$$work" && git init --quiet && git add --all && antsibull-changelog release >/dev/null && cat CHANGELOG.md
 
 # For every Python that tools/setup takes, not only for the one that is here.
 pins: ## Renew tools/requirements.txt: the newest Python tools that tools/requirements.in allows, with their hashes
