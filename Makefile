@@ -1,9 +1,12 @@
+# Copyright (c) 2026 the PingKiller authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Everything here is for working on the project or trying it out; a user of the collection needs none of it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build changelog pins clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,8 +24,9 @@ fleet-up: setup ## Boot three hosts to play with: the README's commands work on 
 fleet-down: ## Remove them
 	@tools/fleet down
 
-test: setup ## Run all tests but those on virtual machines
-	@tools/test
+export ONE
+test: setup ## Run all tests but those on virtual machines, or with ONE=path[::test] only that
+	@tools/test $(if $(ONE),--one "$$ONE")
 
 test-all: setup ## Run all tests
 	@tools/setup vm
@@ -76,6 +80,11 @@ sanity: setup ## Run ansible-test sanity
 
 build: setup ## Build the artifact for Galaxy in build/, of what git tracks: the same bytes each time
 	@tools/build
+
+# In a copy, since a release takes the fragments away.
+changelog: setup ## Show what the changelog of the next release would say, and change nothing
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && cp -r galaxy.yml changelogs plugins roles "$$work" && \
+		cd "$$work" && git init --quiet && git add --all && antsibull-changelog release >/dev/null && cat CHANGELOG.md
 
 # For every Python that tools/setup takes, not only for the one that is here.
 pins: ## Renew tools/requirements.txt: the newest Python tools that tools/requirements.in allows, with their hashes

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where benchmarks run: where there is no other network, no pin and no lock, so that nothing can be left of any of them."""

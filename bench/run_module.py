@@ -1,3 +1,4 @@
+# Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a module as Ansible does on a managed host, from where Python starts there: ``run_module.py NAME ARGUMENTS``."""

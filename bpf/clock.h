@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * CLOCK_BOOTTIME decides expiry and the rate limit, since it goes on while the host is suspended; CLOCK_MONOTONIC stamps what
  * users are told. Reading either costs as much as the rest of the filter, the counter of timer ticks next to nothing: so the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Tell user space of packets, through a ring buffer that all filters of the host share, while somebody listens. At most
  * EVENTS_PER_SECOND per CPU: what is above is counted as suppressed, what finds the buffer full as lost.
@@ -23,12 +24,13 @@ BPF_TABLE_PINNED("percpu_array", u32, struct event_budget, event_budget, 1, FILT
 
 static __always_inline bool is_reported(enum reason reason, const struct packet *packet)
 {
-	if (TRACE && packet->content != CONTENT_UNADDRESSED)
-		return packet->family != OTHER &&
-		       !(packet->family == IPV4 ? TRACE_EXCLUDES4(packet->endpoint[SOURCE].address.word) ||
-							  TRACE_EXCLUDES4(packet->endpoint[DESTINATION].address.word)
-						: TRACE_EXCLUDES6(packet->endpoint[SOURCE].address.word) ||
-							  TRACE_EXCLUDES6(packet->endpoint[DESTINATION].address.word));
+	if (TRACING && packet->content != CONTENT_UNADDRESSED)
+		return packet->family != FAMILY_OTHER &&
+		       !(packet->family == FAMILY_IPV4
+				 ? TRACE_EXCLUDES4(packet->endpoint[SIDE_SOURCE].address.word) ||
+					   TRACE_EXCLUDES4(packet->endpoint[SIDE_DESTINATION].address.word)
+				 : TRACE_EXCLUDES6(packet->endpoint[SIDE_SOURCE].address.word) ||
+					   TRACE_EXCLUDES6(packet->endpoint[SIDE_DESTINATION].address.word));
 	return packet->content != CONTENT_OTHER && (EVENTS != EVENTS_DROPPED || reason >= FIRST_DROP);
 }
 
@@ -52,9 +54,9 @@ static __always_inline void copy_address(u8 *to, const struct packet *packet, en
 {
 	struct in6_address address = {};
 
-	if (packet->family != OTHER)
+	if (packet->family != FAMILY_OTHER)
 		address.word[0] = packet->endpoint[side].address.word[0];
-	if (packet->family == IPV6)
+	if (packet->family == FAMILY_IPV6)
 		address = packet->endpoint[side].address;
 	*(struct in6_address *)to = address;
 }
@@ -77,8 +79,8 @@ static __always_inline void send(enum reason reason, const struct packet *packet
 		.monitored = MONITOR && reason >= FIRST_DROP,
 	};
 
-	copy_address(event.source, packet, SOURCE);
-	copy_address(event.destination, packet, DESTINATION);
+	copy_address(event.source, packet, SIDE_SOURCE);
+	copy_address(event.destination, packet, SIDE_DESTINATION);
 	if (events.ringbuf_output(&event, sizeof(event), RINGBUF_NO_WAKEUP))
 		mine->lost++;
 	else

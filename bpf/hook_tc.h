@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The filter as a classifier of a clsact queueing discipline: frames arriving behind XDP, or leaving.
  */
@@ -11,7 +12,7 @@
 /* Parse what is in the linear part of the buffer; whether the frame ended before its headers did. */
 static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *packet, struct endpoint *endpoint)
 {
-	struct cursor cursor = {(void *)(long)skb->data, (void *)(long)skb->data_end};
+	struct cursor cursor = {.position = (void *)(long)skb->data, .end = (void *)(long)skb->data_end};
 
 	begin(packet, endpoint, skb->len);
 	/* The kernel, or the network card, keeps the outer tag beside the frame. */
@@ -28,7 +29,7 @@ static __always_inline bool is_marked(struct __sk_buff *skb)
 {
 	u32 *metadata = (void *)(long)skb->data_meta;
 
-	return (void *)(metadata + 1) <= (void *)(long)skb->data && *metadata == SEEN;
+	return (void *)(metadata + 1) <= (void *)(long)skb->data && *metadata == MARK_SEEN;
 }
 
 int pingkiller(struct __sk_buff *skb)

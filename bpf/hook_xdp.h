@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The filter as an XDP program: frames as they arrive.
  */
@@ -16,12 +17,12 @@ static __always_inline void mark(struct xdp_md *ctx)
 		return;
 	metadata = (void *)(long)ctx->data_meta;
 	if ((void *)(metadata + 1) <= (void *)(long)ctx->data)
-		*metadata = SEEN;
+		*metadata = MARK_SEEN;
 }
 
 int pingkiller(struct xdp_md *ctx)
 {
-	struct cursor cursor = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	struct cursor cursor = {.position = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
 	u64 start = timing_start();
 	struct endpoint endpoint[SIDES];
 	struct packet packet;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * What do the indexes of both lists say of an address? Asking them costs more than all the rest of the filter, so each CPU
  * keeps the answers for the addresses it saw last, until a list changes.
@@ -6,7 +7,7 @@
 #ifndef PINGKILLER_LISTING_H
 #define PINGKILLER_LISTING_H
 
-enum form { EXACT, NETWORK, FORMS };
+enum form { FORM_EXACT, FORM_NETWORK, FORMS };
 
 /* 1 + the slot of the address's own entry and of the longest network around it, 0 if there is none. Whether these match
  * now, and on which side, is in their records.
@@ -32,7 +33,7 @@ static __always_inline u32 lookaside_number(const struct in6_address *address, e
 {
 	u32 mixed = address->word[0];
 
-	if (family == IPV6)
+	if (family == FAMILY_IPV6)
 		mixed ^= address->word[1] * 3 ^ address->word[2] * 5 ^ address->word[3] * 7;
 	return mixed * 0x9e3779b1 >> (32 - LOOKASIDE_LINES_LOG2); /* multiplicative hashing: Knuth, volume 3, 6.4 */
 }
@@ -41,7 +42,8 @@ static __always_inline bool same_address(const struct in6_address *a, const stru
 {
 	if (a->word[0] != b->word[0])
 		return false;
-	return family == IPV4 || (a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3]);
+	return family == FAMILY_IPV4 ||
+	       (a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3]);
 }
 
 static __always_inline u32 ask_index(const struct control *control, enum list list, enum kind kind, void *key)
@@ -57,11 +59,11 @@ static __always_inline u32 ask_index(const struct control *control, enum list li
 static __always_inline void ask_indexes(const struct control *control, enum kind exact, enum kind network,
 					struct endpoint *endpoint, struct listing *listing)
 {
-	endpoint->prefix_length = network == NETWORK4 ? 32 : 128;
-	listing->slot[LIST_ALLOW][EXACT] = ask_index(control, LIST_ALLOW, exact, &endpoint->address);
-	listing->slot[LIST_ALLOW][NETWORK] = ask_index(control, LIST_ALLOW, network, &endpoint->prefix_length);
-	listing->slot[LIST_BLOCK][EXACT] = ask_index(control, LIST_BLOCK, exact, &endpoint->address);
-	listing->slot[LIST_BLOCK][NETWORK] = ask_index(control, LIST_BLOCK, network, &endpoint->prefix_length);
+	endpoint->prefix_length = network == KIND_NETWORK4 ? 32 : 128;
+	listing->slot[LIST_ALLOW][FORM_EXACT] = ask_index(control, LIST_ALLOW, exact, &endpoint->address);
+	listing->slot[LIST_ALLOW][FORM_NETWORK] = ask_index(control, LIST_ALLOW, network, &endpoint->prefix_length);
+	listing->slot[LIST_BLOCK][FORM_EXACT] = ask_index(control, LIST_BLOCK, exact, &endpoint->address);
+	listing->slot[LIST_BLOCK][FORM_NETWORK] = ask_index(control, LIST_BLOCK, network, &endpoint->prefix_length);
 }
 
 /* Whether no entry of these kinds matches on this side: true of destinations on most hosts. */
@@ -75,7 +77,7 @@ static __always_inline bool nothing_matches(const struct control *control, enum 
 static __always_inline void find_listing_of(const struct control *control, enum side side, enum kind exact,
 					    enum kind network, struct endpoint *endpoint, struct listing *listing)
 {
-	enum family family = exact == EXACT4 ? IPV4 : IPV6;
+	enum family family = exact == KIND_EXACT4 ? FAMILY_IPV4 : FAMILY_IPV6;
 	/* Read before the indexes are asked: what is found while a list changes gets the tag of the time before. */
 	u64 tag = control->generation * FAMILIES + family;
 	struct lookaside_line *line;
@@ -94,7 +96,7 @@ static __always_inline void find_listing_of(const struct control *control, enum 
 	if (control->dirty || line->tag != tag || !same_address(&line->address, &endpoint->address, family)) {
 		ask_indexes(control, exact, network, endpoint, &line->listing);
 		line->address.word[0] = endpoint->address.word[0];
-		if (family == IPV6)
+		if (family == FAMILY_IPV6)
 			line->address = endpoint->address;
 		line->tag = control->dirty ? 0 : tag;
 	}
@@ -108,10 +110,10 @@ static __always_inline void find_listing_of(const struct control *control, enum 
 static __always_inline void find_listing(const struct control *control, enum side side, struct packet *packet,
 					 struct listing *listing)
 {
-	if (packet->family == IPV4)
-		find_listing_of(control, side, EXACT4, NETWORK4, &packet->endpoint[side], listing);
+	if (packet->family == FAMILY_IPV4)
+		find_listing_of(control, side, KIND_EXACT4, KIND_NETWORK4, &packet->endpoint[side], listing);
 	else
-		find_listing_of(control, side, EXACT6, NETWORK6, &packet->endpoint[side], listing);
+		find_listing_of(control, side, KIND_EXACT6, KIND_NETWORK6, &packet->endpoint[side], listing);
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Is an address of this packet on a list? The source is looked at before the destination, the exact address before the
  * networks, a longer network before a shorter one; the entry that decides is credited with the packet.
@@ -48,7 +49,7 @@ static __always_inline struct record *find_network(enum list list, enum side sid
 static __always_inline struct record *find(enum list list, enum side side, struct packet *packet,
 					   const struct listing *listing)
 {
-	u32 exact = listing->slot[list][EXACT], network = listing->slot[list][NETWORK];
+	u32 exact = listing->slot[list][FORM_EXACT], network = listing->slot[list][FORM_NETWORK];
 	struct record *record;
 
 	if (exact) {
@@ -59,9 +60,9 @@ static __always_inline struct record *find(enum list list, enum side side, struc
 	}
 	if (!network)
 		return NULL;
-	if (packet->family == IPV4)
-		return find_network(list, side, NETWORK4, network - 1, &packet->endpoint[side]);
-	return find_network(list, side, NETWORK6, network - 1, &packet->endpoint[side]);
+	if (packet->family == FAMILY_IPV4)
+		return find_network(list, side, KIND_NETWORK4, network - 1, &packet->endpoint[side]);
+	return find_network(list, side, KIND_NETWORK6, network - 1, &packet->endpoint[side]);
 }
 
 static __always_inline void credit(struct record *record, u32 bytes)
@@ -78,10 +79,10 @@ static __always_inline void credit(struct record *record, u32 bytes)
 /* `listing` is of SIDES. */
 static __always_inline bool on_list(enum list list, struct packet *packet, const struct listing *listing)
 {
-	struct record *record = find(list, SOURCE, packet, &listing[SOURCE]);
+	struct record *record = find(list, SIDE_SOURCE, packet, &listing[SIDE_SOURCE]);
 
 	if (!record)
-		record = find(list, DESTINATION, packet, &listing[DESTINATION]);
+		record = find(list, SIDE_DESTINATION, packet, &listing[SIDE_DESTINATION]);
 	if (!record)
 		return false;
 	credit(record, packet->bytes);

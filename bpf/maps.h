@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The maps, all made and pinned by user space before the program is compiled: BCC only opens them, so the sizes given
  * here are not read. BCC rewrites map methods where they are called by name; hence one function per access.
@@ -26,17 +27,25 @@ static __always_inline u32 *lookup_slot(enum list list, enum kind kind, void *ke
 {
 	if (list == LIST_BLOCK) {
 		switch (kind) {
-		case EXACT4: return block_exact4.lookup(key);
-		case EXACT6: return block_exact6.lookup(key);
-		case NETWORK4: return block_network4.lookup(key);
-		default: return block_network6.lookup(key);
+		case KIND_EXACT4:
+			return block_exact4.lookup(key);
+		case KIND_EXACT6:
+			return block_exact6.lookup(key);
+		case KIND_NETWORK4:
+			return block_network4.lookup(key);
+		default:
+			return block_network6.lookup(key);
 		}
 	}
 	switch (kind) {
-	case EXACT4: return allow_exact4.lookup(key);
-	case EXACT6: return allow_exact6.lookup(key);
-	case NETWORK4: return allow_network4.lookup(key);
-	default: return allow_network6.lookup(key);
+	case KIND_EXACT4:
+		return allow_exact4.lookup(key);
+	case KIND_EXACT6:
+		return allow_exact6.lookup(key);
+	case KIND_NETWORK4:
+		return allow_network4.lookup(key);
+	default:
+		return allow_network6.lookup(key);
 	}
 }
 

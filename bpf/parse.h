@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * From a frame's bytes to what the verdict needs. One small parser per header; each takes its header off the cursor and
  * returns what comes next, or NULL where the frame ends too early.
@@ -102,12 +103,12 @@ static __always_inline enum content parse_ipv4(struct cursor *cursor, struct pac
 
 	if (!ip || ip->version_ihl >> 4 != 4)
 		return CONTENT_OTHER;
-	packet->family = IPV4;
+	packet->family = FAMILY_IPV4;
 	packet->protocol = ip->protocol;
-	if (ip->protocol != PROTOCOL_ICMP && !TRACE)
+	if (ip->protocol != PROTOCOL_ICMP && !TRACING)
 		return CONTENT_OTHER;
-	packet->endpoint[SOURCE].address.word[0] = ip->source;
-	packet->endpoint[DESTINATION].address.word[0] = ip->destination;
+	packet->endpoint[SIDE_SOURCE].address.word[0] = ip->source;
+	packet->endpoint[SIDE_DESTINATION].address.word[0] = ip->destination;
 	if (ip->protocol != PROTOCOL_ICMP)
 		return CONTENT_OTHER;
 	options = (ip->version_ihl & 0xf) * 4 - sizeof(*ip);
@@ -198,7 +199,8 @@ static __always_inline enum content parse_ipv6_extensions(struct cursor *cursor,
 	enum content content = walk_ipv6_extensions(cursor, ip->next_header, packet, &first_fragment);
 
 	/* What was read behind the payload's end is cut off by the kernel, and another fragment takes its place. */
-	if (first_fragment && (content == CONTENT_MALFORMED || cursor->position - payload > NET16(ip->payload_length))) {
+	if (first_fragment &&
+	    (content == CONTENT_MALFORMED || cursor->position - payload > NET16(ip->payload_length))) {
 		packet->protocol = PROTOCOL_FRAGMENT;
 		return CONTENT_UNCLASSIFIED;
 	}
@@ -212,14 +214,14 @@ static __always_inline enum content parse_ipv6(struct cursor *cursor, struct pac
 
 	if (!ip || *(u8 *)ip >> 4 != 6)
 		return CONTENT_OTHER;
-	packet->family = IPV6;
+	packet->family = FAMILY_IPV6;
 	packet->hop_limit = ip->hop_limit;
 	/* Nearly all packets have no extension headers: they need not pass the loop. */
-	content = is_ipv6_extension(ip->next_header) ? parse_ipv6_extensions(cursor, ip, packet) :
-						       parse_ipv6_payload(cursor, ip->next_header, packet);
-	if (content != CONTENT_OTHER || TRACE) {
-		packet->endpoint[SOURCE].address = ip->source;
-		packet->endpoint[DESTINATION].address = ip->destination;
+	content = is_ipv6_extension(ip->next_header) ? parse_ipv6_extensions(cursor, ip, packet)
+						     : parse_ipv6_payload(cursor, ip->next_header, packet);
+	if (content != CONTENT_OTHER || TRACING) {
+		packet->endpoint[SIDE_SOURCE].address = ip->source;
+		packet->endpoint[SIDE_DESTINATION].address = ip->destination;
 	}
 	return content;
 }

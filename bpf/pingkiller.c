@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The filter: parse the frame, decide, count, return. Compiled on the host by BCC against the headers in include/, which
  * stand in for the kernel's. The options come as -D definitions, made in plugins/module_utils/_pingkiller/options.py:
@@ -25,13 +26,16 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+#define POLICY_PASS REASON_POLICY_PASS
+#define POLICY_DROP REASON_POLICY_DROP
+
 #define EVENTS_DROPPED 1
 #define EVENTS_ALL_ICMP 2
 #define EVENTS_TRACE 3
-#define TRACE (EVENTS == EVENTS_TRACE)
+#define TRACING (EVENTS == EVENTS_TRACE)
 
 /* What the XDP program writes before a packet that it has let pass while the mode is changed. */
-#define SEEN 0x70696e67
+#define MARK_SEEN 0x70696e67
 
 #include "schema.h"
 #include "protocols.h"
@@ -66,7 +70,7 @@ static __always_inline void count(enum reason reason, const struct packet *packe
 static __always_inline void begin(struct packet *packet, struct endpoint *endpoint, u32 bytes)
 {
 	packet->endpoint = endpoint;
-	packet->family = OTHER;
+	packet->family = FAMILY_OTHER;
 	packet->bytes = bytes;
 	packet->vlan = NO_VLAN;
 	packet->protocol = 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The wire formats the filter reads, from IEEE 802.3 and 802.1Q, RFC 791, 792, 4302, 4443, 4861 and 8200.
  * Multi-byte fields are in network byte order.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
  * The seconds follow one another from a source's first packet on, so across the border of two a source may send more; they
@@ -20,11 +21,11 @@ BPF_TABLE_PINNED("lru_hash", struct source_key, struct source, sources, 1, FILTE
 
 static __always_inline void source_key(const struct packet *packet, struct source_key *key)
 {
-	const u32 *word = packet->endpoint[SOURCE].address.word;
+	const u32 *word = packet->endpoint[SIDE_SOURCE].address.word;
 
 	key->family = packet->family;
 	key->address[0] = word[0];
-	if (packet->family == IPV4) {
+	if (packet->family == FAMILY_IPV4) {
 		key->address[1] = key->address[2] = key->address[3] = 0;
 		return;
 	}

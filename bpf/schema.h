@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * What the kernel side and the host-side library both lay out in memory. The Python twin of this file is
  * plugins/module_utils/_pingkiller/schema.py; a change here is a new SCHEMA_VERSION there.
@@ -10,30 +11,30 @@
  * from FIRST_WOULD_DROP on, in the same order. Another reason that passes finds a number to spare and lays out nothing anew.
  */
 enum reason {
-	NOT_ICMP,
-	MALFORMED,
-	PROTECTED,
-	ALLOWLIST,
-	TYPE,
-	POLICY_PASS,
-	UNCLASSIFIED,
+	REASON_NOT_ICMP,
+	REASON_MALFORMED,
+	REASON_PROTECTED,
+	REASON_ALLOWLIST,
+	REASON_TYPE,
+	REASON_POLICY_PASS,
+	REASON_UNCLASSIFIED,
 	FIRST_DROP = 8,
-	BLOCKLIST = FIRST_DROP,
-	RATELIMIT,
-	POLICY_DROP,
-	TOO_MANY_TAGS,
+	REASON_BLOCKLIST = FIRST_DROP,
+	REASON_RATELIMIT,
+	REASON_POLICY_DROP,
+	REASON_TOO_MANY_TAGS,
 	FIRST_WOULD_DROP = 12,
 	REASONS = 16,
 };
 
-enum family { OTHER, IPV4, IPV6, FAMILIES };
+enum family { FAMILY_OTHER, FAMILY_IPV4, FAMILY_IPV6, FAMILIES };
 
-enum side { SOURCE, DESTINATION, SIDES };
+enum side { SIDE_SOURCE, SIDE_DESTINATION, SIDES };
 
 enum list { LIST_BLOCK, LIST_ALLOW, LISTS };
 
 /* The four indexes of a list: exact addresses in hash maps, networks in LPM tries. */
-enum kind { EXACT4, EXACT6, NETWORK4, NETWORK6, KINDS };
+enum kind { KIND_EXACT4, KIND_EXACT6, KIND_NETWORK4, KIND_NETWORK6, KINDS };
 
 struct counter {
 	u64 packets;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * How long the filter takes, for one frame in TIMING_SAMPLE. Two looks at the clock cost more than what they measure, and
  * one of them is part of every figure.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * The decision table, one row after the other. The options are compile-time constants, so a row that an option turns off
  * leaves no instruction.
@@ -15,7 +16,7 @@ static __always_inline bool is_neighbour_discovery(const struct packet *packet)
 /* RFC 3810, 5.1.14 and 5.2.13; a report comes from :: while a host has no address yet. */
 static __always_inline bool is_multicast_listener_discovery(const struct packet *packet)
 {
-	const u32 *source = packet->endpoint[SOURCE].address.word;
+	const u32 *source = packet->endpoint[SIDE_SOURCE].address.word;
 
 	return packet->hop_limit == 1 && ((source[0] & NET32(0xffc00000)) == NET32(0xfe800000) ||
 					  !(source[0] | source[1] | source[2] | source[3]));
@@ -24,7 +25,7 @@ static __always_inline bool is_multicast_listener_discovery(const struct packet 
 /* What path-MTU discovery, neighbour discovery and multicast need: without it the host loses more than ping. */
 static __always_inline bool is_protected(const struct packet *packet)
 {
-	if (packet->family == IPV4)
+	if (packet->family == FAMILY_IPV4)
 		return packet->type == ICMP4_UNREACHABLE && packet->code == ICMP4_FRAGMENTATION_NEEDED;
 	switch (packet->type) {
 	case ICMP6_PACKET_TOO_BIG:
@@ -52,8 +53,8 @@ static __always_inline bool is_filtered(const struct packet *packet)
 		return false;
 	switch (packet->content) {
 	case CONTENT_ICMP:
-		return packet->family == IPV4 ? FILTERS_ICMP4(packet->type, packet->code)
-					      : FILTERS_ICMP6(packet->type, packet->code);
+		return packet->family == FAMILY_IPV4 ? FILTERS_ICMP4(packet->type, packet->code)
+						     : FILTERS_ICMP6(packet->type, packet->code);
 	case CONTENT_ICMP_FRAGMENT:
 		/* Of no type. Where some types pass, so may the datagram; without its first fragment it is none. */
 		return FILTERS_ALL && FORWARDED;
@@ -69,30 +70,30 @@ static __always_inline enum reason decide(struct packet *packet)
 	u32 zero = 0;
 
 	if (packet->content == CONTENT_OTHER)
-		return NOT_ICMP;
+		return REASON_NOT_ICMP;
 	if (packet->content == CONTENT_MALFORMED)
-		return MALFORMED;
+		return REASON_MALFORMED;
 	if (packet->content == CONTENT_UNADDRESSED)
-		return STRICT ? TOO_MANY_TAGS : UNCLASSIFIED;
+		return STRICT ? REASON_TOO_MANY_TAGS : REASON_UNCLASSIFIED;
 	if (!STRICT && packet->content == CONTENT_UNCLASSIFIED)
-		return UNCLASSIFIED;
+		return REASON_UNCLASSIFIED;
 	if (PROTECT && packet->content == CONTENT_ICMP && is_protected(packet))
-		return PROTECTED;
+		return REASON_PROTECTED;
 	packet->content = forgotten(packet->content, packet->bytes);
 	state = control.lookup(&zero);
 	if (state) {
-		find_listing(state, SOURCE, packet, &listing[SOURCE]);
-		find_listing(state, DESTINATION, packet, &listing[DESTINATION]);
+		find_listing(state, SIDE_SOURCE, packet, &listing[SIDE_SOURCE]);
+		find_listing(state, SIDE_DESTINATION, packet, &listing[SIDE_DESTINATION]);
 		if (on_list(LIST_ALLOW, packet, listing))
-			return ALLOWLIST;
+			return REASON_ALLOWLIST;
 		if (on_list(LIST_BLOCK, packet, listing))
-			return BLOCKLIST;
+			return REASON_BLOCKLIST;
 	}
 	if (!is_filtered(packet))
-		return packet->content == CONTENT_UNCLASSIFIED ? UNCLASSIFIED : TYPE;
+		return packet->content == CONTENT_UNCLASSIFIED ? REASON_UNCLASSIFIED : REASON_TYPE;
 	if (packet->content != CONTENT_ICMP_FRAGMENT && over_limit(packet))
-		return RATELIMIT;
-	return POLICY == POLICY_PASS && packet->content == CONTENT_UNCLASSIFIED ? UNCLASSIFIED : POLICY;
+		return REASON_RATELIMIT;
+	return POLICY == POLICY_PASS && packet->content == CONTENT_UNCLASSIFIED ? REASON_UNCLASSIFIED : POLICY;
 }
 
 #endif

@@ -1,3 +1,6 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Images for tools/vm: Debian with its own kernel and BCC, ready to be booted.
 
 This file is part of an image's key, so a change here builds all of them anew.

@@ -1,3 +1,6 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """docs/cookbook.md as somebody follows it: its files are written and its commands run, in its order, on real hosts."""
 
 import contextlib

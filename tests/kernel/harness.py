@@ -1,4 +1,5 @@
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The real program in the real kernel, put there by the project's own library, below pins of its own.
 
@@ -46,6 +47,14 @@ SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 ACTIONS = {"xdp": {1: "drop", 2: "pass"}, "tc": {2: "drop", 2**32 - 1: "pass"}}
 COUNTERS = schema.LAYOUTS["counters"]
 CAPACITY = 64
+#: What makes a mistake of each warning in the text that follows, which is ours without BCC's. Not on hosts, where another
+#: compiler may have other opinions. As in the kernel, a function need not use all that it is given: where an option is off,
+#: some stand in for others.
+WARNINGS_ARE_ERRORS = """\
+#pragma clang diagnostic error "-Wall"
+#pragma clang diagnostic error "-Wextra"
+#pragma clang diagnostic ignored "-Wunused-parameter"
+"""
 MOST_BYTES = 4096  # that a test run takes and gives back
 
 
@@ -271,8 +280,9 @@ class Host:
 
     @contextlib.contextmanager
     def compiled(self, **options):
-        """BCC's object of the program with these options, loaded and attached nowhere."""
+        """BCC's object of the program with these options, loaded and attached nowhere. No warning is let pass."""
         chosen, name = FilterOptions.checked(**options), "load"
+        sources = {**self.sources, compiler._MAIN: WARNINGS_ARE_ERRORS + self.sources[compiler._MAIN]}
         state.create(self.pins, CAPACITY)
         self.pins.make_directory(self.pins.filter(name))
         if chosen.events != "none":
@@ -282,7 +292,7 @@ class Host:
                 self.pins.ensure(self.pins.filter(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            yield compiler.compile_program(self.sources, {**definitions(chosen), **paths}, chosen.hook)
+            yield compiler.compile_program(sources, {**definitions(chosen), **paths}, chosen.hook)
         finally:
             self.pins.remove_filter(name)
 

@@ -1,4 +1,5 @@
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every combination of features loads, and the verifier has an easy time with it.
 
@@ -32,6 +33,16 @@ def test_any_three_features_meet_in_every_combination():
         each for combination in matrix.every_combination() for each in itertools.combinations(enumerate(combination), 3)
     }
     assert sorted(matrix.covering(len(matrix.FEATURES))) == sorted(matrix.every_combination())
+
+
+@pytest.mark.kernel
+def test_a_warning_of_the_compiler_is_an_error_here(host, monkeypatch):
+    place = "\treturn ktime_get_ns();\n"
+    assert place in host.sources["clock.h"]
+    careless = {**host.sources, "clock.h": host.sources["clock.h"].replace(place, f"\tint spare;\n\n{place}")}
+    monkeypatch.setattr(host, "sources", careless)
+    with pytest.raises(PingKillerError, match="unused variable 'spare'"):
+        host.measure()
 
 
 @pytest.mark.kernel

@@ -1,3 +1,4 @@
+# Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the real traceroute sees of a router and of a target that hide from it, as the role's preset makes them.

@@ -1,4 +1,5 @@
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Versions of the collection that lay out maps in another way: one from before this one, and one that may come.
 
@@ -26,11 +27,12 @@ def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:
 #: Schema 2 had nine reasons and no number to spare, so what monitor mode would have dropped was counted as dropped.
 SOURCES_2 = replaced(
     SOURCES,
-    ("schema.h", "\tUNCLASSIFIED,\n\tFIRST_DROP = 8,\n", "\tFIRST_DROP,\n"),
+    ("schema.h", "\tREASON_UNCLASSIFIED,\n\tFIRST_DROP = 8,\n", "\tFIRST_DROP,\n"),
     (
         "schema.h",
-        "\tTOO_MANY_TAGS,\n\tFIRST_WOULD_DROP = 12,\n\tREASONS = 16,\n",
-        "\tREASONS,\n\tUNCLASSIFIED = POLICY_PASS,\n\tTOO_MANY_TAGS = POLICY_DROP,\n\tFIRST_WOULD_DROP = FIRST_DROP,\n",
+        "\tREASON_TOO_MANY_TAGS,\n\tFIRST_WOULD_DROP = 12,\n\tREASONS = 16,\n",
+        "\tREASONS,\n\tREASON_UNCLASSIFIED = REASON_POLICY_PASS,\n\tREASON_TOO_MANY_TAGS = REASON_POLICY_DROP,\n"
+        "\tFIRST_WOULD_DROP = FIRST_DROP,\n",
     ),
 )
 
@@ -46,7 +48,7 @@ SOURCES_1 = replaced(
 #: One more reason among the others, and a record that is twice as large, with the counts further back.
 LATER_SOURCES = replaced(
     SOURCES,
-    ("schema.h", "\tTYPE,", "\tSPARE,\n\tTYPE,"),
+    ("schema.h", "\tREASON_TYPE,", "\tREASON_SPARE,\n\tREASON_TYPE,"),
     ("schema.h", "struct record {", "struct record {\n\tu64 spare[8];"),
 )
 

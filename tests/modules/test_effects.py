@@ -1,3 +1,4 @@
+# Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was asked of a list and will have no effect, or another one, is said at once, and check mode says the same."""

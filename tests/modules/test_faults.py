@@ -1,4 +1,5 @@
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Killed, refused by the kernel, or with the ground taken away at any step: what filtered goes on filtering, and the next
 run ends in what was wanted and says truly whether it changed anything.

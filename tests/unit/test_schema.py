@@ -1,4 +1,5 @@
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel side and the library mean the same by the same bytes: bpf/ against its Python twin.
 
@@ -25,14 +26,14 @@ DEFINED = {name: int(value, 0) for name, value in re.findall(r"#define (\w+) (0x
 
 
 def enums() -> dict:
-    """The constants of each enum, in their order, with their values."""
+    """The constants of each enum without its name before them, in their order, with their values."""
     found = {}
     for name, body in re.findall(r"enum (\w+) \{(.*?)\}", C, re.DOTALL):
         following, constants = 0, {}
         for constant, _equals, value in re.findall(r"(\w+)\s*(=\s*(\w+))?", body):
             if value:
                 following = constants[value] if value in constants else int(value, 0)
-            constants[constant] = following
+            constants[constant.removeprefix(name.upper() + "_")] = following
             following += 1
         found[name] = constants
     return found
@@ -101,7 +102,7 @@ def test_there_are_numbers_for_all_reasons_and_for_what_monitor_mode_makes_of_th
     [
         ("family", (*schema.FAMILIES, "families")),
         ("kind", (*schema.KINDS, "kinds")),
-        ("list", ("list_block", "list_allow", "lists")),
+        ("list", ("block", "allow", "lists")),
     ],
 )
 def test_what_is_counted_has_the_same_numbers(enum, names):

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Give the frame the next source address, and hand it to the program that is measured. Drawing costs the same for all.
  */

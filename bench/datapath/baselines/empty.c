@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
+ */
 #include <uapi/linux/bpf.h>
 
 int baseline(struct xdp_md *ctx)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * As little of Ethernet and IPv4 as the baselines look at.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Drop all ICMP, and tell user space of every packet with a perf event: when it came, what became of it, how long it took.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Drop ICMP of the sources in a hash map, and tell user space of every ICMP packet through a ring buffer.
  */

@@ -1,4 +1,8 @@
-/* The integer types that BCC's prologue and the filter use, for every target that the kernel calls LP64. */
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
+ *
+ * The integer types that BCC's prologue and the filter use, for every target that the kernel calls LP64.
+ */
 #ifndef PINGKILLER_TYPES_H
 #define PINGKILLER_TYPES_H
 

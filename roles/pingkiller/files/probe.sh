@@ -1,4 +1,7 @@
 #!/bin/sh
+# Copyright (c) 2026 the PingKiller authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # shellcheck shell=sh disable=SC2154,SC2086,SC2046  # what is set in front of this text; python may be a command with arguments
 # Prints what the role has to know about a host, as pingkiller_NAME=VALUE lines. Needs $python (empty: the first that is
 # found of $candidates) and $directory. It is plain sh, so that a host without a Python is told so in a sentence, and it

@@ -1,3 +1,6 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What packets meet on hosts that the inventory's lists are deployed to."""
 
 import pytest

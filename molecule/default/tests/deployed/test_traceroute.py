@@ -1,3 +1,6 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A host that the inventory says to keep out of traceroutes, and the same host when it no longer says so."""
 
 import pytest
