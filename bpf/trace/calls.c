@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Count system calls. Each is noted when it is entered, by its task, and put into its row when it returns. So what began
  * before the run is not counted, and what has not returned at its end is still noted. exit and exit_group never return and

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * What the tracers and user space both lay out in memory. The Python twin of this file is
  * plugins/module_utils/_pingkiller/trace/layout.py. Nothing of it outlives a run, so there are no versions of it.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * What a system call looks like on this processor: its arguments, and whether a 32-bit program makes it. The kernel's
  * headers are not there, so the places in struct pt_regs are written down here (arch/x86/include/asm/ptrace.h and
@@ -59,16 +60,36 @@ static __always_inline u64 second_argument(const void *regs, bool compat)
 static __always_inline enum call_kind kind_of(u32 number)
 {
 	switch (number) {
-	case 56: case COMPAT | 120: return CALL_CLONE;
-	case 57: case COMPAT | 2: return CALL_FORK;
-	case 58: case COMPAT | 190: return CALL_VFORK;
-	case 435: case COMPAT | 435: return CALL_CLONE3;
-	case 59: case COMPAT | 11: return CALL_EXECVE;
-	case 322: case COMPAT | 358: return CALL_EXECVEAT;
-	case 60: case COMPAT | 1: return CALL_EXIT;
-	case 231: case COMPAT | 252: return CALL_EXIT_GROUP;
-	case 15: case COMPAT | 119: case COMPAT | 173: return CALL_SIGRETURN;
-	default: return CALL_OTHER;
+	case 56:
+	case COMPAT | 120:
+		return CALL_CLONE;
+	case 57:
+	case COMPAT | 2:
+		return CALL_FORK;
+	case 58:
+	case COMPAT | 190:
+		return CALL_VFORK;
+	case 435:
+	case COMPAT | 435:
+		return CALL_CLONE3;
+	case 59:
+	case COMPAT | 11:
+		return CALL_EXECVE;
+	case 322:
+	case COMPAT | 358:
+		return CALL_EXECVEAT;
+	case 60:
+	case COMPAT | 1:
+		return CALL_EXIT;
+	case 231:
+	case COMPAT | 252:
+		return CALL_EXIT_GROUP;
+	case 15:
+	case COMPAT | 119:
+	case COMPAT | 173:
+		return CALL_SIGRETURN;
+	default:
+		return CALL_OTHER;
 	}
 }
 
@@ -95,16 +116,34 @@ static __always_inline u64 second_argument(const void *regs, bool compat)
 static __always_inline enum call_kind kind_of(u32 number)
 {
 	switch (number) {
-	case 220: case COMPAT | 120: return CALL_CLONE;
-	case COMPAT | 2: return CALL_FORK;
-	case COMPAT | 190: return CALL_VFORK;
-	case 435: case COMPAT | 435: return CALL_CLONE3;
-	case 221: case COMPAT | 11: return CALL_EXECVE;
-	case 281: case COMPAT | 387: return CALL_EXECVEAT;
-	case 93: case COMPAT | 1: return CALL_EXIT;
-	case 94: case COMPAT | 248: return CALL_EXIT_GROUP;
-	case 139: case COMPAT | 119: case COMPAT | 173: return CALL_SIGRETURN;
-	default: return CALL_OTHER;
+	case 220:
+	case COMPAT | 120:
+		return CALL_CLONE;
+	case COMPAT | 2:
+		return CALL_FORK;
+	case COMPAT | 190:
+		return CALL_VFORK;
+	case 435:
+	case COMPAT | 435:
+		return CALL_CLONE3;
+	case 221:
+	case COMPAT | 11:
+		return CALL_EXECVE;
+	case 281:
+	case COMPAT | 387:
+		return CALL_EXECVEAT;
+	case 93:
+	case COMPAT | 1:
+		return CALL_EXIT;
+	case 94:
+	case COMPAT | 248:
+		return CALL_EXIT_GROUP;
+	case 139:
+	case COMPAT | 119:
+	case COMPAT | 173:
+		return CALL_SIGRETURN;
+	default:
+		return CALL_OTHER;
 	}
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Tell user space of processes and threads that are born, become another program, or end. The kernel's tracepoints show
  * tasks as pointers into structures that are not known here, so each of these is told in the task that it is about, and
@@ -28,10 +29,10 @@ struct file {
 	char path[PATH];
 };
 
-BPF_HASH(forking, u64, u32, TASKS);        /* the call that a task is making, by task */
-BPF_HASH(births, u64, struct birth, BIRTHS); /* of those that live, by task */
-BPF_HASH(execs, u64, struct file, FILES);  /* by task */
-BPF_HASH(last_words, u64, u32, TASKS);      /* the status that a thread has ended with, by task */
+BPF_HASH(forking, u64, u32, TASKS);                /* the call that a task is making, by task */
+BPF_HASH(births, u64, struct birth, BIRTHS);       /* of those that live, by task */
+BPF_HASH(execs, u64, struct file, FILES);          /* by task */
+BPF_HASH(last_words, u64, u32, TASKS);             /* the status that a thread has ended with, by task */
 BPF_TABLE("lru_hash", u32, u32, endings, ENDINGS); /* how a whole process ends, by its pid in the first namespace */
 BPF_TABLE("lru_hash", u64, u32, signals, ENDINGS); /* that was last sent to it, by task */
 BPF_PERCPU_ARRAY(scratch, struct event, 1);
@@ -140,7 +141,10 @@ int entered(struct bpf_raw_tracepoint_args *ctx)
 
 	tell_birth(task);
 	switch (kind) {
-	case CALL_CLONE: case CALL_FORK: case CALL_VFORK: case CALL_CLONE3:
+	case CALL_CLONE:
+	case CALL_FORK:
+	case CALL_VFORK:
+	case CALL_CLONE3:
 		if (forking.update(&task, &noted))
 			count_lost();
 		break;
@@ -150,7 +154,8 @@ int entered(struct bpf_raw_tracepoint_args *ctx)
 	case CALL_EXECVEAT:
 		note_exec(task, second_argument(regs, compat));
 		break;
-	case CALL_EXIT: case CALL_EXIT_GROUP:
+	case CALL_EXIT:
+	case CALL_EXIT_GROUP:
 		note_ending(task, kind == CALL_EXIT_GROUP, first_argument(regs, compat));
 		break;
 	default:
@@ -211,15 +216,12 @@ int executed(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* What a signal does that nobody handles, unless it is one of those that end nothing. */
+/* CHLD CONT STOP TSTP TTIN TTOU URG WINCH: those that end nothing when nobody handles them. */
+#define HARMLESS (1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28)
+
 static __always_inline bool is_deadly(u32 signal)
 {
-	switch (signal) {
-	case 17: case 18: case 19: case 20: case 21: case 22: case 23: case 28: /* CHLD CONT STOP TSTP TTIN TTOU URG WINCH */
-		return false;
-	default:
-		return true;
-	}
+	return signal > 31 || !(HARMLESS >> signal & 1);
 }
 
 /* In whoever sends it. If nobody handles it, the kernel lets all threads of the process find SIGKILL in its place. */

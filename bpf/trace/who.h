@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright (c) 2026 the PingKiller authors
  *
  * Whose call it is, and whether anybody asked for it. The filters come as -D definitions, each only if it is used:
  *

@@ -1,3 +1,6 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A look at what the processes of all hosts ask of the kernel, with the playbook, and on one host with the command."""
 
 import json
