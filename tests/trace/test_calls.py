@@ -30,7 +30,7 @@ from loads import (
 )
 
 MANY = 100_000
-NOBODY = 61234  # a uid that nobody has
+NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time
 
 
 def test_every_write_is_in_the_row_of_its_descriptor_with_its_bytes(tmp_path):

@@ -37,7 +37,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import session
 
-NOBODY = 61234  # a uid that nobody has
+NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time
 HERE = Path(__file__).resolve().parent
 MOST_MEMORY = 128 << 20  # that the maps of a look may take
 
