@@ -251,18 +251,18 @@ def test_exit_is_counted_though_it_never_returns_and_has_no_time():
 def test_times_are_measured_and_short_calls_can_be_left_out():
     def work():
         for _each in range(3):
-            time.sleep(0.3)
+            time.sleep(0.3)  # till a moment that Python has chosen before the call
         write_times(1000)
 
     result, _load = look(work, by=("syscall",), latency=True, top=0)
     slept = result["rows"][0]
     assert slept["syscall"] in ("clock_nanosleep", "pselect6", "select")
     assert slept["calls"] == sum(each["calls"] for each in slept["histogram"]) == 3
-    assert slept["total_ns"] >= 3 * 300_000_000
-    assert slept["max_ns"] >= slept["p99_ns"] >= slept["p50_ns"] >= 1 << 28
+    assert slept["total_ns"] >= 3 * 200_000_000
+    assert slept["max_ns"] >= slept["p99_ns"] >= slept["p50_ns"] >= 1 << 27
     assert all(each["from_ns"] <= slept["max_ns"] for each in slept["histogram"])
     assert slept["max_ns"] <= slept["histogram"][-1]["to_ns"]
-    result, _load = look(work, by=("syscall",), min_us=300_000, top=0)
+    result, _load = look(work, by=("syscall",), min_us=200_000, top=0)
     assert calls_of(result, slept["syscall"]) == 3
     assert calls_of(result, "write") == 0
 
