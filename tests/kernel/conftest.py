@@ -16,8 +16,6 @@ from network import Cable, run, unique_name
 
 
 def pytest_addoption(parser):
-    parser.addoption("--every", type=int, default=1, metavar="N", help="run only every Nth test, on a slow machine")
-    parser.addoption("--begin", type=int, default=0, metavar="M", help="begin with the test after so many")
     parser.addoption(
         "--groups", type=int, default=300, metavar="N", help="ask the kernel so many questions of each sort"
     )
@@ -25,10 +23,6 @@ def pytest_addoption(parser):
     parser.addoption(
         "--seed", type=int, default=today, metavar="S", help="ask those that a run with this seed has asked"
     )
-
-
-def pytest_collection_modifyitems(config, items):
-    items[:] = items[config.getoption("--begin") :: config.getoption("--every")]
 
 
 def pytest_configure(config):
