@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import re
+import threading
 
 import pytest
 

@@ -75,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _open_missing_streams() -> None:
     """Whoever starts this may have closed them, and Python has None in their place."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - it stays open
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - it stays open
 
 
 def _drop_output() -> None:
