@@ -37,10 +37,15 @@ _value:
   elements: str
 """
 
+from ansible.errors import AnsibleError
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import quoted
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import lines
 
 
 def traced(answers, top=10):
+    if not str(top).isdecimal():
+        raise AnsibleError(f"traced: top is {quoted(top)}, which is no number of rows: give one, 0 for all")
     return lines(answers, int(top))
 
 

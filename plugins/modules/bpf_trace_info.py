@@ -72,7 +72,7 @@ options:
     type: str
   cgroup:
     description:
-      - Look at the processes of this cgroup and those below it only, given by its path below C(/sys/fs/cgroup).
+      - Look at the processes of this cgroup and those below it only, given by its path, with or without C(/sys/fs/cgroup).
     type: str
   min_us:
     description:
@@ -151,8 +151,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 probe:
-  description: What was looked at, as in O(probe).
-  returned: success, not in check mode
+  description: What was looked at, or would be, as in O(probe).
+  returned: success
   type: str
   sample: syscalls
 seconds:
@@ -205,6 +205,14 @@ bytes:
   returned: success with O(probe=syscall), not in check mode
   type: int
   sample: 4096
+histogram:
+  description: How many calls took how long, in all rows, also those that are not in RV(rows). Each bucket is twice as long as the one before.
+  returned: success if times are measured, not in check mode
+  type: list
+  elements: dict
+  sample:
+    - {from_ns: 2048, to_ns: 4095, calls: 2300}
+    - {from_ns: 4096, to_ns: 8191, calls: 350}
 rows_total:
   description: How many rows there are, of which RV(rows) has O(top).
   returned: success without O(probe=processes), not in check mode

@@ -19,7 +19,19 @@ SOURCES = PLUGINS.parent / "bpf"
 
 #: The distribution's, to which BCC belongs. Root is run nobody else's Python, wherever it is and whatever its environment says.
 _INTERPRETER = b"#!/usr/bin/python3 -I\n"
-_MAIN = "import sys\n\nfrom pingkiller.cli import main\n\nsys.exit(main())\n"
+_MAIN = """\
+import signal
+import sys
+
+on_interrupt = signal.getsignal(signal.SIGINT)
+if on_interrupt is signal.default_int_handler:  # or Ctrl-C makes a traceback of what is being imported
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from pingkiller.cli import main
+
+signal.signal(signal.SIGINT, on_interrupt)
+sys.exit(main())
+"""
 
 
 def read_sources() -> dict[str, str]:

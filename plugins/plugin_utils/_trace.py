@@ -65,7 +65,7 @@ class _Refused(Exception):
 
 def _look(answer: object, probe: str) -> dict:
     """What a host has seen, if that is what it says: with nothing in it that was not looked at. Raises one of _NONSENSE."""
-    if _says(answer, "probe") is None:
+    if _says(answer, "probe") is None or _says(answer, "seconds") is None:  # it failed, or would look
         raise _Refused(str(_says(answer, "msg") or "it said nothing"))
     if answer["probe"] != probe:
         raise ValueError(probe)
@@ -128,9 +128,8 @@ def _head(looks: Mapping[str, dict], hosts: int) -> str:
     about = f"{first['probe']} {text.word(first['name'])}".rstrip()
     seconds = max(look["seconds"] for look in looks.values())
     calls = sum(look["calls"] for look in looks.values())
-    return f"{about} on {len(looks)} of {hosts} hosts, {seconds:.1f} s each" + (
-        f": {number(calls)} calls" if calls else ""
-    )
+    counted = "" if first["probe"] == "processes" else f": {number(calls)} calls"
+    return f"{about} on {len(looks)} of {hosts} hosts, {seconds:.1f} s each{counted}"
 
 
 def _table(looks: Mapping[str, dict], top: int | None) -> list[str]:

@@ -267,6 +267,13 @@ def test_times_are_measured_and_short_calls_can_be_left_out():
     assert calls_of(result, "write") == 0
 
 
+def test_histogram_of_a_look_is_that_of_all_rows_however_few_are_returned():
+    result, _load = look(lambda: write_times(100), by=("syscall",), latency=True, top=1)
+    assert result["rows_total"] > len(result["rows"]) == 1
+    assert sum(each["calls"] for each in result["histogram"]) > sum(each["calls"] for each in result["rows"])
+    assert sum(each["calls"] for each in result["histogram"]) + 1 == result["calls"]  # exit_group takes no time
+
+
 def test_slow_calls_are_summed_up_apart():
     def work():
         here, there = socket.socketpair()

@@ -182,6 +182,21 @@ def test_look_that_nobody_waits_for_any_more_ends_without_a_word(start):
     assert process.stderr.read() == ""
 
 
+def test_output_that_can_not_be_written_is_one_sentence(command):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*command, "syscalls", "--duration", "0.1"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left on device" in done.stderr
+
+
+def test_command_whose_output_was_closed_says_nothing(command):
+    line = 'exec "$@" >&-'
+    done = subprocess.run(["sh", "-c", line, "sh", *command, "syscalls", "--duration", "0.1"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("probe", PROBES, ids=" ".join)
 def test_look_in_a_terminal_is_drawn_again_and_again_until_it_is_ended(terminal, load, probe):
     screen = terminal(*probe, lines=20, columns=60)

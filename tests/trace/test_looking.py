@@ -35,7 +35,7 @@ from loads import (
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, trace
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import session
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import cgroups, session
 
 NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time
 HERE = Path(__file__).resolve().parent
@@ -134,12 +134,22 @@ def test_a_unit_is_looked_at_by_its_cgroup(cgroup, tmp_path, monkeypatch):
     assert row(result, syscall="write")["calls"] == 10
     with pytest.raises(PingKillerError, match="unit='other.service' has no cgroup: name a unit that runs"):
         trace.plan(checked(unit="other.service"))
+    answer.write_text("#!/bin/sh\necho /system.slice/a.service; echo; echo /system.slice/b.service\n")
+    with pytest.raises(PingKillerError, match="unit='.*' is a pattern for several units: name one"):
+        trace.plan(checked(unit="*"))
 
 
 def test_a_cgroup_that_is_not_there_is_named_in_one_sentence(cgroup):
     for path in ("/not/there", "../../etc"):
         with pytest.raises(PingKillerError, match=f"there is no cgroup '{path}' below {cgroup.parent}"):
             trace.plan(checked(cgroup=path))
+    with pytest.raises(PingKillerError, match="cgroup='' names none: give a path"):
+        trace.plan(checked(cgroup=""))
+
+
+def test_a_cgroup_is_given_by_its_path_with_or_without_where_cgroups_are(cgroup):
+    for path in (cgroup, cgroup.parent, cgroup.relative_to(cgroup.parent)):
+        assert cgroups.find(None, str(path)) == str(cgroup.parent / path)
 
 
 IN_A_CONTAINER = """
@@ -318,7 +328,9 @@ def test_a_user_namespace_is_named_as_what_forbids_tracing():
 
 def test_check_mode_says_what_would_be_done_and_compiles_nothing(monkeypatch):
     monkeypatch.setattr(compiler, "compile_tracer", None)
-    assert trace.plan(checked(probe="syscall", name="read", duration=3))["msg"] == (
+    told = trace.plan(checked(probe="syscall", name="read", duration=3))
+    assert told["probe"] == "syscall"  # the playbook goes by it
+    assert told["msg"] == (
         "would look at syscall for 3 s, with programs at the tracepoints sched_process_fork, sched_process_exit, sys_exit "
         "and sys_enter"
     )

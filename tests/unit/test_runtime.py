@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,16 @@ def test_a_filter_is_compiled_of_its_own_sources_and_of_no_tracer_s():
     assert not [name for name in _runtime.read_sources() if name.startswith("trace/")]
     assert "pingkiller.c" in _runtime.read_sources()
     assert {name.partition("/")[0] for name in _runtime.read_trace_sources()} == {"trace", "include"}
+
+
+def test_interrupt_while_the_library_is_imported_makes_no_traceback(runtime, tmp_path):
+    interrupted = tmp_path / "interrupted"
+    with zipfile.ZipFile(runtime) as whole, zipfile.ZipFile(interrupted, "w") as other:
+        other.writestr("__main__.py", whole.read("__main__.py"))
+        other.writestr("pingkiller/__init__.py", "")
+        other.writestr("pingkiller/cli.py", "import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    done = call(interrupted)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_runtime_runs_no_python_of_the_directory_or_of_the_environment_that_it_is_in(runtime, tmp_path):

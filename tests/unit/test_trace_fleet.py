@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 from seen import processes, result, row, syscalls, timed
 
+from ansible_collections.pingkiller.fleet.plugins.filter.traced import traced
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, merged
@@ -120,12 +122,14 @@ def test_host_that_gave_no_result_is_named_with_its_reason():
         "bravo": {"unreachable": True, "msg": "Failed to connect to the host via ssh"},
         "charlie": {"failed": False, "msg": "this host's Python has no BCC: install it"},
         "delta": None,
+        "echo": {"probe": "syscalls", "msg": "would look at syscalls"},
     }
     said = lines(answers, top=10)
-    assert said[0].startswith("syscalls on 1 of 4 hosts")
+    assert said[0].startswith("syscalls on 1 of 5 hosts")
     assert "bravo: not looked at: Failed to connect to the host via ssh" in said
     assert "charlie: not looked at: this host's Python has no BCC: install it" in said
     assert "delta: not looked at: it said nothing" in said
+    assert "echo: not looked at: would look at syscalls" in said
 
 
 def test_fleet_without_any_result_is_told_so():
@@ -134,9 +138,19 @@ def test_fleet_without_any_result_is_told_so():
     assert said[-1] == "alpha: not looked at: no"
 
 
+def test_fleet_that_made_no_call_is_told_so():
+    assert lines({"alpha": syscalls()}, top=10) == ["syscalls on 1 of 1 hosts, 5.0 s each: 0 calls"]
+
+
+@pytest.mark.parametrize("top", [-1, "abc", "1.5", "", None])
+def test_number_of_rows_that_is_none_is_refused_in_one_sentence(top):
+    with pytest.raises(AnsibleError, match="^traced: top is .*, which is no number of rows: give one, 0 for all$"):
+        traced({"alpha": syscalls()}, top)
+
+
 def test_what_makes_numbers_inexact_is_said_of_its_host():
     said = lines({"alpha": syscalls(row("a", "read", 1), lost=3), "bravo": syscalls(row("a", "read", 1))}, top=10)
-    assert "alpha: lost: 3, for which a table or a buffer had no room" in said
+    assert any(line.startswith("alpha: lost: 3, for which a table or a buffer had no room") for line in said)
     assert not any(line.startswith("bravo: ") for line in said)
 
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
+import threading
 
 import pytest
 
@@ -26,6 +28,7 @@ REFUSED = {
     "the same twice": ({"by": ["pid", "pid"]}, "by='pid,pid' is empty or names something twice"),
     "something unknown to count by": ({"by": ["pids"]}, "by: 'pids' is nothing to count by (did you mean pid?)"),
     "a call that there is not": ({"probe": "syscall", "name": "wrlte"}, "name='wrlte' is no system call"),
+    "a call without name": ({"probe": "syscall", "name": ""}, "name='' is no system call"),
     "a process that there is not": ({"pid": 2**22 + 1}, "is no process on this host"),
     "the process that looks": ({"pid": os.getpid()}, "is the process that looks"),
     "a user that there is not": ({"user": "no such user"}, "user='no such user' is no user of this host"),
@@ -39,6 +42,26 @@ REFUSED = {
     "rows of events": ({"probe": "processes", "top": 3}, "top has no effect on the probe processes"),
     "a limit of calls": ({"limit": 5}, "limit has no effect on the probe syscalls"),
 }
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(9, "SIGKILL"), (33, "signal 33"), (34, "SIGRTMIN"), (37, "SIGRTMIN+3"), (64, "SIGRTMAX")]
+)
+def test_signal_has_the_name_that_kill_knows_it_by(number, name):
+    """The C library keeps the kernel's first real-time signals for itself, and has no names for them."""
+    assert trace.processes._signal_name(number) == name
+
+
+def test_a_thread_is_no_process_though_proc_knows_it():
+    told, enough = queue.Queue(), threading.Event()
+    thread = threading.Thread(target=lambda: (told.put(threading.get_native_id()), enough.wait()))
+    thread.start()
+    try:
+        with pytest.raises(PingKillerError, match=f"is a thread of the process {os.getpid()}: look at that"):
+            trace.Request.checked(pid=told.get())
+    finally:
+        enough.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("case", REFUSED)

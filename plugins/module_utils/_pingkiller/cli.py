@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -52,6 +53,7 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    _open_missing_streams()
     given = _parser().parse_args(arguments)
     try:
         state.require_root("run it as root, for example with sudo")
@@ -61,13 +63,27 @@ def main(arguments: list[str] | None = None) -> int:
     except PingKillerError as error:
         _complain(str(error))
     except BrokenPipeError:  # whoever read this has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return FINE
     except OSError as error:
         _complain(f"the host refused what PingKiller asked of it: {error}")
+        _drop_output()
     except KeyboardInterrupt:
         return 130
     return ERROR
+
+
+def _open_missing_streams() -> None:
+    """Whoever starts this may have closed them, and Python has None in their place."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - it stays open
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - it stays open
+
+
+def _drop_output() -> None:
+    """What could not be written: Python would try again when it ends, and complain a second time."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(sentence: str) -> None:

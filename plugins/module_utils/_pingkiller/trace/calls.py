@@ -104,6 +104,7 @@ class Calls:
             "calls": sum(row.calls for row in ordered),
             "errors": sum(sum(row.errors.values()) for row in ordered),
             "unfinished": len(self._maps["calls"].read_columns()[0]) // self._maps["calls"].info.key_size,
+            **self._all_times(ordered),
             "rows_total": len(ordered),
             "rows": [self._shown(row) for row in shown],
         }
@@ -131,6 +132,12 @@ class Calls:
     def _of_one(self, rows: list[_Row]) -> dict:
         total = sum(row.sums["bytes"] for row in rows) if self._has_length else None
         return {"name": self._request.name, "bytes": total}
+
+    def _all_times(self, rows: list[_Row]) -> dict:
+        """How many calls took how long, also of the rows that are not shown."""
+        if not self._request.timed:
+            return {}
+        return {"histogram": list(_histogram([sum(calls) for calls in zip(*(row.buckets for row in rows))]))}
 
     @property
     def _has_length(self) -> bool:
@@ -200,10 +207,11 @@ class _Row:
             "average_ns": round(self.ns / measured) if measured else None,
             **{name: None if value is None else min(value, longest) for name, value in percentiles.items()},
             "max_ns": longest if measured else None,
-            "histogram": list(self._histogram()),
+            "histogram": list(_histogram(self.buckets)),
         }
 
-    def _histogram(self) -> Iterator[dict]:
-        for number, calls in enumerate(self.buckets):
-            if calls:
-                yield {"from_ns": 1 << number if number else 0, "to_ns": (2 << number) - 1, "calls": calls}
+
+def _histogram(buckets: list[int]) -> Iterator[dict]:
+    for number, calls in enumerate(buckets):
+        if calls:
+            yield {"from_ns": 1 << number if number else 0, "to_ns": (2 << number) - 1, "calls": calls}

@@ -18,8 +18,10 @@ def find(unit: str | None, cgroup: str | None) -> str | None:
     if unit is None and cgroup is None:
         return None
     top = _hierarchy()
+    if cgroup == "":
+        raise PingKillerError("cgroup='' names none: give a path, / for the one that holds all, or leave it out")
     path = _of_unit(unit) if cgroup is None else cgroup
-    directory = os.path.realpath(os.path.join(top, path.lstrip("/")))
+    directory = os.path.realpath(os.path.join(top, f"{path}/".removeprefix(f"{top}/").lstrip("/")))
     if not os.path.isdir(directory) or not f"{directory}/".startswith(f"{os.path.realpath(top)}/"):
         raise PingKillerError(f"there is no cgroup {quoted_path(path)} below {top}: see systemd-cgls")
     return directory
@@ -52,6 +54,8 @@ def _of_unit(unit: str) -> str:
             f"unit={quoted(unit)}: systemctl does not say ({error}): use cgroup, pid or comm"
         ) from None
     path = said.stdout.strip()
+    if "\n" in path:
+        raise PingKillerError(f"unit={quoted(unit)} is a pattern for several units: name one, such as ssh.service")
     if said.returncode or not path:
         raise PingKillerError(
             f"unit={quoted(unit)} has no cgroup{_reason(said.stderr)}: name a unit that runs, such as ssh.service"

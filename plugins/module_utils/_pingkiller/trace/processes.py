@@ -117,6 +117,8 @@ def _ending(ending: int) -> dict:
 
 
 def _signal_name(number: int) -> str:
+    if number < signal.SIGRTMIN:  # the C library keeps the first of the kernel's for itself, and names none of them
+        return _SIGNAL_NUMBERS.get(number) or f"signal {number}"
     return _SIGNAL_NUMBERS.get(number) or f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import pwd
@@ -67,7 +68,7 @@ class Request(NamedTuple):
         _check_numbers(request)
         _check_by(request.by)
         if request.probe == "syscall":
-            request = request._replace(name=_checked_name(request.name or DEFAULT_NAME))
+            request = request._replace(name=_checked_name(DEFAULT_NAME if request.name is None else request.name))
         _check_process(request)
         return request._replace(user=None if request.user is None else user_number(request.user))
 
@@ -124,12 +125,21 @@ def _check_process(request: Request) -> None:
             raise PingKillerError(f"pid={request.pid} is the process that looks, which is left out: name another")
         if request.pid < 1 or not os.path.exists(f"/proc/{request.pid}"):
             raise PingKillerError(f"pid={shortened(str(request.pid))} is no process on this host: see ps(1)")
+        _check_is_no_thread(request.pid)
     if request.comm is not None:
         size = len(request.comm.encode(errors="surrogateescape"))
         if not 0 < size <= _COMM:
             raise PingKillerError(
                 f"comm={quoted(request.comm)} has {size} bytes, of which the kernel keeps 1 to {_COMM}: give what /proc/PID/comm has"
             )
+
+
+def _check_is_no_thread(pid: int) -> None:
+    """/proc has a directory for each thread, too, though it lists none of them."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", errors="replace") as status:  # it has just ended
+        (process,) = (int(line.split()[1]) for line in status if line.startswith("Tgid:"))
+        if process != pid:
+            raise PingKillerError(f"pid={pid} is a thread of the process {process}: look at that, with all its threads")
 
 
 def user_number(user: str | int) -> int:

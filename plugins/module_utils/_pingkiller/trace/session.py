@@ -32,8 +32,9 @@ def plan(request: Request) -> dict:
     cgroups.find(request.unit, request.cgroup)
     *names, last = _probe(request).tracepoints(request)
     return {
+        "probe": request.probe,
         "msg": f"would look at {request.probe} for {request.duration:g} s, with programs at the tracepoints "
-        f"{', '.join(names)} and {last}"
+        f"{', '.join(names)} and {last}",
     }
 
 

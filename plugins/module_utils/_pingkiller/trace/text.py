@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..errors import printable, shortened
 from ..tables import LEFT, RIGHT, number, table, time
@@ -16,9 +15,10 @@ _BAR = 40  #: columns
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NOTHING = (None, {}, "", {"calls": None, "bytes": None})  #: to show in a table; the last of calls without a length
 _EVENTS = ("clone", "fork", "vfork", "clone3", "exec", "exit")
+_FEWER = "look at fewer processes, by pid, user, comm or unit"
 _STOPPED = {
-    "limit": "ended early: as many events as are kept had come",
-    "max_overhead": "ended early: the programs took more of the processors than they may",
+    "limit": "as many events as are kept had come",
+    "max_overhead": "the programs took more of the processors than they may",
 }
 
 
@@ -46,13 +46,18 @@ def notes(result: dict) -> list[str]:
     """What else has to be known to read the numbers right."""
     lost, unfinished, outside = (result[name] for name in ("lost", "unfinished", "outside"))
     said = [
-        _STOPPED.get(result["stopped"], ""),
-        f"lost: {number(lost)}, for which a table or a buffer had no room" if lost else "",
+        _stopped(result),
+        f"lost: {number(lost)}, for which a table or a buffer had no room: {_FEWER}" if lost else "",
         f"not returned yet: {number(unfinished)}" if unfinished else "",
         f"of processes outside this container: {number(outside)}" if outside else "",
         _cost(result["cost"]),
     ]
     return [note for note in said if note]
+
+
+def _stopped(result: dict) -> str:
+    why = _STOPPED.get(result["stopped"])
+    return f"ended early, after {result['seconds']:.1f} s: {why}" if why else ""
 
 
 def _cost(cost: dict | None) -> str:
@@ -125,21 +130,18 @@ def _calls(result: dict, rows: int | None, blocks: bool) -> list[str]:
     return [
         *rows_table(shown),
         *([f"and {number(more)} rows more"] if more > 0 else []),
-        *histogram(result["rows"], blocks),
+        *histogram(result.get("histogram", ()), blocks),
     ]
 
 
-def histogram(rows: Iterable[dict], blocks: bool) -> list[str]:
-    """Of all rows together: how many calls took how long."""
-    counts: Counter = Counter()
-    for row in rows:
-        counts.update({(each["from_ns"], each["to_ns"]): each["calls"] for each in row.get("histogram", ())})
-    if not counts:
+def histogram(buckets: Sequence[dict], blocks: bool) -> list[str]:
+    """How many calls took how long, of all rows together, also those that are not shown."""
+    if not buckets:
         return []
-    most = max(counts.values())
+    most = max(each["calls"] for each in buckets)
     cells = [
-        [f"{time(start)} to {time(end)}", number(calls), _bar(calls / most, blocks)]
-        for (start, end), calls in sorted(counts.items())
+        [f"{time(each['from_ns'])} to {time(each['to_ns'])}", number(each["calls"]), _bar(each["calls"] / most, blocks)]
+        for each in buckets
     ]
     return ["", *table({"TIME OF A CALL": RIGHT, "CALLS": RIGHT, "": LEFT}, cells)]
 
