@@ -13,7 +13,15 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[4]
 HOME = "/tmp/pingkiller"
 PACKAGE = f"{HOME}/ansible_collections/pingkiller/fleet"
-TAKEN = ("--exclude=__pycache__", "--exclude=.hypothesis", "bpf", "plugins", "tests/conftest.py", "tests/kernel", "tests/trace")
+TAKEN = (
+    "--exclude=__pycache__",
+    "--exclude=.hypothesis",
+    "bpf",
+    "plugins",
+    "tests/conftest.py",
+    "tests/kernel",
+    "tests/trace",
+)
 
 
 def on_machine(ssh_config, host, command):
