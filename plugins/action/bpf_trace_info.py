@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._actions import Judged
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import trace_result
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import read_trace_sources
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import trace_result
 
 
 class ActionModule(Judged):

@@ -75,7 +75,7 @@ def result(answer: dict, host: str, facts: tuple[str, ...] = ()) -> dict:
     try:
         answer = {name: _shown_value(value, name) for name, value in answer.items()}
     except RecursionError:
-        return _not_believed(host, "lists of lists without end")
+        return not_believed(host, "lists of lists without end")
     if answer.get("failed"):
         answer.pop("exception", None)  # Ansible would show the message from there
         answer["msg"] = str(answer.get("msg", ""))
@@ -93,23 +93,12 @@ def filter_result(answer: dict, expected: Sequence[str], host: str) -> dict:
     for name in expected:
         fault = _fault(answer[name], _ANSWERED[name]) if name in answer else "missing"
         if fault:
-            return _not_believed(host, f"{name} is {fault}")
+            return not_believed(host, f"{name} is {fault}")
     return answer
 
 
-def trace_result(answer: dict, host: str) -> dict:
-    """The same of the module bpf_trace_info, whose rows and events playbooks sum up over hosts."""
-    answer = result(answer, host)
-    if answer.get("failed"):
-        return answer
-    for name in ("rows", "events", "counts"):
-        rows = answer.get(name, [])
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            return _not_believed(host, f"{name} is {quoted(rows)}, which is no list of rows")
-    return answer
-
-
-def _not_believed(host: str, fault: str) -> dict:
+def not_believed(host: str, fault: str) -> dict:
+    """The result of a task whose module cannot have said that."""
     return {
         "failed": True,
         "msg": f"What {host} answers is not what the module says: {fault}. Nothing of it was believed: find out what runs in "

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import text
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import printable
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import not_believed, printable, result
 
 #: What means the same on each host. A process or a descriptor is one of its host alone.
 _KEYS = ("user", "comm", "syscall")
@@ -26,6 +26,18 @@ _MOST = 1 << 64  #: of anything that a host counts
 ALL = "all hosts"
 #: What Python says of a value that is of another kind than it has to be here.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def trace_result(answer: dict, host: str) -> dict:
+    """What the module bpf_trace_info says, if it is what the module can say; else one sentence. All text in it can be shown."""
+    answer = result(answer, host)
+    if answer.get("failed") or "probe" not in answer:  # it only says what it would look at
+        return answer
+    try:
+        _look(answer, answer["probe"])
+    except (_Refused, *_NONSENSE):
+        return not_believed(host, "no look counts what it says")
+    return answer
 
 
 def lines(answers: Mapping[str, object], top: int) -> list[str]:
@@ -67,7 +79,7 @@ def _look(answer: object, probe: str) -> dict:
     """What a host has seen, if that is what it says: with nothing in it that was not looked at. Raises one of _NONSENSE."""
     if _says(answer, "probe") is None or _says(answer, "seconds") is None:  # it failed, or would look
         raise _Refused(str(_says(answer, "msg") or "it said nothing"))
-    if answer["probe"] != probe:
+    if answer["probe"] != probe or probe not in _PROBES:
         raise ValueError(probe)
     rows = [_row(each) for each in answer["counts" if probe == "processes" else "rows"]]
     merged(rows)

@@ -340,13 +340,3 @@ def test_any_result_is_one_of_the_module_or_one_sentence(rngs):
             assert re.fullmatch(r"[^\s/]+(/tc_ingress|/tc_egress)?", each), name
             assert each.isprintable(), name
     assert 0 < believed < len(rngs)
-
-
-def test_what_a_tracer_brings_is_rows_that_can_be_shown_or_nothing():
-    honest = {"rows": [{"comm": OBEYED, "calls": 1}], "ansible_facts": {"become": True}}
-    assert _answers.trace_result(honest, "h") == {"rows": [{"comm": "\\x1b]0;pwned\\x07\\x1b[31m\\r", "calls": 1}]}
-    for lie in ({"rows": "x"}, {"rows": [1]}, {"events": {"a": 1}}, {"counts": None}):
-        told = _answers.trace_result(lie, "h")
-        assert told["failed"]
-        assert "What h answers is not what the module says" in told["msg"]
-        assert set(told) == {"failed", "msg"}

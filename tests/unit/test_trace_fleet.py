@@ -18,7 +18,7 @@ from seen import processes, result, row, syscalls, timed
 from ansible_collections.pingkiller.fleet.plugins.filter.traced import traced
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, merged
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, merged, trace_result
 
 NONSENSE = "what it answers is not what the module says"
 
@@ -196,6 +196,18 @@ def test_lying_host_is_named_and_counts_for_nothing(lie):
     assert cells(said, ALL) == [["a", "read", "2"]]
     assert cells(said, "mallory") == []
     assert any(line.startswith("mallory: not looked at: ") for line in said)
+    if isinstance(answer, dict):
+        told = trace_result(answer, "mallory")
+        assert set(told) == {"failed", "msg"}
+        assert told["msg"].startswith("What mallory answers is not what the module says: ")
+
+
+def test_what_a_look_brings_is_handed_on_but_for_facts_and_what_a_terminal_obeys():
+    found = syscalls(row("\x1b[31m", "read", 1))
+    expected = syscalls(row("\\x1b[31m", "read", 1))
+    assert trace_result({**found, "ansible_facts": {"become": True}}, "alpha") == expected
+    assert trace_result({"msg": "would look"}, "alpha") == {"msg": "would look"}
+    assert trace_result(processes([]), "alpha") == processes([])
 
 
 def test_answers_made_up_at_random_make_no_traceback(pytestconfig):
