@@ -114,8 +114,8 @@ ansible_facts:
                 dropped: {packets: 42, bytes: 4116}
         notes:
           description:
-            - Sentences about problems that the other facts do not show. The interface of a filter was moved to another network namespace, where the filter
-              keeps running. Or a filter reads other lists than the lists in these facts. The sentences are also given as warnings.
+            - Sentences about problems that the other facts do not show. For example, the interface of a filter was moved to another network namespace and
+              the filter keeps running there, or a filter reads other lists than the lists in these facts. The sentences are also given as warnings.
           type: list
           elements: str
           returned: success
