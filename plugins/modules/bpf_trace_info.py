@@ -20,8 +20,8 @@ options:
   probe:
     description:
       - V(syscalls) counts all system calls, grouped by O(by). With O(latency) it also measures how long they take.
-      - V(syscall) traces one system call, O(name), by process and descriptor. It reports how many bytes the calls move, how long they take, and which file
-        or socket the descriptor leads to.
+      - V(syscall) traces one system call, O(name), by process and descriptor. It reports how many bytes the calls move, how long they take, and where the
+        descriptor leads.
       - V(processes) lists each process and thread that starts, executes another program, or ends.
     type: str
     choices: [syscalls, syscall, processes]
@@ -141,7 +141,7 @@ EXAMPLES = r"""
     small_bytes: 4096
   register: writes
 
-- name: Show the files
+- name: Show where they write
   ansible.builtin.debug:
     msg: "{{ writes.rows | selectattr('small.calls') | map(attribute='target') | unique }}"
 
