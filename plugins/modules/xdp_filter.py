@@ -47,7 +47,7 @@ options:
       - V(absent) with O(interface) removes the filters of these interfaces and keeps the lists. V(absent) with O(all=true) removes everything.
       - V(absent) with neither O(interface) nor O(all) also removes everything. This is deprecated and will be refused from 2.0.0 on.
       - A filter whose interface was moved to another network namespace keeps running there. This module does not remove it. Every run warns about it
-        until the filter is removed in that namespace. V(absent) with O(all=true) still removes everything on this side, with the lists and all pins.
+        until the filter is removed in that namespace. V(absent) with O(all=true) still removes everything that is here, with the lists and all pins.
     type: str
     choices: [present, absent]
     default: present
@@ -67,9 +67,9 @@ options:
     choices: [xdp, tc_ingress, tc_egress]
   mode:
     description:
-      - V(native) runs in the driver. V(generic) runs after the driver. It is slower and works with every driver.
-      - V(auto) uses native mode. If the driver refuses native mode, V(auto) uses generic mode and warns with the reason. It tries native mode again
-        when the interface has a smaller MTU. To try native mode at any other time, run the module once with V(native).
+      - V(native) runs in the driver. V(generic) runs after the driver. Generic mode is slower and works with every driver.
+      - V(auto) uses native mode. If the driver refuses native mode, V(auto) uses generic mode, and a warning gives the reason. A later run tries native
+        mode again if the interface has a smaller MTU by then. To try native mode at any other time, run the module once with V(native).
       - The kernel does not allow both modes at once. During a change from native to generic mode or back, a tc classifier filters instead. On a kernel
         without clsact there is a moment without a filter, and a warning. If the interface has no clsact yet, the kernel needs some
         milliseconds to add it and some to remove it. Packets that the host sends during these milliseconds are lost.
@@ -110,16 +110,18 @@ options:
     type: bool
   protect:
     description:
-      - Always pass the packets that path-MTU discovery, IPv6 neighbour and router discovery and multicast need. These are fragmentation needed, packet
-        too big, router and neighbour solicitation and advertisement with a hop limit of 255 and code 0, and MLD with a hop limit of
-        1 from a link-local address or C(::). Discovery and MLD packets with another hop limit do not come from the link, and no host accepts them.
-      - Without this option, the blocklist or the policy can cut the host off from its IPv6 network.
+      - Always pass the packets that path-MTU discovery, IPv6 neighbour and router discovery and multicast need.
+      - For path-MTU discovery, these are fragmentation needed and packet too big. For neighbour and router discovery, these are router and neighbour
+        solicitations and advertisements with a hop limit of 255 and code 0. For multicast, these are MLD packets with a hop limit of 1 from a
+        link-local address or C(::).
+      - Discovery and MLD packets with another hop limit are not protected. They do not come from the link, and no host accepts them.
+      - With V(false), the blocklist or the policy can cut the host off from its IPv6 network.
       - A new filter has V(true) by default.
     type: bool
   protect_redirects:
     description:
-      - Whether O(protect) also passes ICMPv6 redirects with a hop limit of 255. A host works without redirects. Anyone who can send them can
-        change the route of the host's packets.
+      - Whether O(protect) also passes ICMPv6 redirects with a hop limit of 255. A host works without redirects. Anyone who can send redirects can
+        make the packets of the host take another way.
       - A new filter has V(false) by default.
     type: bool
   monitor:
