@@ -57,8 +57,8 @@ options:
       - Path of a list file on the managed host.
       - Each line has one entry, C(ENTRY [direction=src|dst|both] [ttl=DURATION]). An entry is written as in O(ip). Comments begin with C(#) or C(;).
         Blank lines and a byte order mark are ignored.
-      - If several lines name one address, in any spelling, they are merged. A line without O(ttl) wins over a line with one, a longer O(ttl) wins over
-        a shorter one, and the directions add up. A warning says where such lines differ.
+      - If several lines name one address, in any spelling, they are merged. A line that never expires wins over a line with O(ttl), a longer O(ttl) wins
+        over a shorter one, and the directions add up. If such lines differ, a warning says so.
       - A file is refused if it is compressed, in UTF-16, JSON, HTML, or the output of C(ipset save) or C(nft list set). The message has the command that
         converts the file to a list.
       - A symbolic link in the path is followed only if it belongs to root, or to the owner of its target. Only regular files of at most 1 GiB
