@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * CLOCK_BOOTTIME decides expiry and the rate limit, since it goes on while the host is suspended; CLOCK_MONOTONIC stamps what
- * users are told. Reading either costs as much as the rest of the filter, the counter of timer ticks next to nothing: so the
- * clocks are read once a tick, where a tick (1 to 10 ms) is exact enough. The helpers are called by number because the older
- * BCC releases do not name them.
+ * Expiry and the rate limit use CLOCK_BOOTTIME, because it keeps running while the host is suspended. Timestamps for
+ * users come from CLOCK_MONOTONIC. Reading either clock costs as much as the rest of the filter. Reading the counter of
+ * timer ticks costs next to nothing. So where a tick (1 to 10 ms) is exact enough, each CPU reads the clocks only once
+ * per tick. The helpers are called by number because older BCC releases do not name them.
  */
 #ifndef PINGKILLER_CLOCK_H
 #define PINGKILLER_CLOCK_H
@@ -27,7 +27,7 @@ static __always_inline u64 boot_clock(void)
 	return ktime_get_boot_ns();
 }
 
-/* Timer ticks, 100 to 1000 a second; never 0 (INITIAL_JIFFIES). */
+/* Returns the number of timer ticks, 100 to 1000 per second. It is never 0 (INITIAL_JIFFIES). */
 static __always_inline u64 ticks(void)
 {
 	u64 (*jiffies64)(void) = (void *)HELPER_JIFFIES64;
@@ -43,7 +43,7 @@ struct coarse_clocks {
 
 BPF_PERCPU_ARRAY(coarse_clocks, struct coarse_clocks, 1);
 
-/* This CPU's clocks, of this tick. NULL never happens, but for the verifier. */
+/* Returns this CPU's clocks as of this tick. It never returns NULL, but the verifier does not know that. */
 static __always_inline const struct coarse_clocks *coarse(void)
 {
 	struct coarse_clocks *clocks;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Tell user space of packets, through a ring buffer that all filters of the host share, while somebody listens. At most
- * EVENTS_PER_SECOND per CPU: what is above is counted as suppressed, what finds the buffer full as lost.
+ * Reports packets to user space while somebody listens, through a ring buffer that all filters of the host share. Each
+ * CPU sends at most EVENTS_PER_SECOND events. Events above this limit are counted as suppressed. Events that find the
+ * buffer full are counted as lost.
  */
 #ifndef PINGKILLER_EVENTS_H
 #define PINGKILLER_EVENTS_H
 
 #if EVENTS
 
-/* The listener looks by itself; waking it for every packet would cost more than the packet. */
+/* The listener polls the buffer. Waking the listener for every packet would cost more than the packet itself. */
 #define RINGBUF_NO_WAKEUP 1
 
 struct events_table_t {

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The filter as a classifier of a clsact queueing discipline: frames arriving behind XDP, or leaving.
+ * The filter as a classifier of a clsact queueing discipline. It sees frames that arrive (after XDP) or that leave.
  */
 #ifndef PINGKILLER_HOOK_TC_H
 #define PINGKILLER_HOOK_TC_H
 
-#define TC_ACT_UNSPEC (-1) /* to the next classifier: passing here overrules nobody */
+#define TC_ACT_UNSPEC (-1) /* continue with the next classifier: passing here overrules no other classifier */
 #define TC_ACT_SHOT 2
 
-/* Parse what is in the linear part of the buffer; whether the frame ended before its headers did. */
+/* Parses the linear part of the buffer. Returns whether this part ended before the headers did. */
 static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *packet, struct endpoint *endpoint)
 {
 	struct cursor cursor = {.position = (void *)(long)skb->data, .end = (void *)(long)skb->data_end};
 
 	begin(packet, endpoint, skb->len);
-	/* The kernel, or the network card, keeps the outer tag beside the frame. */
+	/* The kernel or the network card keeps the outer VLAN tag outside of the frame. */
 	packet->bytes += skb->vlan_present * sizeof(struct vlan_tag);
 	packet->vlan = (skb->vlan_tci & VLAN_ID) | (u16)(skb->vlan_present - 1);
 	if (!FORWARDED)
@@ -24,7 +24,7 @@ static __always_inline bool parse_linear(struct __sk_buff *skb, struct packet *p
 	return cursor.exhausted;
 }
 
-/* Whether the XDP program of a filter whose mode is being changed has let this packet pass, see hook_xdp.h. */
+/* While the mode of a filter changes: whether its XDP program has already passed this packet. See hook_xdp.h. */
 static __always_inline bool is_marked(struct __sk_buff *skb)
 {
 	u32 *metadata = (void *)(long)skb->data_meta;
@@ -41,7 +41,7 @@ int pingkiller(struct __sk_buff *skb)
 	if (SWITCHING && is_marked(skb))
 		return TC_ACT_UNSPEC;
 
-	/* Headers are in the linear part but for a buffer that somebody has built in an unusual way. */
+	/* Headers are in the linear part, except in a buffer that was built in an unusual way. */
 	if (parse_linear(skb, &packet, endpoint) && skb->data_end - skb->data < skb->len &&
 	    !bpf_skb_pull_data(skb, skb->len))
 		parse_linear(skb, &packet, endpoint);

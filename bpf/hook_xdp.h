@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The filter as an XDP program: frames as they arrive.
+ * The filter as an XDP program. It sees frames when they arrive.
  */
 #ifndef PINGKILLER_HOOK_XDP_H
 #define PINGKILLER_HOOK_XDP_H
 
-/* While the mode changes, a classifier filters what no XDP program has seen; this tells it what one has. A driver that has
- * no room for the mark lets the packet be counted twice, and nothing worse.
+/* While the mode changes, a classifier filters the packets that no XDP program has seen. This mark tells the classifier
+ * that an XDP program has seen a packet. If a driver has no room for the mark, the packet is counted twice. Nothing
+ * worse happens.
  */
 static __always_inline void mark(struct xdp_md *ctx)
 {

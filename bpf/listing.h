@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * What do the indexes of both lists say of an address? Asking them costs more than all the rest of the filter, so each CPU
- * keeps the answers for the addresses it saw last, until a list changes.
+ * Looks up an address in the indexes of both lists. The lookups cost more than all the rest of the filter. So each CPU
+ * caches the results for the addresses that it saw last, until a list changes.
  */
 #ifndef PINGKILLER_LISTING_H
 #define PINGKILLER_LISTING_H
 
 enum form { FORM_EXACT, FORM_NETWORK, FORMS };
 
-/* 1 + the slot of the address's own entry and of the longest network around it, 0 if there is none. Whether these match
- * now, and on which side, is in their records.
+/* For each list: 1 + the slot of the entry for exactly this address, and 1 + the slot of the longest network around it.
+ * 0 if there is no such entry. The records of the entries say whether the entries match now, and on which side.
  */
 struct listing {
 	u32 slot[LISTS][FORMS];
@@ -19,12 +19,12 @@ struct listing {
 #define LOOKASIDE_LINES_LOG2 10
 
 struct lookaside_line {
-	u64 tag; /* generation of the lists and family; 0: empty */
+	u64 tag; /* generation of the lists and family, 0: the line is empty */
 	struct in6_address address;
 	struct listing listing;
 };
 
-/* Every hook runs with softirqs disabled, so nothing else writes this CPU's lines meanwhile. */
+/* Every hook runs with softirqs disabled, so nothing else writes this CPU's lines at the same time. */
 BPF_PERCPU_ARRAY(lookaside, struct lookaside_line, 1 << LOOKASIDE_LINES_LOG2);
 
 #define barrier() asm volatile("" ::: "memory")
@@ -66,7 +66,7 @@ static __always_inline void ask_indexes(const struct control *control, enum kind
 	listing->slot[LIST_BLOCK][FORM_NETWORK] = ask_index(control, LIST_BLOCK, network, &endpoint->prefix_length);
 }
 
-/* Whether no entry of these kinds matches on this side: true of destinations on most hosts. */
+/* Whether no entry of these kinds matches on this side. On most hosts this is true for destinations. */
 static __always_inline bool nothing_matches(const struct control *control, enum side side, enum kind exact,
 					    enum kind network)
 {
@@ -78,7 +78,8 @@ static __always_inline void find_listing_of(const struct control *control, enum 
 					    enum kind network, struct endpoint *endpoint, struct listing *listing)
 {
 	enum family family = exact == KIND_EXACT4 ? FAMILY_IPV4 : FAMILY_IPV6;
-	/* Read before the indexes are asked: what is found while a list changes gets the tag of the time before. */
+	/* Read before the lookups, so a result that is found while a list changes gets the tag from before the change.
+	 */
 	u64 tag = control->generation * FAMILIES + family;
 	struct lookaside_line *line;
 	u32 number;
@@ -100,8 +101,9 @@ static __always_inline void find_listing_of(const struct control *control, enum 
 			line->address = endpoint->address;
 		line->tag = control->dirty ? 0 : tag;
 	}
-	/* Always out of the map: what comes from there is one unknown number to the verifier. What each index has said,
-	 * nothing or a slot, would be sixteen cases on either side, which verifiers before Linux 6.8 follow one by one.
+	/* Always read the listing from the map. For the verifier, a value from a map is one unknown number. Each index
+	 * returns nothing or a slot, so the direct results would be sixteen cases on each side. Verifiers before Linux
+	 * 6.8 follow these cases one by one.
 	 */
 	barrier();
 	*listing = line->listing;

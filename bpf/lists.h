@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Is an address of this packet on a list? The source is looked at before the destination, the exact address before the
- * networks, a longer network before a shorter one; the entry that decides is credited with the packet.
+ * Finds out whether an address of the packet is on a list. The source is looked up before the destination, the exact
+ * address before networks, and a longer network before a shorter one. The packet is counted on the entry that decides.
  */
 #ifndef PINGKILLER_LISTS_H
 #define PINGKILLER_LISTS_H
 
-/* How many networks may lie inside one another. User space keeps an IPv6 list to this many prefix lengths; IPv4 has 31. */
+/* The number of networks that may contain one another. User space limits an IPv6 list to this many prefix lengths. IPv4
+ * has only 31.
+ */
 #define MAX_NESTED_NETWORKS 32
 
 static __always_inline bool matches(const struct record *record, enum side side)
@@ -21,8 +23,9 @@ static __always_inline bool matches(const struct record *record, enum side side)
 	return now && now->boot < until;
 }
 
-/* The longest network that matches on this side, from the longest of all on. One that has expired, or holds for the other
- * side only, must not hide a shorter one around it, so the search goes on above it.
+/* Returns the longest network that matches on this side. `slot` is the longest network around the address. A network
+ * that has expired, or that matches only on the other side, must not hide a shorter network around it. So the search
+ * goes on with the shorter networks.
  */
 static __always_inline struct record *find_network(enum list list, enum side side, enum kind kind, u32 slot,
 						   struct endpoint *endpoint)
@@ -69,14 +72,14 @@ static __always_inline void credit(struct record *record, u32 bytes)
 {
 	const struct coarse_clocks *now = coarse();
 
-	/* Other CPUs may count on the same entry. */
+	/* Other CPUs may count on the same entry at the same time. */
 	__sync_fetch_and_add(&record->packets, 1);
 	__sync_fetch_and_add(&record->bytes, bytes);
 	if (now)
 		record->last_seen = now->monotonic;
 }
 
-/* `listing` is of SIDES. */
+/* `listing` has one element per side, SIDES in all. */
 static __always_inline bool on_list(enum list list, struct packet *packet, const struct listing *listing)
 {
 	struct record *record = find(list, SIDE_SOURCE, packet, &listing[SIDE_SOURCE]);

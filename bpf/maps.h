@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The maps, all made and pinned by user space before the program is compiled: BCC only opens them, so the sizes given
- * here are not read. BCC rewrites map methods where they are called by name; hence one function per access.
+ * The maps. User space creates and pins all of them before it compiles the program. BCC only opens them, so the sizes
+ * given here are not read. BCC rewrites a map method only where the map is called by its name, so each kind of access
+ * has one function.
  */
 #ifndef PINGKILLER_MAPS_H
 #define PINGKILLER_MAPS_H
@@ -22,7 +23,7 @@ BPF_TABLE_PINNED("hash", struct in6_address, u32, allow_exact6, 1, LIST_PINS "/a
 BPF_TABLE_PINNED("lpm_trie", struct network4, u32, allow_network4, 1, LIST_PINS "/allowlist/network4");
 BPF_TABLE_PINNED("lpm_trie", struct network6, u32, allow_network6, 1, LIST_PINS "/allowlist/network6");
 
-/* `list` and `kind` are constants at every call, so one lookup is left of each of these. */
+/* `list` and `kind` are constants in every call, so the compiler keeps only one of these lookups per call. */
 static __always_inline u32 *lookup_slot(enum list list, enum kind kind, void *key)
 {
 	if (list == LIST_BLOCK) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * From a frame's bytes to what the verdict needs. One small parser per header; each takes its header off the cursor and
- * returns what comes next, or NULL where the frame ends too early.
+ * Parses the bytes of a frame into what the verdict needs. There is one small parser per header. Each parser takes its
+ * header from the cursor and stops where the frame ends too early.
  */
 #ifndef PINGKILLER_PARSE_H
 #define PINGKILLER_PARSE_H
@@ -14,23 +14,23 @@
 struct cursor {
 	void *position;
 	void *end;
-	bool exhausted; /* something was to be read behind the end */
+	bool exhausted; /* a parser tried to read after the end */
 };
 
-/* Linux takes VLAN tags off, and follows extension headers, without a limit, and it puts fragments together of which the
- * first does not have all headers. So what lies behind those may be ICMP, for all that the filter can see.
+/* Linux removes VLAN tags and follows extension headers without a limit. It also reassembles fragments if the first one
+ * does not have all headers. So a frame may be ICMP although the filter cannot read far enough to see it.
  */
 enum content {
 	CONTENT_OTHER,
 	CONTENT_MALFORMED, /* ends before its headers do */
 	CONTENT_ICMP,
-	CONTENT_ICMP_FRAGMENT, /* a later one */
+	CONTENT_ICMP_FRAGMENT, /* a later fragment */
 	CONTENT_UNCLASSIFIED,  /* the last header is out of reach */
-	CONTENT_UNADDRESSED,   /* so are the addresses */
+	CONTENT_UNADDRESSED,   /* the addresses are out of reach, too */
 };
 
-/* An address as the indexes are keyed by: alone in the hash maps, behind its prefix length in the tries. IPv4 is in the
- * first word.
+/* An address as a key of the indexes. The hash maps use the address alone. The tries use the prefix length followed by
+ * the address. An IPv4 address is in the first word.
  */
 struct endpoint {
 	u32 prefix_length;
@@ -43,17 +43,21 @@ struct packet {
 	u32 bytes; /* the whole frame */
 	u16 vlan;  /* id in the outer tag, NO_VLAN: none */
 	u8 protocol;
-	u8 type; /* of CONTENT_ICMP only: a later fragment has none */
+	u8 type; /* only for CONTENT_ICMP, a later fragment has no type */
 	u8 code;
-	u8 hop_limit; /* of IPv6 */
-	u32 came_in_by; /* the interface, of what leaves; 0: this host sends it itself. Only where that makes a difference */
-	/* SIDES of them, of all but CONTENT_OTHER and CONTENT_UNADDRESSED; while tracing, of every IP packet. Not in here, because
-	 * helpers take pointers to them: what has no pointer to it stays in registers.
+	u8 hop_limit; /* only for IPv6 */
+	/* For a forwarded packet that leaves: the interface where it arrived. 0: this host sends the packet itself.
+	 * Only set if FORWARDED is 0.
+	 */
+	u32 came_in_by;
+	/* SIDES elements. They are set for all contents except CONTENT_OTHER and CONTENT_UNADDRESSED, and while tracing
+	 * for every IP packet. They are not part of this struct because helpers take pointers to them. Without pointers
+	 * to it, the rest of the struct stays in registers.
 	 */
 	struct endpoint *endpoint;
 };
 
-/* The header at the cursor, which moves behind it; NULL if the frame is too short for it. */
+/* Returns the header at the cursor and moves the cursor after it. Returns NULL if the frame is too short. */
 static __always_inline void *take(struct cursor *cursor, u32 size)
 {
 	void *header = cursor->position;
@@ -66,16 +70,18 @@ static __always_inline void *take(struct cursor *cursor, u32 size)
 	return header;
 }
 
-/* The same number, which is below a power of two: verifiers of early kernels lose the bounds that follow from arithmetic. */
+/* Returns the same number, and shows the verifier that it is below `limit`, a power of two. Verifiers of early kernels
+ * lose the bounds that follow from arithmetic.
+ */
 static __always_inline u32 below(u32 number, u32 limit)
 {
-	/* Or the compiler knows better, and leaves the mask out. */
+	/* Without this, the compiler knows the bounds and leaves the mask out. */
 	asm volatile("" : "+r"(number));
 	return number & (limit - 1);
 }
 
-/* The same number, of which a verifier knows no more than that it is below 128. Where paths differ in nothing else, it goes on
- * with one of them. `unknown` is any number that the verifier does not know.
+/* Returns the same number, but a verifier then knows only that it is below 128. If paths differ in nothing else, the
+ * verifier continues with one of them. `unknown` is any number that the verifier does not know.
  */
 static __always_inline u32 forgotten(u32 number, u32 unknown)
 {
@@ -112,7 +118,7 @@ static __always_inline enum content parse_ipv4(struct cursor *cursor, struct pac
 	if (ip->protocol != PROTOCOL_ICMP)
 		return CONTENT_OTHER;
 	options = (ip->version_ihl & 0xf) * 4 - sizeof(*ip);
-	/* A header length below 20 wraps around to more than any header can have. */
+	/* A header length below 20 makes `options` wrap around to a number above 40. */
 	if (options > 40 || !take(cursor, options))
 		return CONTENT_MALFORMED;
 	if (ip->fragment & NET16(IPV4_FRAGMENT_OFFSET))
@@ -136,18 +142,19 @@ static __always_inline bool is_ipv6_extension(u8 protocol)
 	return false;
 }
 
-/* 1 or 0, without a jump: verifiers follow a chain of headers once, and not once for every mix of their kinds. */
+/* Returns 1 or 0, without a jump. So verifiers follow a chain of headers once, not once for every mix of their kinds.
+ */
 static __always_inline u32 is_equal(u32 a, u32 b)
 {
 	u32 result = ((u64)(a ^ b) - 1) >> 63;
 
-	/* Or the compiler jumps after all. */
+	/* Without this, the compiler makes a jump of it. */
 	asm volatile("" : "+r"(result));
 	return result;
 }
 
-/* Bytes of an extension header beyond its first eight. A fragment header has no length; the authentication header counts
- * words of four bytes, less two (RFC 4302, 2.2).
+/* Returns the number of bytes of an extension header after its first eight. A fragment header has no length field. The
+ * length of an authentication header is in words of four bytes, minus two (RFC 4302, 2.2).
  */
 static __always_inline u32 ipv6_extension_rest(u8 protocol, u8 length)
 {
@@ -156,14 +163,14 @@ static __always_inline u32 ipv6_extension_rest(u8 protocol, u8 length)
 	return below(length * unit * (1 - is_equal(protocol, PROTOCOL_FRAGMENT)), 256 * 8);
 }
 
-/* Behind the last header that is read. */
+/* Parses what follows the last extension header. */
 static __always_inline enum content parse_ipv6_payload(struct cursor *cursor, u8 protocol, struct packet *packet)
 {
 	packet->protocol = protocol;
 	return protocol == PROTOCOL_ICMPV6 ? parse_icmp(cursor, packet) : CONTENT_OTHER;
 }
 
-/* Walk the extension headers from `protocol` on; whether these are of a first fragment, which others are to follow. */
+/* Walks the extension headers from `protocol` on. Sets `first_fragment` if more fragments are to follow this one. */
 static __always_inline enum content walk_ipv6_extensions(struct cursor *cursor, u8 protocol, struct packet *packet,
 							 u32 *first_fragment)
 {
@@ -178,7 +185,7 @@ static __always_inline enum content walk_ipv6_extensions(struct cursor *cursor, 
 		if (!extension || !take(cursor, ipv6_extension_rest(protocol, extension->length)))
 			return CONTENT_MALFORMED;
 		fragment = extension->fragment * is_equal(protocol, PROTOCOL_FRAGMENT);
-		/* Behind any next header but ICMPv6 stands the middle of a datagram: no way to tell what it is. */
+		/* For any next header except ICMPv6, the middle of a datagram follows. Nothing shows what it is. */
 		if (fragment & NET16(IPV6_FRAGMENT_OFFSET))
 			return extension->next_header == PROTOCOL_ICMPV6 ? CONTENT_ICMP_FRAGMENT : CONTENT_OTHER;
 		*first_fragment |= fragment & NET16(IPV6_MORE_FRAGMENTS);
@@ -198,7 +205,7 @@ static __always_inline enum content parse_ipv6_extensions(struct cursor *cursor,
 	u32 first_fragment = 0;
 	enum content content = walk_ipv6_extensions(cursor, ip->next_header, packet, &first_fragment);
 
-	/* What was read behind the payload's end is cut off by the kernel, and another fragment takes its place. */
+	/* The kernel cuts off the bytes after the payload, and the bytes of another fragment take their place. */
 	if (first_fragment &&
 	    (content == CONTENT_MALFORMED || cursor->position - payload > NET16(ip->payload_length))) {
 		packet->protocol = PROTOCOL_FRAGMENT;
@@ -216,7 +223,7 @@ static __always_inline enum content parse_ipv6(struct cursor *cursor, struct pac
 		return CONTENT_OTHER;
 	packet->family = FAMILY_IPV6;
 	packet->hop_limit = ip->hop_limit;
-	/* Nearly all packets have no extension headers: they need not pass the loop. */
+	/* Nearly all packets have no extension headers and skip the loop. */
 	content = is_ipv6_extension(ip->next_header) ? parse_ipv6_extensions(cursor, ip, packet)
 						     : parse_ipv6_payload(cursor, ip->next_header, packet);
 	if (content != CONTENT_OTHER || TRACING) {
@@ -231,7 +238,9 @@ static __always_inline bool is_vlan_tag(__be16 ethertype)
 	return ethertype == NET16(ETHERTYPE_8021Q) || ethertype == NET16(ETHERTYPE_8021AD);
 }
 
-/* Go behind all tags; the ethertype that the last one tells, still that of a tag if there are too many, 0 if the frame ends. */
+/* Moves the cursor after all tags. Returns the ethertype from the last tag. This is the ethertype of a tag if there are
+ * too many tags. Returns 0 if the frame ends too early.
+ */
 static __always_inline __be16 skip_vlan_tags(struct cursor *cursor, __be16 ethertype, struct packet *packet)
 {
 	void *start = cursor->position;

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The filter: parse the frame, decide, count, return. Compiled on the host by BCC against the headers in include/, which
- * stand in for the kernel's. The options come as -D definitions, made in plugins/module_utils/_pingkiller/options.py:
+ * The filter. It parses a frame, decides, counts and returns. BCC compiles it on the host against the headers in
+ * include/, which replace the kernel's headers. The options are -D definitions from
+ * plugins/module_utils/_pingkiller/options.py:
  *
- *   HOOK_TC                          0: XDP program, 1: classifier of tc
+ *   HOOK_TC                          0: XDP program, 1: tc classifier
  *   POLICY                           POLICY_PASS or POLICY_DROP
- *   FILTERS_ICMP4(t, c)              is ICMP type t, code c one that policy and rate limit apply to? (FILTERS_ICMP6: ICMPv6)
- *   FILTERS_ALL                      are these all types there are? 0 or 1
- *   FORWARDED                        do policy and rate limit apply to what is forwarded, and to later fragments? 0 or 1
- *   STRICT                           1: judge what cannot be classified as ICMP of a filtered type, 0: let it pass
+ *   FILTERS_ICMP4(t, c)              do policy and rate limit apply to ICMP type t, code c? (FILTERS_ICMP6: ICMPv6)
+ *   FILTERS_ALL                      do they apply to all types? 0 or 1
+ *   FORWARDED                        do they apply to forwarded packets, and policy to later fragments? 0 or 1
+ *   STRICT                           0: pass packets that cannot be classified, 1: treat them as ICMP of filtered types
  *   PROTECT, PROTECT_REDIRECTS, MONITOR   0 or 1
  *   RATELIMIT_PPS                    packets per second and source, 0: no limit
  *   RATELIMIT_BLOCK_NS, RATELIMIT_IPV6_PREFIX
- *   TIMING_SAMPLE                    measure one frame in so many, 0: none
+ *   TIMING_SAMPLE                    measure one frame in this many, 0: none
  *   EVENTS                           0 or EVENTS_DROPPED, EVENTS_ALL_ICMP, EVENTS_TRACE
  *   EVENTS_PER_SECOND, TICKS_PER_SECOND
- *   TRACE_EXCLUDES4(w)               is the address in the word w[0] left out of the trace? (TRACE_EXCLUDES6: in w[0] to w[3])
- *   SWITCHING                        1: stands in while the mode of an XDP program is changed
+ *   TRACE_EXCLUDES4(w)               does the trace leave out the address in w[0]? (TRACE_EXCLUDES6: in w[0] to w[3])
+ *   SWITCHING                        1: this program filters only while the mode of an XDP program changes
  *   HOST_PINS, LIST_PINS, FILTER_PINS   directories of the pinned maps
  */
 #include <uapi/linux/bpf.h>
@@ -34,7 +35,7 @@
 #define EVENTS_TRACE 3
 #define TRACING (EVENTS == EVENTS_TRACE)
 
-/* What the XDP program writes before a packet that it has let pass while the mode is changed. */
+/* While the mode changes, the XDP program writes this mark before each packet that it passes. */
 #define MARK_SEEN 0x70696e67
 
 #include "schema.h"
@@ -49,7 +50,7 @@
 #include "events.h"
 #include "verdict.h"
 
-/* The only place that counts. */
+/* Packets are counted only here. */
 static __always_inline void count(enum reason reason, const struct packet *packet)
 {
 	u32 number = reason * FAMILIES + packet->family;
@@ -58,7 +59,7 @@ static __always_inline void count(enum reason reason, const struct packet *packe
 	u32 zero = 0;
 
 	mine = counters.lookup(&zero);
-	/* The compiler knows that the number is in range; the verifier has to see it. */
+	/* The compiler knows that the number is in range, but the verifier must see the check. */
 	asm volatile("" : "+r"(number));
 	if (!mine || number >= REASONS * FAMILIES)
 		return;
@@ -80,7 +81,7 @@ static __always_inline void begin(struct packet *packet, struct endpoint *endpoi
 	packet->came_in_by = 0;
 }
 
-/* Decide, count, report; whether the frame is to be dropped. */
+/* Decides, counts and reports. Returns whether to drop the frame. */
 static __always_inline bool settle(struct packet *packet, u64 start, u32 interface)
 {
 	enum reason reason = decide(packet);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The wire formats the filter reads, from IEEE 802.3 and 802.1Q, RFC 791, 792, 4302, 4443, 4861 and 8200.
+ * The wire formats that the filter reads, from IEEE 802.3 and 802.1Q, RFC 791, 792, 4302, 4443, 4861 and 8200.
  * Multi-byte fields are in network byte order.
  */
 #ifndef PINGKILLER_PROTOCOLS_H
@@ -52,11 +52,11 @@ struct ipv6_header {
 	struct in6_address destination;
 };
 
-/* Common to all extension headers; every one of them is at least eight bytes long. */
+/* The common part of all extension headers. Each of them is at least eight bytes long. */
 struct ipv6_extension {
 	u8 next_header;
 	u8 length;
-	__be16 fragment; /* of a fragment header: offset in its upper 13 bits */
+	__be16 fragment; /* in a fragment header, the upper 13 bits are the offset */
 	u32 rest;
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * A source that sends more than RATELIMIT_PPS packets of the filtered types within a second is blocked for RATELIMIT_BLOCK_NS.
- * The seconds follow one another from a source's first packet on, so across the border of two a source may send more; they
- * begin and end with a timer tick.
- * The sources are in an LRU hash, so an attacker with many addresses costs memory that was set aside for it.
+ * A source that sends more than RATELIMIT_PPS packets of the filtered types within one second is blocked for
+ * RATELIMIT_BLOCK_NS. One-second windows follow one another, starting with the first packet of a source. So a burst
+ * that crosses from one window into the next may have more packets. Windows begin and end with a timer tick. The
+ * sources are in an LRU hash. So an attacker with many addresses uses only memory that was allocated for this purpose.
  */
 #ifndef PINGKILLER_RATELIMIT_H
 #define PINGKILLER_RATELIMIT_H
@@ -15,7 +15,7 @@
 
 BPF_TABLE_PINNED("lru_hash", struct source_key, struct source, sources, 1, FILTER_PINS "/sources");
 
-/* The bits of one word of an IPv6 address, 32 each, that belong to a prefix; as they lie in memory. */
+/* Masks the bits of a 32-bit word of an IPv6 address that belong to the prefix, in the byte order of the address. */
 #define PREFIX_MASK(length, word) \
 	((length) >= 32 * (word) + 32 ? ~0U : (length) <= 32 * (word) ? 0 : NET32(~0U << (32 * (word) + 32 - (length))))
 
@@ -53,21 +53,22 @@ static __always_inline bool over_limit(const struct packet *packet)
 		first.packets = 1;
 		if (!sources.insert(&key, &first))
 			return false;
-		source = sources.lookup(&key); /* another CPU was first: count on */
+		source = sources.lookup(&key); /* another CPU was first: add to its count */
 		if (!source)
 			return false;
 	}
 	if (source->blocked_until > now)
 		return true;
-	/* Signed: another CPU may have begun a window since this one looked at the clock. */
+	/* Signed, because another CPU may have begun a window after this CPU read the clock. */
 	if ((s64)(now - source->window) >= (s64)NS_PER_SECOND) {
-		/* In this order no other CPU sees the packets of the last second in the new one, and blocks for them. */
+		/* In this order, no other CPU sees the old count in the new window and blocks the source for it. */
 		*(volatile u64 *)&source->packets = 1;
 		*(volatile u64 *)&source->window = now;
 		return false;
 	}
-	/* Other CPUs may count the same source. Of those that go over the limit at once each sees the count of all, so up to
-	 * one packet less for each other CPU passes, and never one more.
+	/* Other CPUs may count packets of the same source at the same time. CPUs that go over the limit at the same
+	 * time each see the count of all of them. So for each other CPU, up to one packet less passes, and never one
+	 * more.
 	 */
 	__sync_fetch_and_add(&source->packets, 1);
 	if (source->packets <= RATELIMIT_PPS)

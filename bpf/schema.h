@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * What the kernel side and the host-side library both lay out in memory. The Python twin of this file is
- * plugins/module_utils/_pingkiller/schema.py; a change here is a new SCHEMA_VERSION there.
+ * The memory layouts that the kernel side and the host-side library share. The Python twin of this file is
+ * plugins/module_utils/_pingkiller/schema.py. A change here needs a new SCHEMA_VERSION there.
  */
 #ifndef PINGKILLER_SCHEMA_H
 #define PINGKILLER_SCHEMA_H
 
-/* Every reason below FIRST_DROP passes the frame, the others drop it. In monitor mode these pass it, too, and are counted
- * from FIRST_WOULD_DROP on, in the same order. Another reason that passes finds a number to spare and lays out nothing anew.
+/* Every reason below FIRST_DROP passes the frame. The others drop it. In monitor mode the drop reasons pass it, too,
+ * and are counted from FIRST_WOULD_DROP on, in the same order. There is a spare number for one more reason that passes,
+ * so adding one does not change the layout.
  */
 enum reason {
 	REASON_NOT_ICMP,
@@ -46,16 +47,16 @@ struct counters {
 	struct counter cell[REASONS][FAMILIES];
 };
 
-/* An entry of a list, at the slot that the list's indexes name. One cache line: the packet path reads and writes
- * the first five fields, user space the rest. User space maps the table and edits `until` in place, so a change of an
- * entry loses no count.
+/* An entry of a list, at the slot that the indexes of the list return. It is one cache line. The packet path reads and
+ * writes the first five fields, and user space reads and writes the rest. User space maps the table into its memory and
+ * edits `until` in place, so changing an entry loses no count.
  */
 struct record {
 	u64 packets;
 	u64 bytes;
 	u64 last_seen;    /* CLOCK_MONOTONIC ns at the last timer tick, 0: never */
 	u64 until[SIDES]; /* CLOCK_BOOTTIME ns; 0: does not match on this side, FOREVER: no expiry */
-	u8 address[16];   /* network byte order, IPv4 in the first four */
+	u8 address[16];   /* network byte order, IPv4 in the first four bytes */
 	u8 used;          /* 1 + enum kind, 0: free slot */
 	u8 prefix_length;
 	u8 owner;
@@ -64,7 +65,7 @@ struct record {
 
 #define FOREVER (~0ULL)
 
-/* The keys of the tries; exact addresses are their own keys. */
+/* The keys of the tries. The keys of the hash maps are the exact addresses themselves. */
 struct network4 {
 	u32 prefix_length; /* in bits, host byte order */
 	u8 address[4];
@@ -75,29 +76,30 @@ struct network6 {
 	u8 address[16];
 };
 
-/* How many entries of a kind there are, and how many match on each side: what is empty is not looked up. */
+/* The number of entries of a kind, and how many of them match on each side. The filter does not look up an empty index.
+ */
 struct population {
 	u32 entries;
 	u32 matching[SIDES];
-	u32 timed; /* have an expiry; for user space */
+	u32 timed; /* entries that expire; only user space uses it */
 };
 
 struct control {
 	u32 schema_version;
-	u32 dirty;     /* user space is, or was interrupted, in the middle of a change */
-	u32 listening; /* somebody reads the events */
+	u32 dirty;     /* user space is changing a list, or was interrupted during a change */
+	u32 listening; /* a listener reads the events */
 	u32 reserved;
-	u64 generation; /* of the lists: goes up at the end of every change */
+	u64 generation; /* of the lists, increased at the end of every change */
 	struct population lists[LISTS][KINDS];
 };
 
-/* Processing time of what passed and of what was dropped; one per CPU and filter. */
+/* The processing time of passed and of dropped frames. One per CPU and filter. */
 #define TIMING_BUCKETS 32
 
 struct verdict_timing {
 	u64 count;
 	u64 sum;                    /* ns */
-	u64 bucket[TIMING_BUCKETS]; /* bucket b: 2^b to 2^(b+1) - 1 ns, the first from 0, the last without end */
+	u64 bucket[TIMING_BUCKETS]; /* bucket b: 2^b to 2^(b+1) - 1 ns; the first begins at 0, the last has no end */
 };
 
 struct timing {
@@ -106,19 +108,19 @@ struct timing {
 	struct verdict_timing dropped;
 };
 
-/* A source in the rate limit's LRU hash. IPv4 in the first word of the address, IPv6 cut to its prefix. */
+/* A source in the rate limit's LRU hash. An IPv4 address is in the first word. An IPv6 address is cut to its prefix. */
 struct source_key {
 	u32 family;
 	u32 address[4];
 };
 
 struct source {
-	u64 window;        /* CLOCK_BOOTTIME ns: when the second that is being counted began */
+	u64 window;        /* CLOCK_BOOTTIME ns when the current one-second window began */
 	u64 blocked_until; /* CLOCK_BOOTTIME ns; 0: not blocked */
-	u64 packets;       /* in this second */
+	u64 packets;       /* in this window */
 };
 
-/* What user space is told of a packet. */
+/* The report of one packet to user space. */
 struct event {
 	u64 time; /* CLOCK_MONOTONIC ns */
 	u32 interface;
@@ -129,17 +131,17 @@ struct event {
 	u8 protocol;
 	u8 type;
 	u8 code;
-	u8 has_type; /* type and code say something: not a later fragment, not malformed, not unclassified */
+	u8 has_type; /* type and code are valid: not a later fragment, not malformed, not unclassified */
 	u8 reason;
-	u8 monitored; /* passed although the reason drops */
+	u8 monitored; /* 1: monitor mode passed the packet although the reason drops */
 	u8 reserved[3];
-	u8 source[16]; /* network byte order, IPv4 in the first four */
+	u8 source[16]; /* network byte order, IPv4 in the first four bytes */
 	u8 destination[16];
 };
 
 #define NO_VLAN 0xffff
 
-/* How many events this CPU may still send in this second, and what became of the others. */
+/* The event budget of this CPU for the current second, and the counts of sent, suppressed and lost events. */
 struct event_budget {
 	u64 sent;
 	u64 suppressed;

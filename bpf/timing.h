@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * How long the filter takes, for one frame in TIMING_SAMPLE. Two looks at the clock cost more than what they measure, and
- * one of them is part of every figure.
+ * Measures how long the filter takes, for one frame in TIMING_SAMPLE. The two clock reads cost more than what they
+ * measure, and the cost of one of them is part of every figure.
  */
 #ifndef PINGKILLER_TIMING_H
 #define PINGKILLER_TIMING_H
@@ -11,7 +11,7 @@
 
 BPF_TABLE_PINNED("percpu_array", u32, struct timing, timing, 1, FILTER_PINS "/timing");
 
-/* When the frame came, or 0 if it is not in the sample. */
+/* Returns the time when the frame arrived, or 0 if the frame is not in the sample. */
 static __always_inline u64 timing_start(void)
 {
 	struct timing *mine;
@@ -38,7 +38,7 @@ static __always_inline u32 logarithm(u32 number)
 	return result;
 }
 
-/* The time since `start` in ns, noted; 0 if the frame is not in the sample. */
+/* Records and returns the time since `start` in ns. Returns 0 if the frame is not in the sample. */
 static __always_inline u32 timing_stop(u64 start, bool dropped)
 {
 	struct verdict_timing *row;

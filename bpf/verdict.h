@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The decision table, one row after the other. The options are compile-time constants, so a row that an option turns off
- * leaves no instruction.
+ * The decision table, row by row. The options are compile-time constants, so a row that an option turns off leaves no
+ * instruction.
  */
 #ifndef PINGKILLER_VERDICT_H
 #define PINGKILLER_VERDICT_H
 
-/* What a neighbour sends with a hop limit of 255, which no router lets through (RFC 4861, 6.1, 7.1 and 8.1). */
+/* A packet that arrives with a hop limit of 255 comes from a neighbour: no router passes it on (RFC 4861, 6.1, 7.1,
+ * 8.1).
+ */
 static __always_inline bool is_neighbour_discovery(const struct packet *packet)
 {
 	return packet->hop_limit == 255 && packet->code == 0;
 }
 
-/* RFC 3810, 5.1.14 and 5.2.13; a report comes from :: while a host has no address yet. */
+/* RFC 3810, 5.1.14 and 5.2.13. A host that has no address yet sends its report from ::. */
 static __always_inline bool is_multicast_listener_discovery(const struct packet *packet)
 {
 	const u32 *source = packet->endpoint[SIDE_SOURCE].address.word;
@@ -22,7 +24,9 @@ static __always_inline bool is_multicast_listener_discovery(const struct packet 
 					  !(source[0] | source[1] | source[2] | source[3]));
 }
 
-/* What path-MTU discovery, neighbour discovery and multicast need: without it the host loses more than ping. */
+/* The packets that path-MTU discovery, neighbour discovery and multicast need. Without them a host loses more than
+ * ping.
+ */
 static __always_inline bool is_protected(const struct packet *packet)
 {
 	if (packet->family == FAMILY_IPV4)
@@ -46,7 +50,7 @@ static __always_inline bool is_protected(const struct packet *packet)
 	return false;
 }
 
-/* Are policy and rate limit for this? */
+/* Whether policy and rate limit apply to this packet. */
 static __always_inline bool is_filtered(const struct packet *packet)
 {
 	if (!FORWARDED && packet->came_in_by)
@@ -56,7 +60,9 @@ static __always_inline bool is_filtered(const struct packet *packet)
 		return packet->family == FAMILY_IPV4 ? FILTERS_ICMP4(packet->type, packet->code)
 						     : FILTERS_ICMP6(packet->type, packet->code);
 	case CONTENT_ICMP_FRAGMENT:
-		/* Of no type. Where some types pass, so may the datagram; without its first fragment it is none. */
+		/* A later fragment has no type. If policy passes some types, it may pass the datagram, so its later
+		 * fragments must pass. If policy drops the first fragment, no datagram is reassembled.
+		 */
 		return FILTERS_ALL && FORWARDED;
 	default:
 		return true;

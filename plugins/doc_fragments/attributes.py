@@ -11,10 +11,10 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode, changes nothing then, and predicts what a run would report.
+    description: Can run in check mode. It then changes nothing, and predicts what a run would report.
     support: full
   diff_mode:
-    description: Shows what changes, before and after.
+    description: Shows the state before and after a change.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.
@@ -29,10 +29,10 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Reads only, so check mode makes no difference.
+    description: The module only reads, so check mode makes no difference.
     support: full
   diff_mode:
-    description: Shows what changes, before and after.
+    description: Shows the state before and after a change.
     support: N/A
     details:
       - Nothing changes.
@@ -46,15 +46,15 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Reads only, so check mode makes no difference.
+    description: The module only reads, so check mode makes no difference.
     support: full
   diff_mode:
-    description: Shows what changes, before and after.
+    description: Shows the state before and after a change.
     support: N/A
     details:
       - Nothing changes.
   facts:
-    description: Returns C(ansible_facts), which are kept for the host.
+    description: Returns C(ansible_facts), which Ansible keeps for the host.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: look
-short_description: What the role's look at a host has told
+short_description: Parse what the role's probe printed on a host
 version_added: 0.1.0
 description:
-  - Reads what the role's probe has printed on a host, and does not trust it. What a terminal would obey is replaced, and what is too long is cut off.
-  - The role uses it; there is no other use for it.
+  - Parses the output of the role's probe on a host, and does not trust it. Control characters are replaced, and values that are too long are cut off.
+  - Only the role uses this filter. It has no other use.
 options:
   _input:
-    description: What came back from the host.
+    description: The output of the probe on the host.
     type: str
     required: true
 author:
@@ -21,14 +21,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Tell the kernel's release of this host
+- name: Show the kernel release of this host
   ansible.builtin.debug:
     msg: "{{ (probe.stdout | pingkiller.fleet.look).kernel }}"
 """
 
 RETURN = r"""
 _value:
-  description: What is known of the host, by name. If something is missing or makes no sense, only C(fault), which says what.
+  description: The facts about the host, by name. If a fact is missing or makes no sense, the result has only C(fault), which says what is wrong.
   type: dict
 """
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: shown
-short_description: A text as it can be shown to a user, whoever wrote it
+short_description: Make any text safe to show to a user
 version_added: 0.1.0
 description:
-  - Replaces what a terminal would obey, and cuts off what is longer than a screen.
-  - The role uses it; there is no other use for it.
+  - Replaces control characters, and cuts off text that is longer than a screen.
+  - Only the role uses this filter. It has no other use.
 options:
   _input:
     description: The text.
@@ -21,14 +21,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Say what is wrong
+- name: Fail with a safe message
   ansible.builtin.fail:
     msg: "{{ refusal | pingkiller.fleet.shown }}"
 """
 
 RETURN = r"""
 _value:
-  description: The text, in one line.
+  description: The text, on one line.
   type: str
 """
 

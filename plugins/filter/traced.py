@@ -6,18 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: traced
-short_description: What the tracers have seen on several hosts, as one table
+short_description: Show the traces of several hosts as one table
 version_added: 0.1.0
 description:
-  - Adds up what M(pingkiller.fleet.bpf_trace_info) has returned on several hosts, and makes one table of it; the sums over all hosts come first.
-  - It does not trust what it is given. What a terminal would obey is replaced, and a host whose result makes no sense is named and counts for nothing.
+  - Adds up the results of M(pingkiller.fleet.bpf_trace_info) on several hosts, and shows them in one table. The sums over all hosts come first.
+  - The filter does not trust the results. It replaces control characters. If the result of a host makes no sense, the filter names the host and leaves
+    its result out.
 options:
   _input:
-    description: The result of each host, by its name. One that failed, or was not reachable, is named with its message.
+    description: The result of each host, by the name of the host. A host that failed or was not reachable is named in the output with its message.
     type: dict
     required: true
   top:
-    description: How many rows to show of each host, and of all together; V(0) for all.
+    description: How many rows to show for each host, and for the sums over all hosts. V(0) shows all rows.
     type: int
     default: 10
 author:
@@ -25,7 +26,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show what two hosts have seen
+- name: Show the traces of two hosts
   ansible.builtin.debug:
     msg: "{{ {'alpha': hostvars.alpha.seen, 'bravo': hostvars.bravo.seen} | pingkiller.fleet.traced(top=5) }}"
 """

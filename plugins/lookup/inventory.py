@@ -6,34 +6,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: inventory
-short_description: What the role's variables ask for, and what is wrong with them
+short_description: Read and check the role's variables
 version_added: 0.1.0
 description:
   - Reads the variables C(pingkiller_*) of a host on the controller, before the host is touched.
-  - The role uses it; there is no other use for it.
+  - Only the role uses this lookup. It has no other use.
 options:
   _terms:
     description:
-      - V(name_faults) for what is wrong with the variables' names, V(filter_faults) for what is wrong with those that say which
-        filters the host is to have, V(list_faults) for what is wrong with the items of the lists. They are sentences, of
-        which at most ten are told and the rest counted.
-      - V(interface_faults) for what is wrong with the interfaces that these filters name, once the role has looked at the host.
-      - V(filters) for the filters to put on the host, each as a mapping of all its options.
-      - V(allowlist) or V(blocklist) for the variables that this list is merged from, as pairs of name and items, in the order of the names.
+      - V(name_faults) returns the faults in the names of the variables. V(filter_faults) returns the faults in the variables that describe the filters
+        of the host. V(list_faults) returns the faults in the items of the lists. Faults are sentences. At most ten are returned, and the rest are
+        counted.
+      - V(interface_faults) returns the faults in the interfaces that these filters name. It works after the role has probed the host.
+      - V(filters) returns the filters for the host, each as a mapping of all its options.
+      - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
     required: true
 author:
   - PingKiller maintainers (@pingkiller)
 """
 
 EXAMPLES = r"""
-- name: Say what is wrong with the variables of this host
+- name: Show the faults in the names of the variables of this host
   ansible.builtin.debug:
     msg: "{{ query('pingkiller.fleet.inventory', 'name_faults') }}"
 """
 
 RETURN = r"""
 _raw:
-  description: What was asked for.
+  description: The results for all terms.
   type: list
 """
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: runtime
-short_description: The runtime that restores filters at boot, as a file on the controller
+short_description: Build the runtime that restores filters at boot, as a file on the controller
 version_added: 0.1.0
 description:
-  - Builds the runtime, which is the collection's host-side library and its C sources in one file that Python can run, and returns where it is.
-  - The same version of the collection makes the same bytes on every controller. The file goes when Ansible ends.
-  - The role uses it; there is no other use for it.
+  - Builds the runtime and returns its path. The runtime is one file that Python can run. It has the collection's host-side library and its C sources.
+  - The same version of the collection builds the same bytes on every controller. The file is deleted when Ansible ends.
+  - Only the role uses this lookup. It has no other use.
 author:
   - PingKiller maintainers (@pingkiller)
 """
@@ -26,7 +26,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One mapping with the C(path) of the file and the C(sha256) of what is in it.
+  description: One mapping with the C(path) of the file and the C(sha256) of its content.
   type: list
   elements: dict
 """

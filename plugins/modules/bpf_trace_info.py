@@ -8,87 +8,88 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: bpf_trace_info
-short_description: Count what the processes of a host ask of its kernel
+short_description: Count the system calls of a host's processes, or list their starts and ends
 version_added: 0.1.0
 description:
-  - Looks for a while into the system calls of a host, or into the births, execs and ends of its processes, with programs at tracepoints of
-    the kernel, and returns what they have counted.
-  - Every call is counted, none is sampled. RV(lost) says how many are in no row.
-  - Nothing is pinned and nothing is installed. The programs go with the module, whatever becomes of it.
-  - It needs neither kernel headers nor tracefs, and has nothing to do with the filters.
+  - Attaches programs to tracepoints of the kernel for O(duration) seconds. The programs count system calls, or record when processes start, execute a
+    program and end. The module returns the results.
+  - Every call is counted. Nothing is sampled. RV(lost) says how many calls are in no row.
+  - Nothing is pinned and nothing is installed. The kernel removes the programs when the module ends, even if the module is killed.
+  - The module needs neither kernel headers nor tracefs. It has nothing to do with the filters.
 options:
   probe:
     description:
-      - V(syscalls) counts all system calls by O(by), with O(latency) also how long they take.
-      - V(syscall) looks at one, O(name), by process and descriptor - how much it moves, how long it takes, where the descriptor leads.
-      - V(processes) tells of processes and threads that are born, become another program, or end, one by one.
+      - V(syscalls) counts all system calls, grouped by O(by). With O(latency) it also measures how long they take.
+      - V(syscall) traces one system call, O(name), by process and descriptor. It reports how many bytes the calls move, how long they take, and where the
+        descriptor leads.
+      - V(processes) lists each process and thread that starts, executes another program, or ends.
     type: str
     choices: [syscalls, syscall, processes]
     default: syscalls
   duration:
     description:
-      - How many seconds to look, above 0 and up to 3600.
+      - How many seconds to trace, above 0 and up to 3600.
     type: float
     default: 5
   limit:
     description:
-      - Stop when so many events have come, by default 1000. For O(probe=processes) only.
+      - Stop after this many events. The default is 1000. Only for O(probe=processes).
     type: int
   by:
     description:
-      - What makes a row of its own, some of V(pid), V(comm) (the name of the command), V(user) and V(syscall), by default
-        C([comm, syscall]). For O(probe=syscalls) only.
+      - The keys that calls are grouped by. There is one row for each combination of their values. V(comm) is the name of the command. The default is
+        C([comm, syscall]). Only for O(probe=syscalls).
     type: list
     elements: str
     choices: [pid, comm, user, syscall]
   top:
     description:
-      - How many rows to return, V(0) for all, by default 20. Not for O(probe=processes).
+      - How many rows to return. V(0) returns all rows. The default is 20. Not for O(probe=processes).
     type: int
   latency:
     description:
-      - Measure how long calls take, and put the rows in the order of the time that they took together. For O(probe=syscalls) only.
+      - Measure how long calls take, and sort the rows by the total time of their calls. Only for O(probe=syscalls).
     type: bool
     default: false
   name:
     description:
-      - The system call to look at, by its name on the host's processor, by default C(write). For O(probe=syscall) only.
+      - The system call to trace, by its name on the host's processor. The default is C(write). Only for O(probe=syscall).
     type: str
   pid:
     description:
-      - Look at this process only.
+      - Trace only this process.
     type: int
   user:
     description:
-      - Look at the processes of this user only, given by name or uid.
+      - Trace only the processes of this user, given by name or uid.
     type: str
   comm:
     description:
-      - Look at processes of this command only, as C(/proc/PID/comm) names it.
+      - Trace only the processes of this command, as C(/proc/PID/comm) names it.
     type: str
   unit:
     description:
-      - Look at the processes of this systemd unit only, for example V(ssh.service). It needs cgroups of version 2.
+      - Trace only the processes of this systemd unit, for example V(ssh.service). This needs cgroups of version 2.
     type: str
   cgroup:
     description:
-      - Look at the processes of this cgroup and those below it only, given by its path, with or without C(/sys/fs/cgroup).
+      - Trace only the processes of this cgroup and of the cgroups below it. Give its path, with or without C(/sys/fs/cgroup).
     type: str
   min_us:
     description:
-      - Count only calls that took so many microseconds or more. Implies O(latency). Not for O(probe=processes).
+      - Count only calls that took at least this many microseconds. Implies O(latency). Not for O(probe=processes).
     type: float
   small_bytes:
     description:
-      - Calls that returned fewer bytes are summed up apart as C(small), by default 512. For O(probe=syscall) only.
+      - Calls that returned fewer bytes than this are also summed up separately as C(small). The default is 512. Only for O(probe=syscall).
     type: int
   slow_ms:
     description:
-      - Calls that took so many milliseconds or more are summed up apart as C(slow), by default 10. For O(probe=syscall) only.
+      - Calls that took at least this many milliseconds are also summed up separately as C(slow). The default is 10. Only for O(probe=syscall).
     type: float
   max_overhead:
     description:
-      - End early when the programs have taken more than this many percent of the time of all processors.
+      - Stop early if the programs have used more than this percentage of the time of all processors.
     type: float
   _sources:
     description:
@@ -96,10 +97,10 @@ options:
     type: dict
 attributes:
   check_mode:
-    description: Says what it would do, having found out that it may, and runs nothing.
+    description: The module checks that it may trace, says what it would do, and runs nothing.
     support: full
   diff_mode:
-    description: Shows what changes, before and after.
+    description: Shows the state before and after a change.
     support: N/A
     details:
       - Nothing changes.
@@ -109,11 +110,13 @@ attributes:
     support: full
 notes:
   - Runs as root on the managed host, which needs Linux 5.10, Python 3.9 and BCC 0.18 or newer, on x86-64 or arm64.
-  - The process that looks is left out.
-  - A call belongs to who began it, under the name that they had then. It is counted when it returns, if it began while the module looked. What
-    has not returned at the end is in RV(unfinished). C(exit) and C(exit_group), which never return, are counted when they are entered.
-  - Calls of 32-bit programs have other numbers, and are shown as C(32-bit 4). A call that seccomp refuses does not get as far as being counted.
-  - In a container it sees the processes of its own PID namespace only. What others call is counted as RV(outside), also of namespaces within.
+  - The tracing process itself is left out.
+  - A call belongs to the process that began it, under the name that the process had then. The call is counted when it returns, if it began while the
+    module traced. Calls that have not returned at the end are in RV(unfinished). C(exit) and C(exit_group) never return, so they are counted when
+    they are entered.
+  - Calls of 32-bit programs have other numbers, and are shown as C(32-bit 4). A call that seccomp refuses is not counted.
+  - In a container the module sees only the processes of its own PID namespace. Calls of other processes are counted in RV(outside), even if they
+    are in a nested PID namespace.
 author:
   - PingKiller maintainers (@pingkiller)
 seealso:
@@ -121,28 +124,28 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What do the processes of this host ask of its kernel?
+- name: Count the system calls of all processes of this host
   pingkiller.fleet.bpf_trace_info:
 
-- name: Which calls does the SSH server wait for?
+- name: Find out which calls the SSH server waits for
   pingkiller.fleet.bpf_trace_info:
     unit: ssh.service
     latency: true
     by: [pid, syscall]
     duration: 10
 
-- name: Who writes in small pieces, and to which files?
+- name: Find out which processes write in small pieces, and to which files
   pingkiller.fleet.bpf_trace_info:
     probe: syscall
     name: write
     small_bytes: 4096
   register: writes
 
-- name: Say it
+- name: Show where they write
   ansible.builtin.debug:
     msg: "{{ writes.rows | selectattr('small.calls') | map(attribute='target') | unique }}"
 
-- name: What does root start?
+- name: List the processes that root starts
   pingkiller.fleet.bpf_trace_info:
     probe: processes
     user: root
@@ -151,17 +154,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 probe:
-  description: What was looked at, or would be, as in O(probe).
+  description: The probe that ran, or that would run in check mode, as in O(probe).
   returned: success
   type: str
   sample: syscalls
 seconds:
-  description: How long it looked.
+  description: How many seconds the module traced.
   returned: success, not in check mode
   type: float
   sample: 5.003
 stopped:
-  description: Why it ended - V(duration), V(limit), V(max_overhead) or V(interrupted).
+  description: Why the tracing ended - V(duration), V(limit), V(max_overhead) or V(interrupted).
   returned: success, not in check mode
   type: str
   sample: duration
@@ -171,17 +174,21 @@ lost:
   type: int
   sample: 0
 unfinished:
-  description: How many calls began while it looked and had not returned at the end. They are in no row. Of processes, those that had not run.
+  description:
+    - How many calls began while the module traced and had not returned at the end. They are in no row.
+    - With O(probe=processes), how many new processes and threads had not run yet at the end.
   returned: success, not in check mode
   type: int
   sample: 12
 outside:
-  description: How many calls or events were those of processes that the PID namespace does not know. They are in no row.
+  description: How many calls or events came from processes that are not in the PID namespace of the module. They are in no row.
   returned: success, not in check mode
   type: int
   sample: 0
 cost:
-  description: What the programs took - how often they ran (C(runs)), C(ns), and C(percent) of the time of all processors. None if the kernel does not say.
+  description:
+    - The cost of the programs. C(runs) is how often they ran, C(ns) is the time that they took, and C(percent) is their part of the time of all processors.
+    - Null if the kernel does not measure it.
   returned: success, not in check mode
   type: dict
   sample: {runs: 5345, ns: 4674229, percent: 0.046}
@@ -191,22 +198,22 @@ name:
   type: str
   sample: write
 calls:
-  description: How many calls there were, in all rows.
+  description: The number of calls in all rows.
   returned: success without O(probe=processes), not in check mode
   type: int
   sample: 2650
 errors:
-  description: How many of them failed.
+  description: How many of these calls failed.
   returned: success without O(probe=processes), not in check mode
   type: int
   sample: 71
 bytes:
-  description: The sum of the lengths that calls returned. None for a call that returns no length.
+  description: The sum of the lengths that calls returned. Null for a call that returns no length.
   returned: success with O(probe=syscall), not in check mode
   type: int
   sample: 4096
 histogram:
-  description: How many calls took how long, in all rows, also those that are not in RV(rows). Each bucket is twice as long as the one before.
+  description: The number of calls by duration, over all rows, including those that are not in RV(rows). Each bucket is twice as long as the one before.
   returned: success if times are measured, not in check mode
   type: list
   elements: dict
@@ -214,16 +221,17 @@ histogram:
     - {from_ns: 2048, to_ns: 4095, calls: 2300}
     - {from_ns: 4096, to_ns: 8191, calls: 350}
 rows_total:
-  description: How many rows there are, of which RV(rows) has O(top).
+  description: The number of all rows. RV(rows) has the first O(top) of them.
   returned: success without O(probe=processes), not in check mode
   type: int
   sample: 20
 rows:
   description:
-    - Those with most calls first; with O(latency), those that took longest together.
-    - Each has what is named in O(by), C(calls), and C(errors), which is how many failed by the name of the error. If measured, also C(total_ns),
-      C(average_ns), C(p50_ns), C(p90_ns), C(p99_ns) (estimated within a bucket), C(max_ns) and C(histogram).
-    - With O(probe=syscall), each has C(pid), C(comm), C(user), C(fd), C(target) (none if the process had gone), C(bytes), C(small) and C(slow).
+    - The rows with the most calls come first. With O(latency), the rows with the longest total time come first.
+    - Each row has the keys named in O(by), C(calls), and C(errors), the number of failed calls by the name of the error. If times are measured, each row
+      also has C(total_ns), C(average_ns), C(p50_ns), C(p90_ns), C(p99_ns), C(max_ns) and C(histogram). The percentiles are estimated within a bucket.
+    - With O(probe=syscall), each row has C(pid), C(comm), C(user), C(fd), C(target), C(bytes), C(small) and C(slow). C(target) is where the descriptor
+      leads. It is null if the process had ended.
   returned: success without O(probe=processes), not in check mode
   type: list
   elements: dict
@@ -243,10 +251,12 @@ rows:
         - {from_ns: 4096, to_ns: 8191, calls: 49}
 events:
   description:
-    - What happened, oldest first. Each has C(time) (UTC), C(event) (V(clone), V(fork), V(vfork), V(clone3), V(exec) or V(exit)), C(pid) (of a
-      thread, its own), C(user), C(comm) and C(thread) (whether it is a thread and no process).
-    - A birth has C(parent), an exec C(path) (as it was given, up to 255 bytes; none if it could not be read), an exit C(status), C(signal) (if that
-      was what ended it) and C(lifetime_ns), each none if it is not known.
+    - The events, oldest first. Each has C(time) (UTC), C(event) (V(clone), V(fork), V(vfork), V(clone3), V(exec) or V(exit)), C(pid), C(user), C(comm)
+      and C(thread). C(thread) says whether the event is about a thread and not about a process. For a thread, C(pid) is the id of the thread.
+    - A V(clone), V(fork), V(vfork) or V(clone3) event also has C(parent).
+    - An exec event also has C(path), as the program gave it, up to 255 bytes. It is null if it could not be read.
+    - An exit event also has C(status), C(signal) and C(lifetime_ns). C(signal) is the signal that ended the process, if a signal ended it. Each of
+      these is null if it is not known.
   returned: success with O(probe=processes), not in check mode
   type: list
   elements: dict
@@ -273,7 +283,7 @@ total:
   type: dict
   sample: {clone: 1, fork: 0, vfork: 0, clone3: 0, exec: 1, exit: 1}
 msg:
-  description: What it would do.
+  description: What the module would do.
   returned: success in check mode
   type: str
   sample: would look at syscalls for 5 s, with programs at the tracepoints sched_process_exit, sys_exit and sys_enter

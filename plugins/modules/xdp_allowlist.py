@@ -11,12 +11,12 @@ module: xdp_allowlist
 short_description: Let ICMP from or to addresses and networks pass
 version_added: 0.1.0
 description:
-  - Puts addresses and networks on the allowlist of a host, or takes them off it.
+  - Adds addresses and networks to the allowlist of a host, or removes them from it.
   - The allowlist wins over the blocklist and over the policy of every filter.
-  - The entries live in BPF maps that all filters of the host read, so a change takes effect with the next packet and
-    no program is compiled or replaced for it.
-  - On a host without a filter the entries are stored, with a warning that nothing is dropped yet.
-  - Warnings say, in check mode too, if an address that was taken off is in a network that stays on the list.
+  - All filters of the host read the entries from the same BPF maps. A change therefore takes effect with the next packet, and no program is
+    compiled or replaced.
+  - On a host without a filter the entries are stored, and a warning says that nothing is dropped yet.
+  - A warning says if a removed address is in a network that stays on the list. Check mode gives the same warning.
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.list
   - pingkiller.fleet.pingkiller.config
@@ -30,11 +30,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Monitoring may always ping
+- name: Always let the monitoring ping
   pingkiller.fleet.xdp_allowlist:
     ip: 192.0.2.10,2001:db8::10
 
-- name: Exactly these networks, but for the entries of others
+- name: Allow exactly these networks, and keep the entries of other owners
   pingkiller.fleet.xdp_allowlist:
     ip:
       - 192.0.2.0/24
@@ -42,13 +42,13 @@ EXAMPLES = r"""
     exclusive: true
     owner: monitoring
 
-- name: Take over what was allowed by hand
+- name: Take over an address that was allowed by hand
   pingkiller.fleet.xdp_allowlist:
     ip: 192.0.2.10
     owner: monitoring
     from_owner: adhoc
 
-- name: No longer
+- name: Remove an address from the allowlist
   pingkiller.fleet.xdp_allowlist:
     ip: 192.0.2.10
     state: absent
@@ -56,13 +56,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: The entries that came onto the list, in canonical form. At most 1000 are named.
+  description: The entries that were added to the list, in canonical form. At most 1000 are named.
   returned: success
   type: list
   elements: str
   sample: [192.0.2.1, "2001:db8::/32"]
 added_count:
-  description: How many came onto the list.
+  description: How many entries were added to the list.
   returned: success
   type: int
   sample: 2
@@ -73,28 +73,28 @@ updated:
   elements: str
   sample: []
 updated_count:
-  description: How many changed.
+  description: How many entries were updated.
   returned: success
   type: int
   sample: 0
 removed:
-  description: The entries that left the list. At most 1000 are named.
+  description: The entries that were removed from the list. At most 1000 are named.
   returned: success
   type: list
   elements: str
   sample: []
 removed_count:
-  description: How many left the list.
+  description: How many entries were removed from the list.
   returned: success
   type: int
   sample: 0
 skipped_count:
-  description: How many lines or items were left out as they are no entries.
+  description: How many lines or items were left out because they are not valid entries.
   returned: success
   type: int
   sample: 0
 count:
-  description: How many entries the list has now, of all owners.
+  description: How many entries of all owners the list has now.
   returned: success
   type: int
   sample: 2

@@ -11,15 +11,15 @@ module: xdp_blocklist
 short_description: Block ICMP from or to addresses and networks
 version_added: 0.1.0
 description:
-  - Puts addresses and networks on the blocklist of a host, or takes them off it.
-  - A packet from a listed source loses all its ICMP but the protected types (see O(pingkiller.fleet.xdp_filter#module:protect)); everything that
-    is not ICMP passes.
-  - The entries live in BPF maps that all filters of the host read, so a change takes effect with the next packet and
-    no program is compiled or replaced for it.
-  - On a host without a filter the entries are stored, with a warning that nothing is dropped yet.
-  - Warnings say, in check mode too, what will have no effect or another one than it seems. The allowlist covers an entry; an address that
-    is unblocked is in a network that stays; no filter looks at the direction; all filters only monitor; an entry covers everybody or an
-    address of the host.
+  - Adds addresses and networks to the blocklist of a host, or removes them from it.
+  - All ICMP packets from a listed source are dropped, except for the protected types (see O(pingkiller.fleet.xdp_filter#module:protect)). Packets that
+    are not ICMP pass.
+  - All filters of the host read the entries from the same BPF maps. A change therefore takes effect with the next packet, and no program is
+    compiled or replaced.
+  - On a host without a filter the entries are stored, and a warning says that nothing is dropped yet.
+  - Warnings name entries that have no effect, or another effect than expected. The module warns if the allowlist covers an entry, if an unblocked
+    address is in a network that stays blocked, if no filter looks at the direction of an entry, if all filters only monitor, and if an entry
+    covers all addresses or an address of the host. Check mode gives the same warnings.
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller.list
   - pingkiller.fleet.pingkiller.config
@@ -33,7 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Block an address everywhere, now
+- name: Block an address everywhere, at once
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1
 
@@ -44,24 +44,24 @@ EXAMPLES = r"""
       - 198.51.100.0/24
       - 2001:db8::/32
 
-- name: Unblock what was blocked by hand
+- name: Unblock addresses that were blocked by hand
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1,198.51.100.0/24
     state: absent
 
-- name: Keep the blocklist exactly as a file on the host says, but for the entries of others
+- name: Block exactly the addresses in a file on the host, and keep the entries of other owners
   pingkiller.fleet.xdp_blocklist:
     src: /etc/abuse-addresses
     exclusive: true
     owner: abuse-feed
 
-- name: Unblock an address whoever has blocked it
+- name: Unblock an address, whoever has blocked it
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1
     state: absent
     any_owner: true
 
-- name: Take the addresses out of a table, and leave out its heading
+- name: Block the addresses in the first column of a table, and skip its heading
   pingkiller.fleet.xdp_blocklist:
     src: /var/lib/feeds/scanners.tsv
     format: first_column
@@ -69,11 +69,11 @@ EXAMPLES = r"""
     exclusive: true
     owner: scanners
 
-- name: Block a range
+- name: Block a range of addresses
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1-192.0.2.9
 
-- name: Take over into the inventory what was blocked by hand
+- name: Hand over an address that was blocked by hand to the inventory
   pingkiller.fleet.xdp_blocklist:
     ip: 192.0.2.1
     owner: inventory
@@ -89,7 +89,7 @@ EXAMPLES = r"""
     ip: 192.0.2.1
     persist: false
 
-- name: Drop arriving ICMP that names a network as its source or as its destination
+- name: Drop arriving ICMP from or to a network
   pingkiller.fleet.xdp_blocklist:
     ip: 203.0.113.0/24
     direction: both
@@ -97,13 +97,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: The entries that came onto the list, in canonical form. At most 1000 are named.
+  description: The entries that were added to the list, in canonical form. At most 1000 are named.
   returned: success
   type: list
   elements: str
   sample: [192.0.2.1, "2001:db8::/32"]
 added_count:
-  description: How many came onto the list.
+  description: How many entries were added to the list.
   returned: success
   type: int
   sample: 2
@@ -114,28 +114,28 @@ updated:
   elements: str
   sample: []
 updated_count:
-  description: How many changed.
+  description: How many entries were updated.
   returned: success
   type: int
   sample: 0
 removed:
-  description: The entries that left the list. At most 1000 are named.
+  description: The entries that were removed from the list. At most 1000 are named.
   returned: success
   type: list
   elements: str
   sample: []
 removed_count:
-  description: How many left the list.
+  description: How many entries were removed from the list.
   returned: success
   type: int
   sample: 0
 skipped_count:
-  description: How many lines or items were left out as they are no entries.
+  description: How many lines or items were left out because they are not valid entries.
   returned: success
   type: int
   sample: 0
 count:
-  description: How many entries the list has now, of all owners.
+  description: How many entries of all owners the list has now.
   returned: success
   type: int
   sample: 2

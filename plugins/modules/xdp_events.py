@@ -8,11 +8,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: xdp_events
-short_description: Listen to what the filters of a host do, packet by packet
+short_description: Listen to the filters of a host, packet by packet
 version_added: 0.1.0
 description:
-  - Listens for a while to the filters whose O(pingkiller.fleet.xdp_filter#module:events) is not V(none), and returns what they report, oldest first.
-  - Filters report only while somebody listens, and one can listen at a time.
+  - Listens for O(duration) seconds to the filters whose O(pingkiller.fleet.xdp_filter#module:events) is not V(none). Returns their events, oldest
+    first.
+  - Filters report events only while a listener is running. Only one listener can run at a time.
 options:
   duration:
     description:
@@ -21,7 +22,7 @@ options:
     default: 5
   limit:
     description:
-      - Stop when so many events have come.
+      - Stop after this many events.
     type: int
     default: 1000
 extends_documentation_fragment:
@@ -33,12 +34,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Who pings this host?
+- name: Listen who pings this host
   pingkiller.fleet.xdp_events:
     duration: 10
   register: heard
 
-- name: Say it
+- name: Show the sources
   ansible.builtin.debug:
     msg: "{{ heard.events | map(attribute='src') | unique }}"
 """
@@ -46,10 +47,11 @@ EXAMPLES = r"""
 RETURN = r"""
 events:
   description:
-    - The events. Each has C(time) (UTC), C(interface), C(family), C(protocol), C(type) and C(code) (none for a later fragment, and for what
-      is not ICMP, malformed or not classified), C(verdict) (C(pass), C(drop), or C(would_drop) for what has passed only because of
-      O(pingkiller.fleet.xdp_filter#module:monitor)), C(reason), C(src) and C(dst) (none behind more VLAN tags than are read), C(length), C(vlan)
-      and C(processing_ns) (if measured).
+    - The events. Each has C(time) (UTC), C(interface), C(family), C(protocol), C(type), C(code), C(verdict), C(reason), C(src), C(dst), C(length),
+      C(vlan) and C(processing_ns).
+    - C(type) and C(code) are null for a later fragment, and for a packet that is malformed, not classified or not ICMP.
+    - C(verdict) is C(pass), C(drop), or C(would_drop) for a packet that passed only because of O(pingkiller.fleet.xdp_filter#module:monitor).
+    - C(src) and C(dst) are null for a frame with more VLAN tags than the filter reads. C(processing_ns) is null if it was not measured.
   returned: success
   type: list
   elements: dict
@@ -68,7 +70,7 @@ events:
       vlan: null
       processing_ns: null
 count:
-  description: How many events came.
+  description: How many events were received.
   returned: success
   type: int
   sample: 1

@@ -8,33 +8,34 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: xdp_facts
-short_description: Report what the filters of a host do and what its lists hold
+short_description: Report the counters and options of a host's filters and the entries of its lists
 version_added: 0.1.0
 description:
   - Reads counters, options and lists from the BPF maps of a host into C(ansible_facts.pingkiller).
-  - Changes nothing, compiles nothing, takes no lock, and works on a host that has no filter.
-  - Of a list with a million entries it returns counts, the busiest entries and as many of the others as O(list_limit) says. O(dest) is the
-    way to all of them.
+  - The module changes nothing, compiles nothing and takes no lock. It also works on a host that has no filter.
+  - A list can have a million entries. For each list the module returns counts, the busiest entries and O(list_limit) other entries. To get all entries,
+    use O(dest).
 options:
   list_limit:
     description:
-      - How many entries of each list to return. The counts are always those of the whole list.
-      - A thousand entries are 130 KB that travel, are parsed and are shown for each host.
+      - How many entries of each list to return. The counts are always for the whole list.
+      - A thousand entries are 130 KB of data per host. This data is transferred, parsed and shown.
     type: int
     default: 100
   top:
     description:
-      - How many of the entries that met the most packets to return for each list.
+      - How many of the busiest entries to return for each list. The busiest entries are those that matched the most packets.
     type: int
     default: 10
   dest:
     description:
-      - A directory on the managed host to write the lists to, whole, as the files C(blocklist) and C(allowlist). It is made if it is missing.
-      - They have the format of O(pingkiller.fleet.xdp_blocklist#module:src), so they can be read back. Behind a C(#) each line says the owners
-        of its entry and what it has counted.
-      - A file of that name is replaced when the new one is complete, if it was written by this module. Only root may read it.
-      - A directory that others than root can change or replace is refused, as is one that is reached through a link of theirs.
-      - Nothing is written in check mode. As the filter and its lists stay as they are, a file is not reported as a change.
+      - A directory on the managed host. The module writes both lists there with all their entries, as the files C(blocklist) and C(allowlist). A missing
+        directory is created.
+      - The files have the format of O(pingkiller.fleet.xdp_blocklist#module:src), so they can be read back. After a C(#), each line has the owners
+        and the counters of its entry.
+      - An existing file of that name is replaced when the new file is complete, but only if this module wrote it. Only root may read the files.
+      - A directory is refused if users other than root can change or replace it, or if its path has a symbolic link of such a user.
+      - In check mode nothing is written. Writing a file is not reported as a change, because the filter and its lists stay as they are.
     type: path
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller
@@ -45,15 +46,15 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look
+- name: Gather the facts
   pingkiller.fleet.xdp_facts:
 
-- name: Keep the whole of both lists on the host, with what each entry has counted
+- name: Write both lists to files on the host, with the counters of each entry
   pingkiller.fleet.xdp_facts:
     list_limit: 0
     dest: /var/lib/pingkiller-lists
 
-- name: Say what was dropped on each interface, and what monitor mode would have dropped
+- name: Show how many packets each interface has dropped, and how many monitor mode would have dropped
   ansible.builtin.debug:
     msg: >-
       {{ item.key }} dropped {{ item.value.counters.dropped.packets }} packets,
@@ -63,24 +64,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: Facts to add to the host's.
+  description: Facts to add to the facts of the host.
   returned: success
   type: dict
   contains:
     pingkiller:
-      description: What there is of PingKiller on the host.
+      description: The state of PingKiller on the host.
       returned: success
       type: dict
       contains:
         schema:
           description:
-            - Version of the layout of the maps. Maps of an earlier version are moved to new ones by the next run of
-              M(pingkiller.fleet.xdp_filter).
+            - Version of the layout of the maps. The next run of M(pingkiller.fleet.xdp_filter) moves maps of an earlier version to
+              new maps.
           type: int
           returned: success
           sample: 3
         version:
-          description: Version of the collection that looked.
+          description: Version of the collection that reports these facts.
           type: str
           returned: success
           sample: 0.1.0
@@ -91,16 +92,17 @@ ansible_facts:
           sample: 6.1.0-18-amd64
         filters:
           description:
-            - The filters by interface. Each has C(mode) (C(none) when its program or interface has gone), C(mode_reason) (why
-              it is not native), C(hook), C(program) (C(id), C(name), C(tag), C(loaded_at)), C(build_id), C(options), C(counters) and C(ratelimit).
-            - The counters have C(passed) and C(dropped), and C(reasons), by reason and family, each with C(packets) and C(bytes).
-            - C(counters.would_drop), with C(packets), C(bytes) and C(reasons) of its own, is what would have been dropped but for
-              O(pingkiller.fleet.xdp_filter#module:monitor). It has passed, so it is in C(passed) and neither in C(dropped) nor in the filter's
-              C(reasons). It stays when monitor mode is off again.
-            - With a rate limit, C(ratelimit) has C(sources) (how many are counted), C(blocked_count) and C(blocked) (C(ip) and C(seconds_left), the
-              longest to come first). In monitor mode no source is blocked, and C(would_block_count) and C(would_block) have those that would be.
-            - What passes has the reason C(not_icmp), C(malformed), C(protected), C(allowlist), C(type), C(policy_pass) or C(unclassified) (see
-              O(pingkiller.fleet.xdp_filter#module:strict)), what is dropped C(blocklist), C(ratelimit), C(policy_drop) or C(too_many_tags).
+            - The filters by interface. Each has C(mode) (C(none) if its program or interface no longer exists), C(mode_reason) (why the mode
+              is not native), C(hook), C(program) (C(id), C(name), C(tag), C(loaded_at)), C(build_id), C(options), C(counters) and C(ratelimit).
+            - C(counters) has C(passed) and C(dropped), and C(reasons) with the counts by reason and family. Each count has C(packets) and C(bytes).
+            - C(counters.would_drop) counts packets that passed only because of O(pingkiller.fleet.xdp_filter#module:monitor). It has C(packets), C(bytes)
+              and its own C(reasons). These packets are also counted in C(passed). They are not counted in C(dropped) or in C(counters.reasons). The
+              counts stay when monitor mode is turned off again.
+            - With a rate limit, C(ratelimit) has C(sources) (the number of counted sources), C(blocked_count) and C(blocked). C(blocked) has C(ip) and
+              C(seconds_left) of each source, the longest remaining time first. In monitor mode no source is blocked. C(would_block_count) and
+              C(would_block) then show the sources that would be blocked.
+            - Packets that pass have the reason C(not_icmp), C(malformed), C(protected), C(allowlist), C(type), C(policy_pass) or C(unclassified) (see
+              O(pingkiller.fleet.xdp_filter#module:strict)). Dropped packets have the reason C(blocklist), C(ratelimit), C(policy_drop) or C(too_many_tags).
           type: dict
           returned: success
           sample:
@@ -112,16 +114,16 @@ ansible_facts:
                 dropped: {packets: 42, bytes: 4116}
         notes:
           description:
-            - What the rest does not show, as sentences - a filter whose interface was moved to another network namespace and that goes on there,
-              or that reads other lists than those told of here. They are also given as warnings.
+            - Sentences about problems that the other facts do not show. For example, the interface of a filter was moved to another network namespace and
+              the filter keeps running there, or a filter reads other lists than the lists in these facts. The sentences are also given as warnings.
           type: list
           elements: str
           returned: success
           sample: []
         lists:
           description:
-            - The C(blocklist) and the C(allowlist), each with C(count), C(capacity), C(entries), C(truncated) (not all entries are
-              named) and C(top), the entries that met the most packets. With O(dest) also C(file), where the whole list is.
+            - The C(blocklist) and the C(allowlist), each with C(count), C(capacity), C(entries), C(truncated) (whether C(entries) leaves out entries)
+              and C(top), the entries that matched the most packets. With O(dest) also C(file), the path of the file with the whole list.
             - An entry has C(ip), C(owners), C(direction), C(expires_in) (seconds), C(packets), C(bytes) and C(last_seen) (UTC).
           type: dict
           returned: success

@@ -12,204 +12,213 @@ short_description: Compile and attach the XDP program that filters ICMP
 version_added: 0.1.0
 description:
   - Compiles the filter on the managed host with BCC, loads it and attaches it to network interfaces. No kernel headers are needed.
-  - Options that are not named stay as they are on a filter that runs already; a new one has the defaults. O(reset) puts all of them back.
-  - A filter that runs as asked is left alone, without compiling. A changed option, a new version of the collection, of BCC or of the
-    kernel replaces the program atomically; lists and counters stay.
-  - If an earlier version of the collection laid out the maps on the host in another way, all filters of the host are moved to new
-    maps, with every entry and all that was counted, without a moment in which they do not filter. A host that a later version
-    has set up is refused.
-  - Warnings say, in check mode too, which of the options that were given have no effect because of others, such as O(ratelimit_block_time) without
-    O(ratelimit_pps), and that a filter on the loopback interface sees nothing that arrives.
-  - Costs about 4 ns for a packet that is not ICMP, 10 to 15 ns for ICMP. O(policy), O(icmp_types), O(protect) and O(monitor) add nothing to that that
-    could be measured. Figures are those of docs/performance.md.
-  - Only ICMP and ICMPv6 are dropped, and frames that may be that for all that can be read of them, see O(strict). A later IPv6 fragment
-    that says it is ICMPv6 is taken for that. By default that is ICMP from or to the addresses on the blocklist, and frames with more VLAN
-    tags than are read.
+  - On a filter that is already running, options that you do not set keep their values. A new filter gets the defaults. O(reset) sets all
+    options that you do not set back to their defaults.
+  - A filter that already runs with the requested options is left alone, and nothing is compiled. The program is replaced atomically when an option,
+    the version of the collection, the version of BCC or the kernel has changed. Lists and counters stay.
+  - If an earlier version of the collection created the maps on the host with another layout, all filters of the host are moved to new
+    maps. Every entry and every count is kept, and the filters never stop filtering. A host that was set up by a later version
+    of the collection is refused.
+  - Warnings name the options that you set and that have no effect because of other options, such as O(ratelimit_block_time) without
+    O(ratelimit_pps). A filter on the loopback interface also gives a warning, because it sees nothing that arrives from other hosts. Check mode
+    gives the same warnings.
+  - The filter costs about 4 ns for a packet that is not ICMP, and 10 to 15 ns for an ICMP packet. O(policy), O(icmp_types), O(protect) and O(monitor)
+    add no measurable cost. The figures are from docs/performance.md.
+  - The filter drops only ICMP, ICMPv6, and frames of which it cannot read enough to rule out ICMP, see O(strict). A later IPv6 fragment
+    counts as ICMPv6 if its fragment header says so. By default the filter drops ICMP from or to the addresses on the blocklist, and frames
+    with more VLAN tags than it reads.
 options:
   interface:
     description:
-      - The interfaces, as a list or as one string with commas. An alternative name (C(ip link property add dev eth0 altname enp1s0)) stands for
-        the interface itself, so an interface has one filter on each O(hook) by whatever name it is called.
-      - If omitted, with O(state=present) the interfaces of the default routes - IPv4 and IPv6, of each the routes with the lowest metric, with all next
-        hops. Only the main routing table is looked at, so name the interfaces that policy routing or a VRF leads to.
-      - A list that is given and names nothing is refused.
-      - An interface without Ethernet frames, such as one of WireGuard, cannot have a filter. What comes through a tunnel is seen on the Ethernet
-        interface below it as packets of the tunnel, and not as ICMP.
-      - A filter on a device sees the frames of the VLANs, bonds and bridges above it, too. Since Linux 5.15 the kernel neither takes nor replaces
-        an XDP program on a device while one is on a device above it, so give such a device O(hook=tc_ingress), or no filter of its own.
+      - The interfaces, as a list or as one string with commas. An alternative name (C(ip link property add dev eth0 altname enp1s0)) means
+        the interface itself. So an interface has at most one filter on each O(hook), whichever of its names you use.
+      - If omitted with O(state=present), the interfaces of the IPv4 and IPv6 default routes are used. In each family, only the routes with the lowest
+        metric count, with all their next hops. Only the main routing table is read, so name the interfaces that policy routing or a VRF uses.
+      - A list that is set but names no interface is refused.
+      - An interface without Ethernet frames, such as a WireGuard interface, cannot have a filter. On the Ethernet interface below a tunnel, the filter
+        sees the packets of the tunnel itself. It does not see the ICMP inside them.
+      - A filter on a device also sees the frames of the VLANs, bonds and bridges above that device. Since Linux 5.15 the kernel refuses to attach or
+        replace an XDP program on a device while a device above it has one. Give such a lower device O(hook=tc_ingress), or no filter of its own.
     type: list
     elements: str
   state:
     description:
-      - Whether the interfaces are to have the filter.
-      - V(absent) with O(interface) removes these filters and keeps the lists. V(absent) with O(all=true) removes everything.
-      - V(absent) with neither removes everything, too. That is deprecated and will be refused from 2.0.0 on.
-      - A filter whose interface was moved to another network namespace goes on there. It is not removed, and a warning says so with every run
-        until it is taken off there. V(absent) with O(all=true) removes all the same what is here, the lists and all pins.
+      - Whether the interfaces have the filter.
+      - V(absent) with O(interface) removes the filters of these interfaces and keeps the lists. V(absent) with O(all=true) removes everything.
+      - V(absent) with neither O(interface) nor O(all) also removes everything. This is deprecated and will be refused from 2.0.0 on.
+      - A filter whose interface was moved to another network namespace keeps running there. This module does not remove it. Every run warns about it
+        until the filter is removed in that namespace. V(absent) with O(all=true) still removes everything that is here, with the lists and all pins.
     type: str
     choices: [present, absent]
     default: present
   all:
     description:
-      - With O(state=absent), remove everything from the host - the filters of all interfaces on any O(hook), both lists, all pins, and what is
-        restored at boot.
+      - With O(state=absent), remove everything from the host - the filters of all interfaces on every O(hook), both lists, all pins, and everything
+        that is restored at boot.
     type: bool
   hook:
     description:
       - Where the program runs. V(xdp) sees arriving frames before the network stack does.
-      - V(tc_ingress) sees arriving frames behind XDP, for an interface whose XDP hook is taken, V(tc_egress) those that leave. Both are
-        classifiers of a clsact queueing discipline, which is made if need be.
-      - An interface can have a filter on each hook; they share the lists.
+      - V(tc_ingress) sees arriving frames after XDP. Use it on an interface whose XDP hook is taken. V(tc_egress) sees frames that leave. Both
+        are classifiers of a clsact queueing discipline, which is created if it is missing.
+      - An interface can have one filter on each hook. These filters share the lists.
       - If omitted, V(xdp).
     type: str
     choices: [xdp, tc_ingress, tc_egress]
   mode:
     description:
-      - V(native) runs in the driver, V(generic) behind it, which is slower and works with every driver.
-      - V(auto) takes native mode, and generic mode with a warning that names the reason if the driver refuses. It tries native mode again once the
-        interface has a smaller MTU; to have it tried at any other time, run once with V(native).
-      - The kernel allows no two modes at once, so while native is changed to generic, or back, a classifier of tc stands in. On a kernel
-        without clsact there is a moment without a filter, and a warning. On an interface that has no clsact yet, what the host sends in
-        the milliseconds in which the kernel makes it, or takes it away, is lost.
+      - V(native) runs in the driver. V(generic) runs after the driver. Generic mode is slower and works with every driver.
+      - V(auto) uses native mode. If the driver refuses native mode, V(auto) uses generic mode, and a warning gives the reason. A later run tries native
+        mode again if the interface has a smaller MTU by then. To try native mode at any other time, run the module once with V(native).
+      - The kernel does not allow both modes at once. During a change from native to generic mode or back, a tc classifier filters instead. On a kernel
+        without clsact there is a moment without a filter, and a warning. If the interface has no clsact yet, the kernel needs some
+        milliseconds to add it and some to remove it. Packets that the host sends during these milliseconds are lost.
       - Only for O(hook=xdp).
-      - By default, of a new filter, V(auto).
+      - A new filter has V(auto) by default.
     type: str
     choices: [auto, native, generic]
   policy:
     description:
-      - What happens to ICMP of the types O(icmp_types) that no list decided.
-      - By default, of a new filter, V(pass).
+      - What happens to ICMP packets of the types in O(icmp_types) whose addresses are on no list.
+      - A new filter has V(pass) by default.
     type: str
     choices: [pass, drop]
   icmp_types:
     description:
-      - The types of ICMP that O(policy) and O(ratelimit_pps) apply to, by name (C(echo-request), C(timestamp-request) and so on), as C(icmp/NUMBER) or
-        C(icmpv6/NUMBER), or V(all). Codes go behind a slash, C(destination-unreachable/port) or C(icmp/3/3).
-      - A name stands for both families where both have such a type.
-      - By default, of a new filter, V(echo-request).
+      - The ICMP types that O(policy) and O(ratelimit_pps) apply to. Give a type by name (for example C(echo-request) or C(timestamp-request)), as
+        C(icmp/NUMBER) or as C(icmpv6/NUMBER). V(all) means all types. A code follows after a slash, as in C(destination-unreachable/port) or C(icmp/3/3).
+      - A name means the type in ICMP and in ICMPv6, if both have that type.
+      - A new filter has V(echo-request) by default.
     type: list
     elements: str
   forwarded:
     description:
-      - Whether O(policy) and O(ratelimit_pps) apply to what the host forwards for others, too.
-      - V(false) leaves that alone, so that a router can keep its own answers to itself and not those of whoever is behind it. Later fragments,
-        which tell no type, then pass, too.
+      - Whether O(policy) and O(ratelimit_pps) also apply to packets that the host forwards for others.
+      - With V(false), they do not apply to forwarded packets. A router can then hold back its own answers and still forward the answers of the hosts
+        behind it. With V(false), O(policy) does not apply to later fragments either, since they carry no ICMP type.
       - V(false) is only for O(hook=tc_egress).
-      - By default, of a new filter, V(true).
+      - A new filter has V(true) by default.
     type: bool
   strict:
     description:
-      - Judge what cannot be classified as ICMP of the filtered types - lists, O(ratelimit_pps) and O(policy) apply to it. That is IPv6 with more than 24
-        extension headers, and a first IPv6 fragment without all headers of its datagram, since a kernel may find ICMP there. Where policy lets it pass, its
-        reason is C(unclassified).
-      - A frame with more than 16 VLAN tags, of which not even the addresses can be read, is dropped as C(too_many_tags).
-      - No standard network stack sends such frames, whatever they carry. With V(false), all of them pass.
-      - By default, of a new filter, V(true).
+      - Treat packets that cannot be classified as if they were ICMP of the filtered types. The lists, O(ratelimit_pps) and O(policy) then apply to them.
+        These packets are IPv6 packets with more than 24 extension headers, and first IPv6 fragments that do not contain all headers of their
+        datagram. The kernel may find ICMP in both. If O(policy) passes such a packet, its reason is C(unclassified).
+      - A frame with more than 16 VLAN tags is dropped with the reason C(too_many_tags), because not even its addresses can be read.
+      - Standard network stacks never send such frames, with ICMP or without. With V(false), all of these frames pass.
+      - A new filter has V(true) by default.
     type: bool
   protect:
     description:
-      - Always let pass what path-MTU discovery, IPv6 neighbour and router discovery and multicast need - fragmentation needed, packet
-        too big, router and neighbour solicitation and advertisement with a hop limit of 255 and code 0, and MLD with a hop limit of
-        1 from a link-local address or C(::). Of these, what comes with another hop limit comes from elsewhere than the link, and no host takes it.
-      - Without it, a blocklist or policy can cut the host off its IPv6 network.
-      - By default, of a new filter, V(true).
+      - Always pass the packets that path-MTU discovery, IPv6 neighbour and router discovery and multicast need.
+      - For path-MTU discovery, these are fragmentation needed and packet too big. For neighbour and router discovery, these are router and neighbour
+        solicitations and advertisements with a hop limit of 255 and code 0. For multicast, these are MLD packets with a hop limit of 1 from a
+        link-local address or C(::).
+      - Discovery and MLD packets with another hop limit are not protected. They do not come from the link, and no host accepts them.
+      - With V(false), the blocklist or the policy can cut the host off from its IPv6 network.
+      - A new filter has V(true) by default.
     type: bool
   protect_redirects:
     description:
-      - Whether O(protect) is also for redirects of ICMPv6 with a hop limit of 255. A host works without them; who can send them can
-        make its packets take another way.
-      - By default, of a new filter, V(false).
+      - Whether O(protect) also passes ICMPv6 redirects with a hop limit of 255. A host works without redirects. Anyone who can send redirects can
+        make the packets of the host take another way.
+      - A new filter has V(false) by default.
     type: bool
   monitor:
     description:
-      - A dry run. What would be dropped passes, and is counted as C(would_drop), apart from what was dropped; the counts of both times stay when
-        this is changed. M(pingkiller.fleet.xdp_facts) tells them. The counters of the entries of the lists, and the rate limit, go on as ever.
-      - By default, of a new filter, V(false).
+      - A dry run. Packets that the filter would drop pass instead. They are counted as C(would_drop), apart from dropped packets. Both counts stay when
+        you change this option. M(pingkiller.fleet.xdp_facts) reports them. The counters of list entries and the rate limit keep working as usual.
+      - A new filter has V(false) by default.
     type: bool
   ratelimit_pps:
     description:
-      - A source that sends more packets of the types O(icmp_types) than this within a second is blocked for O(ratelimit_block_time). V(0) sets no limit.
-      - The seconds follow one another from a source's first packet on, so a burst across the border of two may be up to twice as long.
-      - A source is what the sender says it is. Who forges the address of your monitoring can have it blocked by a few packets. Sources on the allowlist
-        are never limited, so put on it whoever must not be blocked.
-      - Costs about 40 ns for a packet of these types, and nothing for others.
-      - By default, of a new filter, V(0).
+      - A source that sends more packets of the types in O(icmp_types) than this within one second is blocked for O(ratelimit_block_time). V(0) means no
+        limit.
+      - The first packet of a source starts its first one-second window, and windows follow one another. A burst that crosses from one window into the
+        next can therefore be up to twice as long.
+      - The source is the address that the sender wrote into the packet. An attacker who forges the address of your monitoring can get it blocked with a
+        few packets. Sources on the allowlist are never limited, so put every source there that must not be blocked.
+      - Costs about 40 ns for a packet of these types, and nothing for other packets.
+      - A new filter has V(0) by default.
     type: int
   ratelimit_block_time:
     description:
-      - How long such a source is blocked, as seconds or like C(90s), C(10m), C(1h). Only packets of the types O(icmp_types) are dropped.
-      - By default, of a new filter, V(60s).
+      - How long a source over the limit is blocked, in seconds or like C(90s), C(10m), C(1h). Only its packets of the types in O(icmp_types) are dropped.
+      - A new filter has V(60s) by default.
     type: str
   ratelimit_sources:
     description:
-      - Of how many sources to keep count. With more than that, the ones not seen for longest are forgotten first.
-      - A change starts a new count, and releases the sources that are blocked.
-      - By default, of a new filter, V(65536).
+      - The number of sources to count packets for. When there are more sources, the ones that were not seen for the longest time are forgotten first.
+      - Changing this option restarts the counting and unblocks the sources that are blocked.
+      - A new filter has V(65536) by default.
     type: int
   ratelimit_ipv6_prefix:
     description:
-      - IPv6 sources with the same first bits, so many of them, are counted as one, so that a subscriber cannot take a new address for each packet.
-      - By default, of a new filter, V(64).
+      - A prefix length in bits. IPv6 sources that share a prefix of this length are counted as one source. Otherwise a subscriber could use a new
+        address for each packet.
+      - A new filter has V(64) by default.
     type: int
   timing_sample:
     description:
-      - Measure how long the filter takes for one frame in so many. V(0) measures none, and costs nothing; a frame that is measured
-        costs about 85 ns, so V(100) costs each about 2 ns.
-      - By default, of a new filter, V(0).
+      - Measure how long the filter takes, for one frame in this many. V(0) measures no frames and costs nothing. A measured frame
+        costs about 85 ns, so V(100) costs about 2 ns per frame on average.
+      - A new filter has V(0) by default.
     type: int
   events:
     description:
-      - What to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens - nothing, dropped packets (with O(monitor) those that
-        would be), all ICMP, or with V(trace) every IPv4 and IPv6 packet, and every frame with more VLAN tags than are read.
-      - A packet that is reported costs about 95 ns, one above O(events_per_second) or with nobody listening 2 to 5 ns.
-      - By default, of a new filter, V(none).
+      - Which packets to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens. V(none) reports nothing. V(dropped) reports dropped
+        packets, and with O(monitor) the packets that would be dropped. V(all_icmp) reports all ICMP packets. V(trace) reports every IPv4 and IPv6
+        packet, and every frame with more VLAN tags than the filter reads.
+      - A reported packet costs about 95 ns. A packet above O(events_per_second), or while nobody listens, costs 2 to 5 ns.
+      - A new filter has V(none) by default.
     type: str
     choices: [none, dropped, all_icmp, trace]
   events_per_second:
     description:
-      - At most so many events from each CPU in a second; those above are counted as suppressed.
-      - By default, of a new filter, V(1000).
+      - The maximum number of events per CPU and second. Events above this number are counted as suppressed.
+      - A new filter has V(1000) by default.
     type: int
   trace_exclude:
     description:
-      - Addresses and networks whose packets O(events=trace) leaves out, as source and as destination. At most 64.
-      - By default, of a new filter, nothing.
+      - Addresses and networks that O(events=trace) leaves out. A packet is left out if its source or its destination matches. At most 64.
+      - A new filter excludes nothing by default.
     type: list
     elements: str
   reset:
     description:
-      - Give every option of the filter that is not named its default. Without it, such options of a filter that runs stay as they are, and
-        RV(filters) says which of them are not at their default.
-      - The role uses it, so that what runs is what the inventory says.
+      - Set every option of the filter that you do not name to its default. Without O(reset), these options keep their values on a running filter, and
+        RV(filters) shows which of them are not at their default.
+      - The role uses O(reset), so that the running filter has exactly the options of the inventory.
     type: bool
     default: false
   max_entries:
     description:
       - How many entries each list of the host can hold.
       - If omitted, a host that has lists keeps their capacity, and a new host gets 65536.
-      - A change moves the entries with their counters to new maps and replaces the programs of all the host's filters.
-      - The kernel sets memory aside for all of them at once, 470 bytes for each in both lists together. That is 29 MiB for 65536, 445 MiB for
-        1000000 and 1.7 GiB for 4000000, and during a change that of the old and of the new maps. Networks take theirs as they come.
+      - A change moves the entries with their counters to new maps and replaces the programs of all filters on the host.
+      - The kernel allocates memory for all entries at once. Both lists together take 470 bytes per entry of capacity. That is 29 MiB for 65536, 445 MiB
+        for 1000000 and 1.7 GiB for 4000000. During a change, the old and the new maps need memory at the same time. Memory for networks is
+        allocated when they are added.
     type: int
   force:
     description:
-      - Replace an XDP program on the interface that is not PingKiller's. Without it, the module fails, and names that program.
+      - Replace an XDP program on the interface that does not belong to PingKiller. Without O(force), the module fails and names that program.
     type: bool
     default: false
   persist:
     description:
-      - Whether the filter is to come back when the host boots or the interface appears again, with these options.
-      - V(true) notes it in O(config_dir), from where the boot service of the role restores it. V(false) takes that note away.
-      - If omitted, what is noted stays as it is, so that what is tried by hand lasts until the next boot or deployment.
-      - With O(state=absent) the note goes, whatever this option says.
+      - Whether the filter comes back with these options when the host boots or the interface appears again.
+      - V(true) saves the filter in O(config_dir), and the boot service of the role restores it from there. V(false) removes the saved filter.
+      - If omitted, the saved filter stays as it is. So changes made by hand last until the next boot or deployment.
+      - With O(state=absent) the saved filter is removed, whatever the value of this option is.
     type: bool
   owner:
     description:
-      - Who wants the filter, noted in O(config_dir) whether or not it comes back at boot. The role's name is C(inventory).
-      - On a host that lost a filter which somebody wants, C(pingkiller status) and C(pingkiller check) end with status 3.
-      - A filter that runs and that somebody else, or nobody known, wanted is this owner's from then on; a warning says so once.
-      - With O(state=absent) and an interface, the note goes if it names this owner, and otherwise stays.
-      - If omitted, the note stays as it is.
+      - Who wants the filter. The owner is saved in O(config_dir), even if the filter does not come back at boot. The role uses C(inventory).
+      - If a host has lost a filter that has an owner, C(pingkiller status) and C(pingkiller check) end with status 3.
+      - A running filter that has another owner, or no known owner, gets this owner. A warning says so once.
+      - With O(state=absent) and an interface, the saved owner is removed only if it is this owner.
+      - If omitted, the saved owner stays as it is.
     type: str
   _sources:
     description:
@@ -222,7 +231,7 @@ extends_documentation_fragment:
   - pingkiller.fleet.attributes
 requirements:
   - BCC 0.18 or newer with its Python 3 bindings on the managed host (package C(python3-bpfcc) on Debian and Ubuntu, C(python3-bcc) on the Red Hat
-    family). The module finds them if they belong to another Python than the one Ansible uses.
+    family). The module also finds bindings that belong to another Python than the one that Ansible uses.
 seealso:
   - module: pingkiller.fleet.xdp_blocklist
   - module: pingkiller.fleet.xdp_allowlist
@@ -233,7 +242,7 @@ EXAMPLES = r"""
 - name: Filter on the interfaces of the default routes
   pingkiller.fleet.xdp_filter:
 
-- name: Answer no ping on two interfaces, but to those on the allowlist
+- name: Answer pings on two interfaces only for addresses on the allowlist
   pingkiller.fleet.xdp_filter:
     interface: eth0,eth1
     policy: drop
@@ -244,12 +253,12 @@ EXAMPLES = r"""
     icmp_types: all
     monitor: true
 
-- name: Block whoever pings more than 50 times a second for ten minutes
+- name: Block a source for ten minutes if it pings more than 50 times in a second
   pingkiller.fleet.xdp_filter:
     ratelimit_pps: 50
     ratelimit_block_time: 10m
 
-- name: Do not show up in traceroutes
+- name: Hide the host from traceroutes
   pingkiller.fleet.xdp_filter:
     hook: tc_egress
     policy: drop
@@ -258,11 +267,11 @@ EXAMPLES = r"""
       - destination-unreachable/port
     forwarded: false
 
-- name: Report what is dropped, and leave all other options as they are
+- name: Report dropped packets, and leave all other options as they are
   pingkiller.fleet.xdp_filter:
     events: dropped
 
-- name: Answer pings again, with all other options at their defaults
+- name: Answer pings again, and set all options to their defaults
   pingkiller.fleet.xdp_filter:
     reset: true
 
@@ -280,8 +289,8 @@ EXAMPLES = r"""
 RETURN = r"""
 filters:
   description:
-    - The filters asked for, by the interface's own name. Each has C(build_id), C(options), C(kept) (options that were not named and stay at another
-      value than the default), and where it runs C(mode) and C(program) (C(id), C(name), C(tag)).
+    - The requested filters, by the interface's own name. Each has C(build_id), C(options), and C(kept), which holds the options that you did not set and
+      that keep a value other than the default. A running filter also has C(mode) and C(program) (C(id), C(name), C(tag)).
   returned: success
   type: dict
   sample:
