@@ -2,9 +2,10 @@
  * Copyright (c) 2026 the PingKiller authors
  *
  * A source that sends more than RATELIMIT_PPS packets of the filtered types within one second is blocked for
- * RATELIMIT_BLOCK_NS. One-second windows follow one another, starting with the first packet of a source. So a burst
- * that crosses from one window into the next may have more packets. Windows begin and end with a timer tick. The
- * sources are in an LRU hash. So an attacker with many addresses uses only memory that was allocated for this purpose.
+ * RATELIMIT_BLOCK_NS. The first packet of a source starts a window of one second, and the first packet after that
+ * starts the next one. So a burst that crosses from one window into the next may have more packets. Windows begin and
+ * end with a timer tick. The sources are in an LRU hash. So an attacker with many addresses uses only memory that was
+ * allocated for this purpose.
  */
 #ifndef PINGKILLER_RATELIMIT_H
 #define PINGKILLER_RATELIMIT_H

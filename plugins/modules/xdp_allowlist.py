@@ -67,7 +67,7 @@ added_count:
   type: int
   sample: 2
 updated:
-  description: The entries whose direction or owners changed. At most 1000 are named.
+  description: The entries whose direction, owners or end changed. At most 1000 are named.
   returned: success
   type: list
   elements: str

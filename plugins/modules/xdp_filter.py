@@ -22,8 +22,8 @@ description:
   - Warnings name the options that you set and that have no effect because of other options, such as O(ratelimit_block_time) without
     O(ratelimit_pps). A filter on the loopback interface also gives a warning, because it sees nothing that arrives from other hosts. Check mode
     gives the same warnings.
-  - The filter costs about 4 ns for a packet that is not ICMP, and 10 to 15 ns for an ICMP packet. O(policy), O(icmp_types), O(protect) and O(monitor)
-    add no measurable cost. The figures are from docs/performance.md.
+  - O(policy), O(icmp_types), O(protect) and O(monitor) add no measurable cost to a packet. What the filter and its other options cost is in
+    docs/performance.md of the collection.
   - The filter drops only ICMP, ICMPv6, and frames of which it cannot read enough to rule out ICMP, see O(strict). A later IPv6 fragment
     counts as ICMPv6 if its fragment header says so. By default the filter drops ICMP from or to the addresses on the blocklist, and frames
     with more VLAN tags than it reads.
@@ -134,11 +134,11 @@ options:
     description:
       - A source that sends more packets of the types in O(icmp_types) than this within one second is blocked for O(ratelimit_block_time). V(0) means no
         limit.
-      - The first packet of a source starts its first one-second window, and windows follow one another. A burst that crosses from one window into the
-        next can therefore be up to twice as long.
+      - The first packet of a source starts a window of one second. The first packet after that starts the next one. A burst that crosses from
+        one window into the next can therefore be up to twice as long.
       - The source is the address that the sender wrote into the packet. An attacker who forges the address of your monitoring can get it blocked with a
         few packets. Sources on the allowlist are never limited, so put every source there that must not be blocked.
-      - Costs about 40 ns for a packet of these types, and nothing for other packets.
+      - Costs nothing for packets of other types.
       - A new filter has V(0) by default.
     type: int
   ratelimit_block_time:
@@ -160,8 +160,8 @@ options:
     type: int
   timing_sample:
     description:
-      - Measure how long the filter takes, for one frame in this many. V(0) measures no frames and costs nothing. A measured frame
-        costs about 85 ns, so V(100) costs about 2 ns per frame on average.
+      - Measure how long the filter takes, for one frame in this many. V(0) measures no frames and costs nothing. Reading the clock
+        twice takes longer than everything else that the filter does, so measure few frames, such as one in V(100).
       - A new filter has V(0) by default.
     type: int
   events:
@@ -169,7 +169,7 @@ options:
       - Which packets to report through a ring buffer while M(pingkiller.fleet.xdp_events) listens. V(none) reports nothing. V(dropped) reports dropped
         packets, and with O(monitor) the packets that would be dropped. V(all_icmp) reports all ICMP packets. V(trace) reports every IPv4 and IPv6
         packet, and every frame with more VLAN tags than the filter reads.
-      - A reported packet costs about 95 ns. A packet above O(events_per_second), or while nobody listens, costs 2 to 5 ns.
+      - A packet above O(events_per_second), or while nobody listens, costs a small part of what a reported packet costs.
       - A new filter has V(none) by default.
     type: str
     choices: [none, dropped, all_icmp, trace]
