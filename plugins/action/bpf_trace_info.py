@@ -15,4 +15,4 @@ class ActionModule(Judged):
         return {**super().arguments(), "_sources": read_trace_sources()}
 
     def judged(self, answer: dict, _arguments: dict, host: str) -> dict:
-        return trace_result(answer, host)
+        return trace_result(answer, host, self._task.check_mode)

@@ -28,13 +28,13 @@ ALL = "all hosts"
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def trace_result(answer: dict, host: str) -> dict:
+def trace_result(answer: dict, host: str, check_mode: bool) -> dict:
     """What the module bpf_trace_info says, if it is what the module can say; else one sentence. All text in it can be shown."""
     answer = result(answer, host)
-    if answer.get("failed") or "probe" not in answer:  # it only says what it would look at
+    if answer.get("failed") or check_mode:  # which only says what it would look at
         return answer
     try:
-        _look(answer, answer["probe"])
+        _look(answer, _says(answer, "probe"))
     except (_Refused, *_NONSENSE):
         return not_believed(host, "no look counts what it says")
     return answer

@@ -268,7 +268,7 @@ def test_sources_that_do_not_compile_leave_everything_as_it_was(there, tmp_path)
     if there:
         changed("xdp_filter", interface="pk0", policy="drop")
     before = look()
-    broken = replaced(SOURCES, ("verdict.h", "return NOT_ICMP;", "return NO_SUCH_REASON;"))
+    broken = replaced(SOURCES, ("verdict.h", "return REASON_NOT_ICMP;", "return NO_SUCH_REASON;"))
     said = run("xdp_filter", temporary_files_in(tmp_path), interface="pk0", _sources=broken)["msg"]
     assert said.startswith("the filter does not compile or load on this host (")
     assert "verdict.h:" in said

@@ -197,7 +197,7 @@ def test_lying_host_is_named_and_counts_for_nothing(lie):
     assert cells(said, "mallory") == []
     assert any(line.startswith("mallory: not looked at: ") for line in said)
     if isinstance(answer, dict):
-        told = trace_result(answer, "mallory")
+        told = trace_result(answer, "mallory", check_mode=False)
         assert set(told) == {"failed", "msg"}
         assert told["msg"].startswith("What mallory answers is not what the module says: ")
 
@@ -205,9 +205,11 @@ def test_lying_host_is_named_and_counts_for_nothing(lie):
 def test_what_a_look_brings_is_handed_on_but_for_facts_and_what_a_terminal_obeys():
     found = syscalls(row("\x1b[31m", "read", 1))
     expected = syscalls(row("\\x1b[31m", "read", 1))
-    assert trace_result({**found, "ansible_facts": {"become": True}}, "alpha") == expected
-    assert trace_result({"msg": "would look"}, "alpha") == {"msg": "would look"}
-    assert trace_result(processes([]), "alpha") == processes([])
+    assert trace_result({**found, "ansible_facts": {"become": True}}, "alpha", check_mode=False) == expected
+    assert trace_result(processes([]), "alpha", check_mode=False) == processes([])
+    plan = {"probe": "syscalls", "msg": "would look"}
+    assert trace_result(plan, "alpha", check_mode=True) == plan
+    assert trace_result(plan, "alpha", check_mode=False)["failed"]
 
 
 def test_answers_made_up_at_random_make_no_traceback(pytestconfig):
