@@ -326,3 +326,9 @@ def test_nothing_stays_open_of_what_was_refused(feeds, secret):
     for path in (feeds / "list", feeds / "list/further", feeds / "nothing", feeds, "/dev/zero"):
         refusal(path)
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_what_is_bounded_within_something_bounded_leaves_no_process_of_its_own_behind():
+    outer, inner = reading.within(30, lambda: (os.getpid(), reading.within(30, os.getpid)))
+    assert outer == inner
+    assert outer != os.getpid()
