@@ -30,7 +30,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
     kept = os.path.join(_KEPT.name, hashlib.sha256(described).hexdigest())
     if not os.path.exists(kept):
         function = _compile(sources, defines, hook)
-        _keep(kept, function.bpf.dump_func(compiler.FUNCTION.encode()), defines)
+        _keep(kept, function.bpf.dump_func(schema.FUNCTION.encode()), defines)
         return function
     return _load(kept, hook)
 
@@ -74,5 +74,5 @@ def _load(kept: str, hook: str):
                 one = bpf.Map.open(path) if path else bpf.Map.create(name, bpf.MapInfo(*info))
                 maps[name] = stack.enter_context(one)
             struct.pack_into("=i", code, int(start) + 4, maps[name].fd)
-        program = bpf.Program.load(compiler.FUNCTION, _XDP if hook == "xdp" else _CLASSIFIER, bytes(code))
-    return BPF.Function(None, compiler.FUNCTION.encode(), program.fd)
+        program = bpf.Program.load(schema.FUNCTION, _XDP if hook == "xdp" else _CLASSIFIER, bytes(code))
+    return BPF.Function(None, schema.FUNCTION.encode(), program.fd)

@@ -14,10 +14,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from . import bpf, netlink
+from . import bpf, netlink, schema
 from .errors import PingKillerError
 
-FUNCTION = "pingkiller"
 _MAIN = "pingkiller.c"
 _TREES, _TREE = (
     "/run",
@@ -60,7 +59,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
     The program is unloaded when the object goes away, unless it has been attached by then.
     """
     kind = "XDP" if hook == "xdp" else "SCHED_CLS"
-    return _compile(sources, _MAIN, defines, [FUNCTION], kind, "the filter")[FUNCTION]
+    return _compile(sources, _MAIN, defines, [schema.FUNCTION], kind, "the filter")[schema.FUNCTION]
 
 
 def compile_tracer(
@@ -77,6 +76,7 @@ def compile_tracer(
 def _compile(
     sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str], kind: str, what: str
 ) -> dict:
+    remove_abandoned_headers()
     tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_TREES)
     held = _hold(tree)
     try:

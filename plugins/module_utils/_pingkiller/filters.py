@@ -311,7 +311,7 @@ def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | Non
     found = hooks.programs(link, hook)[0]
     info = state.program_info(found.program_id)
     described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
-    hint = "; it may be a filter with another base" if info and info.name == compiler.FUNCTION else ""
+    hint = "; it may be a filter with another base" if info and info.name == schema.FUNCTION else ""
     held = bpf.xdp_link(link.index, found.program_id)
     if held is None and force:
         return found
@@ -683,6 +683,7 @@ def absent(
         kept = _plan_forgetting(store, names, owner)
         for edit in kept:
             edit.write()
+        compiler.remove_abandoned_headers()
         for name in removal.before:
             _detach(pins, name)
             if name not in removal.going_on:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from . import bpf, compiler, filter_meta, hooks, migration, netlink, pins, schema, state
+from . import bpf, filter_meta, hooks, migration, netlink, pins, schema, state
 from .errors import PingKillerError
 from .pins import Pins
 
@@ -23,7 +23,6 @@ def settle(pins_: Pins, names: tuple[str, ...] | None = None) -> list[str]:
     ``names`` are the filters that a run is about, none given: all of them; None: those of a host that has no pins at all.
     """
     pins_.require_ours()  # here, since whoever waited for the lock has looked too early
-    compiler.remove_abandoned_headers()
     settle_maps(pins_)
     notes = _follow_renamed(pins_)  # first, or the pins would seem to be gone
     notes += _restore(pins_, names)
@@ -202,7 +201,7 @@ def lost(pins_: Pins, link: netlink.Link, name: str) -> hooks.Attached | None:
 def _maps_of(program_id: int) -> dict[str, bpf.Map]:
     """The maps of a program called as ours are, by name."""
     info = state.program_info(program_id)
-    if not info or info.name != compiler.FUNCTION:
+    if not info or info.name != schema.FUNCTION:
         return {}
     found = [bpf.Map.from_id(identity) for identity in info.map_ids]
     return {each.name: each for each in found}

@@ -14,6 +14,7 @@ from . import bpf
 
 #: Goes up whenever a map's declaration or the meaning of its bytes changes. What was before goes into ``EARLIER``.
 SCHEMA_VERSION = 3
+FUNCTION = "pingkiller"  #: the filter's name in C, by which its programs are known
 
 
 class Layout:

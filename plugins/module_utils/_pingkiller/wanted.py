@@ -38,7 +38,8 @@ _HOST = "host"
 _OWNERS = "owners"
 #: What is behind the name of a note in that of a copy, or of one that was not written to its end.
 _COPY = re.compile(r"(.+)\.[0-9a-f]{64}\.keys(?:\.new)?")
-_LONGEST_PATH, _LONGEST_NAME = 4096, 128  #: the kernel takes none as long as these
+_LONGEST_PATH = 4096  #: the kernel takes none as long as this, and no name of an interface as long as the next
+_LONGEST_NAME = 128
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
