@@ -82,7 +82,6 @@ class _Look:
             kind = Processes if request.probe == "processes" else Calls
             cgroup = cgroups.find(request.unit, request.cgroup)
             defines = {**_whose(request, cgroup), **_probe(request).definitions(request)}
-            compiler.remove_abandoned_headers()
             programs = compiler.compile_tracer(sources, kind.program, _sized(defines), list(tracepoints.values()))
             self._programs = [stack.enter_context(program) for program in programs.values()]
             self._maps = _maps(self._programs, stack)
