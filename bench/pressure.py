@@ -34,8 +34,13 @@ import report
 from scapy.all import ICMP, IP, Ether, Raw
 
 from ansible_collections.pingkiller.fleet.plugins.action.xdp_filter import read_sources
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, facts, filters, sync
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 
 WORLD_CPU, HOST_CPU = 0, (os.cpu_count() or 1) - 1
 LINK, BASE = "pk0", "/sys/fs/bpf/pingkiller"
@@ -74,12 +79,12 @@ class Ours(Nothing):
 
     def __enter__(self):
         options = FilterOptions.checked(mode=self.mode)
-        filters.present(BASE, filters.FilterRequest((LINK,), options._asdict(), read_sources(), len(LISTED)))
-        sync.change(BASE, sync.ListRequest("blocklist", content="\n".join(LISTED)))
+        apply.present(BASE, FilterRequest((LINK,), options._asdict(), read_sources(), len(LISTED)))
+        sync.change(BASE, ListRequest("blocklist", content="\n".join(LISTED)))
         return self
 
     def __exit__(self, *_exception):
-        filters.absent(BASE, None)
+        remove.absent(BASE, None)
 
     def counts(self):
         """Every ICMP packet has one reason; those of no listed source are the allowed ones, whatever became of them."""

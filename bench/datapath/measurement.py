@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 
 
 class Runner(NamedTuple):

@@ -20,18 +20,17 @@ from pathlib import Path
 
 from report import CHECKOUT
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    bpf,
-    filters,
-    hooks,
-    runtime,
-    state,
-    sync,
-)
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.events import RingBuffer
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import Control
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.ring_buffer import RingBuffer
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import filter_programs, hooks
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.control import Control
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 BPF_SOURCES = CHECKOUT / "bpf"
 BASELINES = Path(__file__).parent / "baselines"
@@ -84,19 +83,19 @@ class Ours:
 
     def __exit__(self, *_exception):
         self._opened.close()
-        filters.absent(self.base, None)
+        remove.absent(self.base, None)
 
     def filter(self, **options) -> bpf.Program:
         """Attached to an interface of its own."""
         chosen = FilterOptions.checked(**{"mode": "native", **options})
         interface = cable()
-        filters.present(self.base, filters.FilterRequest((interface,), chosen._asdict(), self._sources, self.capacity))
-        found = state.running(self._pins, hooks.filter_name(interface, chosen.hook))
+        apply.present(self.base, FilterRequest((interface,), chosen._asdict(), self._sources, self.capacity))
+        found = filter_programs.running(self._pins, hooks.filter_name(interface, chosen.hook))
         return self._opened.enter_context(bpf.Program.from_id(found.info.id))
 
     def fill(self, name: str, content: str):
         """Make a list hold this."""
-        sync.change(self.base, sync.ListRequest(name, content=content, exclusive=True, owner="bench"))
+        sync.change(self.base, ListRequest(name, content=content, exclusive=True, owner="bench"))
 
     def listening(self, value: bool):
         """Let the filters believe that somebody reads their events, or not."""

@@ -16,8 +16,12 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     Module,
     finish,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import list_files, schema, sync, wanted
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.foreseen import Foreseen
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.foreseen import Foreseen
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 
 _FORESEEN = {
     "filters": {"type": "dict"},
@@ -64,7 +68,7 @@ def run_list_module(list_name: str) -> None:
 
 
 def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
-    request = sync.ListRequest(
+    request = ListRequest(
         name=list_name,
         ip=given["ip"],
         src=given["src"],
@@ -78,7 +82,7 @@ def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
         ttl=given["ttl"],
         persist=given["persist"],
         reading=list_files.Reading(given["format"], given["on_invalid"], given["host_bits"]),
-        store=wanted.Store(given["config_dir"]),
+        store=Store(given["config_dir"]),
         foreseen=_foreseen(given["foreseen"] or {}, given["owner"]),
     )
     return sync.change(given["base"], request, check_mode, given["lock_timeout"])
@@ -86,6 +90,6 @@ def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
 
 def _foreseen(given: dict, owner: str) -> Foreseen:
     allowlist = given.get("allowlist")
-    request = allowlist and sync.ListRequest(schema.ALLOWLIST, **allowlist, exclusive=True, owner=owner)
+    request = allowlist and ListRequest(schema.ALLOWLIST, **allowlist, exclusive=True, owner=owner)
     told = Foreseen(given.get("filters"), tuple(given.get("removed") or ()), given.get("max_entries"), request)
     return told.checked()

@@ -8,13 +8,10 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    CONFIG_DIRECTORY,
-    compiler,
-    pins,
-    state,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, on_screen
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import access, compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import pins
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
 LOCK_OPTION = {"lock_timeout": {"type": "float", "default": 30}}
@@ -59,7 +56,7 @@ class Module(AnsibleModule):
 def finish(module: AnsibleModule, call, *arguments, **options) -> None:
     """Make the call into the library and end the module with its result, or with its one sentence."""
     try:
-        state.require_root()
+        access.require_root()
         result = call(*arguments, **options)
     except PingKillerError as error:
         module.fail_json(msg=str(error))

@@ -77,7 +77,7 @@ count:
 """
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, Module, finish
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events
 
 
 def main():

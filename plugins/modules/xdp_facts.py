@@ -138,7 +138,7 @@ ansible_facts:
 """
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, Module, finish
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 
 
 def collect(*arguments):

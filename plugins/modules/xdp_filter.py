@@ -328,34 +328,40 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     finish,
     move_to_interpreter_with_bcc,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import filters, wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
+    FilterRequest,
+    named,
+    names_to_remove,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 
 
 def request_from(given, sources):
     options = {name: given[name] for name in FilterOptions._fields if given[name] is not None}
-    return filters.FilterRequest(
-        interfaces=filters.named(given["interface"]),
+    return FilterRequest(
+        interfaces=named(given["interface"]),
         options={name: tuple(value) if isinstance(value, list) else value for name, value in options.items()},
         sources=sources,
         capacity=given["max_entries"],
         force=given["force"],
         persist=given["persist"],
         owner=given["owner"],
-        store=wanted.Store(given["config_dir"]),
+        store=Store(given["config_dir"]),
         reset=given["reset"],
     )
 
 
 def run(given, sources, check_mode):
     if given["state"] == "absent":
-        names = filters.names_to_remove(filters.named(given["interface"]), given["hook"], given["all"])
-        store = wanted.Store(given["config_dir"])
-        return filters.absent(given["base"], names, check_mode, given["lock_timeout"], store, given["owner"])
+        names = names_to_remove(named(given["interface"]), given["hook"], given["all"])
+        store = Store(given["config_dir"])
+        return remove.absent(given["base"], names, check_mode, given["lock_timeout"], store, given["owner"])
     if given["all"]:
         raise PingKillerError("all=true is for state=absent: to filter on several interfaces, name them with interface")
-    return filters.present(given["base"], request_from(given, sources), check_mode, given["lock_timeout"])
+    return apply.present(given["base"], request_from(given, sources), check_mode, given["lock_timeout"])
 
 
 def main():

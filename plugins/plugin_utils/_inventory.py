@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_int, check_type_list
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, durations, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import (
-    PingKillerError,
-    did_you_mean,
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, did_you_mean
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
+    OF_USE_WITH,
+    FilterOptions,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import OF_USE_WITH, FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import quoted
 
 PREFIX = "pingkiller_"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
 
 PLUGINS = Path(__file__).resolve().parents[1]
 LIBRARY = PLUGINS / "module_utils" / "_pingkiller"
@@ -27,7 +27,7 @@ on_interrupt = signal.getsignal(signal.SIGINT)
 if on_interrupt is signal.default_int_handler:  # or Ctrl-C makes a traceback of what is being imported
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from pingkiller.cli import main
+from pingkiller.command.cli import main
 
 signal.signal(signal.SIGINT, on_interrupt)
 sys.exit(main())

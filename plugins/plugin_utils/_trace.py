@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.histogram import percentile
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import text
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import not_believed, printable, result

@@ -25,22 +25,31 @@ from typing import NamedTuple
 from model import ECHO_REQUEST, EVERY_TYPE, Options, Source
 from network import run, unique_name
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    addresses,
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
+    FilterOptions,
+    definitions,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import (
     bpf,
     compiler,
-    events,
-    facts,
-    filters,
-    hooks,
-    lists,
-    runtime,
+    ring_buffer,
     schema,
-    state,
-    sync,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions, definitions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events, facts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import (
+    control,
+    entry_list,
+    filter_programs,
+    hooks,
+    host_maps,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 #: What a program returns: the actions of XDP and of tc (shot, and unspecified: whatever the next classifier says).
@@ -85,7 +94,7 @@ class Filter:
     def __init__(self, host: Host, interface: str, hook: str):
         self.host, self.interface, self.name = host, interface, hooks.filter_name(interface, hook)
         self._actions = ACTIONS[hook.partition("_")[0]]
-        self._program = bpf.Program.from_id(state.running(host.pins, self.name).info.id)
+        self._program = bpf.Program.from_id(filter_programs.running(host.pins, self.name).info.id)
         found = ((name, host.pins.open(host.pins.filter(self.name, name))) for name in schema.FILTER_PINS)
         self._maps = {name: opened for name, opened in found if opened}
 
@@ -263,7 +272,7 @@ class Host:
         """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
         wanted = {**options._asdict(), "icmp_types": type_names(options.icmp_types), **more}
         chosen = FilterOptions.checked(mode=mode, **wanted)
-        filters.present(self.base, filters.FilterRequest((interface,), chosen._asdict(), self.sources, CAPACITY))
+        apply.present(self.base, FilterRequest((interface,), chosen._asdict(), self.sources, CAPACITY))
         attached = Filter(self, interface, chosen.hook)
         self._stack.callback(attached.close)
         return attached
@@ -283,12 +292,12 @@ class Host:
         """BCC's object of the program with these options, loaded and attached nowhere. No warning is let pass."""
         chosen, name = FilterOptions.checked(**options), "load"
         sources = {**self.sources, compiler._MAIN: WARNINGS_ARE_ERRORS + self.sources[compiler._MAIN]}
-        state.create(self.pins, CAPACITY)
+        host_maps.create(self.pins, CAPACITY)
         self.pins.make_directory(self.pins.filter(name))
         if chosen.events != "none":
             self.pins.ensure(self.pins.host("events"), schema.EVENTS_MAP).close()
         try:
-            for each, info in filters._filter_maps(chosen).items():
+            for each, info in apply._filter_maps(chosen).items():
                 self.pins.ensure(self.pins.filter(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
@@ -307,9 +316,9 @@ class Host:
         """Somebody listens: what frames make the filters tell is among their changes."""
         with contextlib.ExitStack() as stack:
             ring_map = stack.enter_context(self.pins.open(self.pins.host("events"), schema.EVENTS_MAP))
-            maps = stack.enter_context(state.opened(self.pins))
-            opened = stack.enter_context(contextlib.closing(lists.Control(maps["control"])))
-            self._ring = stack.enter_context(contextlib.closing(events.RingBuffer(ring_map)))
+            maps = stack.enter_context(host_maps.opened(self.pins))
+            opened = stack.enter_context(contextlib.closing(control.Control(maps["control"])))
+            self._ring = stack.enter_context(contextlib.closing(ring_buffer.RingBuffer(ring_map)))
             self._ring.skip()
             opened.listening = True
             try:
@@ -329,7 +338,7 @@ class Host:
     def change(self, name: str, check: bool = False, **request) -> dict:
         """Change a list as its module does."""
         try:
-            return sync.change(self.base, sync.ListRequest(name, **request), check)
+            return sync.change(self.base, ListRequest(name, **request), check)
         finally:
             self._lists.pop(name, None)
 
@@ -345,7 +354,7 @@ class Host:
         for name, entries in wanted.items():
             if self._lists.get(name) != entries:
                 content = "".join(f"{entry.ip} direction={entry.direction}\n" for entry in entries)
-                request = sync.ListRequest(name, content=content, exclusive=True, owner="test")
+                request = ListRequest(name, content=content, exclusive=True, owner="test")
                 sync.change(self.base, request)
                 self._lists[name] = entries
         self._open_lists()
@@ -369,7 +378,7 @@ class Host:
     def remove(self):
         """Take all filters, lists and pins away, as xdp_filter with state absent does."""
         try:
-            filters.absent(self.base, None)
+            remove.absent(self.base, None)
         finally:
             shutil.rmtree(self.base, ignore_errors=True)  # should the removal itself be what is broken
 
@@ -392,7 +401,7 @@ class Host:
         self._opened.close()
         self._records = {}
         for name in schema.LISTS:
-            opened = self._opened.enter_context(state.opened_list(self.pins, name))
+            opened = self._opened.enter_context(entry_list.opened_list(self.pins, name))
             self._opened_lists[name] = opened
             for slot in opened.slots():
                 ip = _spelled(addresses.display(opened.records.key(slot)))

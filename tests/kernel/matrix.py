@@ -22,8 +22,8 @@ if __name__ == "__main__":
 
 from harness import Host
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
 
 MOST = 500_000  #: instructions walked: half of what the verifier takes
 PART = 50  #: combinations that one process compiles; BCC keeps more than 20 maps open for each

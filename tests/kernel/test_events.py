@@ -29,8 +29,10 @@ from packets import (
 )
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Raw
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import events, lists, lock, state
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import ring_buffer
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import control, host_maps, lock
 
 pytestmark = pytest.mark.kernel
 
@@ -49,8 +51,8 @@ def _own_lock(monkeypatch, tmp_path):
 
 
 @contextlib.contextmanager
-def control(host):
-    with state.opened(host.pins) as maps, contextlib.closing(lists.Control(maps["control"])) as opened:
+def control_map(host):
+    with host_maps.opened(host.pins) as maps, contextlib.closing(control.Control(maps["control"])) as opened:
         yield opened
 
 
@@ -60,7 +62,7 @@ def heard(host, limit, action):
     thread = threading.Thread(target=lambda: told.append(events.listen(host.base, PATIENCE, limit)))
     thread.start()
     try:
-        with control(host) as opened:
+        with control_map(host) as opened:
             wait_until(lambda: opened.listening or not thread.is_alive(), "nobody listens")
         action()
     finally:
@@ -239,7 +241,7 @@ def test_what_is_above_the_budget_is_counted_and_not_sent(host):
 
 def test_what_finds_the_buffer_full_is_counted_as_lost(reporting):
     filter_, times = reporting("dropped", Options(policy="drop", protect=False)), 20_000
-    with control(filter_.host) as opened:
+    with control_map(filter_.host) as opened:
         opened.listening = True  # and does not read
         try:
             filter_.repeat(PING, times)
@@ -261,7 +263,7 @@ def test_a_listener_hears_all_of_more_than_the_buffer_holds_at_once(reporting):
             filter_.repeat(PING, times)
             assert filter_.told()["events"]["sent"] == before + times
             with contextlib.closing(
-                events.RingBuffer(filter_.host.pins.open(filter_.host.pins.host("events")))
+                ring_buffer.RingBuffer(filter_.host.pins.open(filter_.host.pins.host("events")))
             ) as ring:
                 wait_until(lambda ring=ring: ring._position[0] == ring._produced[0], "the listener does not read")
 
@@ -284,7 +286,7 @@ def test_only_one_can_listen(reporting):
 def test_listening_ends_with_its_time_and_says_what_came(reporting):
     host = reporting("dropped").host
     assert events.listen(host.base, 0.05, 10) == {"changed": False, "events": [], "count": 0}
-    with control(host) as opened:
+    with control_map(host) as opened:
         assert not opened.listening
 
 

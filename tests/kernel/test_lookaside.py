@@ -14,7 +14,7 @@ import pytest
 from model import Entry, Options
 from packets import DESTINATION, SOURCE, SOURCE6, ping, ping6
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
 
 pytestmark = pytest.mark.kernel
 

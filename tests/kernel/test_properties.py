@@ -21,7 +21,8 @@ from packets import describe
 from rows import Known
 from strategies import GENE_SIZE, OPTION_SETS, Gene, batches, frame, genes, lists, option_sets, whole_frame
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 EXAMPLES, FEWEST, MOST = 400, 60, 140  # examples, and frames in each
 CUT_EXAMPLES = 60  # frames of which every beginning is tried

@@ -13,7 +13,9 @@ from network import wait_until
 from packets import DESTINATION, SOURCE, SOURCE6, STRANGER, icmp6, ip, ping, ping6
 from scapy.all import ICMP, TCP, Raw
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, durations, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
 
 pytestmark = pytest.mark.kernel
 

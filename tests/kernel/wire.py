@@ -36,7 +36,8 @@ from groups import (
 )
 from network import PATIENCE, Namespace, bring_up, run, unique_name
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import hooks, netlink, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import hooks
 
 #: Where a filter can sit on what arrives.
 WAYS = ("native", "generic", "tc_ingress")

@@ -14,7 +14,7 @@ import os
 import struct
 import tempfile
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler, schema
 
 _KEPT = tempfile.TemporaryDirectory(prefix="pingkiller-built-")  # of this process, and of the modules that it forks
 _XDP, _CLASSIFIER = 6, 3

@@ -19,16 +19,11 @@ import struct
 import subprocess
 import time
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    addresses,
-    bpf,
-    claims,
-    facts,
-    netlink,
-    schema,
-    state,
-)
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, claims
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
 
 BPFFS = "/sys/fs/bpf"
 CONFIG = "/etc/pingkiller"
@@ -187,7 +182,7 @@ def held(base: str = DEFAULT_BASE) -> dict:
     """What the lists hold, by list: the lines that say what each owner asked for."""
     found = {}
     for name in schema.LISTS:
-        with state.opened_list(Pins(base), name) as entries:
+        with entry_list.opened_list(Pins(base), name) as entries:
             slots = entries.slots() if entries else ()
             lines = [
                 line for slot in slots for line in claims.describe(entries.records.key(slot), entries.claims(slot))

@@ -14,9 +14,14 @@ from machine import echo_request, held, ping, program
 from running import run, unchanged
 from schemas import EARLIER
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, hooks, netlink, state, tc
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import facts as facts_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import (
+    entry_list,
+    filter_programs,
+    hooks,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
 
 TC_ACT_SHOT = 2
 
@@ -98,7 +103,7 @@ OPERATIONS = {
 
 def described() -> dict:
     """What a user is told of the host that a run could change."""
-    told = facts_module.collect(DEFAULT_BASE)
+    told = facts.collect(DEFAULT_BASE)
     filters = {
         name: (each["mode"], each["program"] and each["program"]["id"], each["build_id"], each["options"])
         for name, each in told["filters"].items()
@@ -121,14 +126,14 @@ def shot_by(program_id: int, source: str) -> bool:
 
 def met() -> int:
     """The packets that the entry of BLOCKED has met."""
-    with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+    with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
         return entries.records.counts(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
 
 
 def assert_filters(operation: Operation) -> int:
     """What was filtered before is filtered still. How many packets this took."""
     if operation.filters and (program("pk0") or not operation.removes):
-        standing_in = state.stand_in(Pins(DEFAULT_BASE), "pk0")
+        standing_in = filter_programs.stand_in(Pins(DEFAULT_BASE), "pk0")
         assert program("pk0") or standing_in
         assert not program("pk0") or ping("pk0", BLOCKED) == "drop"
         assert program("pk0") or shot_by(standing_in.program_id, BLOCKED)

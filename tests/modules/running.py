@@ -20,7 +20,8 @@ import built
 from ansible.module_utils import basic
 from machine import look
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCES = runtime.without_tracers(

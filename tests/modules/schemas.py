@@ -12,7 +12,7 @@ from functools import partial
 
 from running import SOURCES
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 
 def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:

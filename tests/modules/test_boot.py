@@ -19,13 +19,12 @@ import pytest
 from machine import BPFFS, DEFAULT_BASE, NOBODY, PING_BYTES, held, ip, look, mount, ping, program, put_before, umount
 from running import SOURCES, changed, facts, killed, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    compiler,
-    durations,
-    restore,
-    sync,
-    wanted,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import read_demand
 
 PLUGINS = "ansible_collections.pingkiller.fleet.plugins"
 BLOCKED, OTHER, LISTED = "203.0.113.66", "203.0.113.67", "198.51.100.7"
@@ -179,7 +178,7 @@ def test_filters_on_both_hooks_of_an_interface_are_back(deployed, restored):
 @pytest.fixture
 def feed(config):
     """What takes a list file, on a host that gets its lists back and no filter, so that nothing is compiled."""
-    wanted.Store(str(config)).write("host", {"base": DEFAULT_BASE, "max_entries": 1000})
+    Store(str(config)).write("host", {"base": DEFAULT_BASE, "max_entries": 1000})
     path = config.parent / "feed"
     path.write_text(f"{BLOCKED}\n198.51.100.0/24 direction=both\n2001:db8::1\n")
     arguments = {"src": str(path), "exclusive": True, "owner": "feed", "persist": True, "config_dir": str(config)}
@@ -567,7 +566,7 @@ def test_a_file_that_somebody_put_in_the_place_of_a_list_holds_up_no_boot(deploy
     make(path)
     os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     note = {"sources": {str(path): {"direction": "src"}}}  # of a version that kept no copies
-    wanted.Store(str(deployed)).write("entries/allowlist/aaa", note)
+    Store(str(deployed)).write("entries/allowlist/aaa", note)
     block(deployed, owner="zzz", address=OTHER)
     said = restored(status=ERROR).stderr
     assert str(path) in said
@@ -580,7 +579,7 @@ def test_a_file_that_somebody_put_in_the_place_of_a_list_holds_up_no_boot(deploy
 def test_nothing_is_read_outside_of_the_wanted_state_before_the_filters_filter(deployed, monkeypatch):
     source = deployed.parent / "feed"
     source.write_text(f"{BLOCKED}\n")
-    wanted.Store(str(deployed)).write("entries/allowlist/feed", {"sources": {str(source): {"direction": "src"}}})
+    Store(str(deployed)).write("entries/allowlist/feed", {"sources": {str(source): {"direction": "src"}}})
     boot()
     seen = deployed.parent / "seen"
 
@@ -589,10 +588,9 @@ def test_nothing_is_read_outside_of_the_wanted_state_before_the_filters_filter(d
             seen.write_text(f"{request.src} {bool(program('pk0'))} {len(held()['blocklist'])}")
         return read_demand(request)
 
-    read_demand = sync.read_demand
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
-    monkeypatch.setattr(sync, "read_demand", read_elsewhere)
-    outcome = restore.restore(wanted.Store(str(deployed)), SOURCES)
+    monkeypatch.setattr(restore, "read_demand", read_elsewhere)
+    outcome = restore.restore(Store(str(deployed)), SOURCES)
     assert outcome.errors == []
     assert seen.read_text() == f"{source} True 1"
     assert list(held()["allowlist"]) == [f"{BLOCKED} direction=src owner=feed"]
@@ -614,11 +612,11 @@ def test_a_list_that_hangs_is_given_up_on_and_keeps_no_other_list_away(deployed,
     source.write_text(f"{OTHER}\n")
     for owner, path in (("aaa", silent / "feed"), ("zzz", source)):
         note = {"sources": {str(path): {"direction": "src"}}}  # of a version that kept no copies
-        wanted.Store(str(deployed)).write(f"entries/allowlist/{owner}", note)
+        Store(str(deployed)).write(f"entries/allowlist/{owner}", note)
     boot()
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
     monkeypatch.setattr(restore, "_PATIENCE", 0.3)
-    outcome = restore.restore(wanted.Store(str(deployed)), SOURCES)
+    outcome = restore.restore(Store(str(deployed)), SOURCES)
     (said,) = outcome.errors
     assert said.startswith(
         f"src='{silent}/feed' was not read within 0.3 s, so that nothing of it is on the allowlist: "
@@ -692,7 +690,7 @@ def unit(machine, tmp_path):
     own = tmp_path / "units"
     own.mkdir()
     put_before("/etc/systemd/system", str(own))
-    Path(wanted.UNIT).write_text("[Unit]\n")
+    Path(filter_notes.UNIT).write_text("[Unit]\n")
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -9,9 +9,10 @@ import pytest
 from machine import BPFFS, held, indexed, ip, mount, ping, umount
 from running import changed, facts, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
 
 ADDRESS = "198.51.100.7"
 

@@ -13,8 +13,8 @@ import pytest
 from machine import PING_BYTES, ip, look, nothing_to_lock, ping, program
 from running import changed, facts, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 EMPTY_LIST = {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
 

@@ -26,8 +26,8 @@ from machine import (
 from running import SOURCES, changed, facts, refused, run, unchanged
 from schemas import replaced
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink
 
 _CHANGES_OF_LINKS = 1  # RTMGRP_LINK of linux/rtnetlink.h
 

@@ -13,7 +13,7 @@ from machine import BPFFS, held, ip, look, mount, own_machine, ping, umount
 from operations import BLOCKED, OPERATIONS, Operation, assert_converges, assert_filters, assert_removable, described
 from running import changed, facts, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
 
 
 @pytest.fixture(scope="module")

@@ -13,25 +13,22 @@ import pytest
 from machine import held, indexed, look, ping, program
 from running import changed, facts, killed, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    bpf,
-    compiler,
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler, netlink, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import (
     control,
-    filters,
+    entry_list,
     hooks,
-    lists,
+    host_maps,
     migration,
-    netlink,
     pins,
     records,
-    schema,
-    state,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
 
 #: What changes something, by file: it is in the middle of these that a kill could do harm.
 CHANGING_LISTS = {
-    lists.__file__: {
+    entry_list.__file__: {
         *("apply", "repair", "settle", "_add", "_index", "_update", "_remove", "_store_owners", "_forget_stray_claims"),
     },
     records.__file__: {"fill", "edit", "free"},
@@ -39,7 +36,7 @@ CHANGING_LISTS = {
     bpf.__file__: {"update", "delete", "update_many", "delete_many", "_batch"},
 }
 MAKING = {
-    state.__file__: {"create", "create_lists"},
+    host_maps.__file__: {"create", "create_lists"},
     pins.__file__: {"prepare", "make_directory", "ensure", "enter_lists"},
     bpf.__file__: {"pin"},
     control.__file__: {"stamp"},
@@ -111,7 +108,7 @@ def remake_blocklist():
 
 def assert_whole(name: str):
     """What is held, found by the filter, and counted is the same."""
-    with state.opened_list(Pins(DEFAULT_BASE), name) as entries:
+    with entry_list.opened_list(Pins(DEFAULT_BASE), name) as entries:
         slots = list(entries.slots())
         keys = {entries.records.key(slot) for slot in slots}
         assert len(keys) == len(slots) == entries.count
@@ -178,7 +175,7 @@ def test_what_is_blocked_is_blocked_wherever_a_repair_is_killed(filtered):
     changed("xdp_blocklist", ip="192.0.2.1,198.51.100.0/24")
     changed("xdp_blocklist", ip="192.0.2.1", owner="feed", direction="dst")
     for kill in every_kill(CHANGING_LISTS, stride=5):
-        with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+        with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
             entries._control._words[1] = 0b11  # a change was going on
         was_killed = killed("xdp_blocklist", kill, ip="192.0.2.1,192.0.2.2")
         assert [ping(filtered, source) for source in ("192.0.2.1", "198.51.100.9")] == ["drop", "drop"]
@@ -221,7 +218,7 @@ def test_a_host_that_is_half_removed_can_be_used_again():
             break
 
 
-@pytest.mark.parametrize("kill", [die_instead_of(compiler, "attach"), die_instead_of(filters, "_write_meta")])
+@pytest.mark.parametrize("kill", [die_instead_of(compiler, "attach"), die_instead_of(apply, "_write_meta")])
 def test_a_killed_attachment_is_completed_by_the_next_run(kill):
     changed("xdp_blocklist", ip="192.0.2.1")
     assert killed("xdp_filter", kill, interface="pk0")
@@ -231,7 +228,7 @@ def test_a_killed_attachment_is_completed_by_the_next_run(kill):
     unchanged("xdp_filter", interface="pk0")
 
 
-@pytest.mark.parametrize("kill", [die_instead_of(netlink, "replace_xdp"), die_instead_of(filters, "_write_meta")])
+@pytest.mark.parametrize("kill", [die_instead_of(netlink, "replace_xdp"), die_instead_of(apply, "_write_meta")])
 def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filtered, kill):
     changed("xdp_blocklist", ip="192.0.2.1")
     assert killed("xdp_filter", kill, interface=filtered, policy="drop")
@@ -245,7 +242,7 @@ def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filter
 @pytest.mark.parametrize(
     "kill",
     [
-        die_instead_of(lists.EntryList, "copy_from"),
+        die_instead_of(entry_list.EntryList, "copy_from"),
         die_instead_of(Pins, "swap"),
         die_instead_of(pins.os, "rename", times=3),
         die_instead_of(netlink, "replace_xdp"),
@@ -306,7 +303,7 @@ def test_a_killed_removal_of_a_filter_is_completed_by_the_next_one(filtered, kil
 
 
 def test_the_lock_of_a_killed_run_holds_nobody_up():
-    assert killed("xdp_blocklist", die_instead_of(state, "create"), ip="192.0.2.1")
+    assert killed("xdp_blocklist", die_instead_of(host_maps, "create"), ip="192.0.2.1")
     assert os.path.exists("/run/pingkiller.lock")
     changed("xdp_blocklist", ip="192.0.2.1", lock_timeout=0)
     assert not os.path.exists("/run/pingkiller.lock")
@@ -314,7 +311,7 @@ def test_the_lock_of_a_killed_run_holds_nobody_up():
 
 def test_a_record_that_no_index_names_is_cleared_away():
     changed("xdp_blocklist", ip="192.0.2.1")
-    with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+    with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
         entries._control._words[1] = 0b11  # a change was going on
         entries.records.fill([range(7, 8)], [b"\xc0\x00\x02\x63"], (schema.FOREVER, 0), 1)
     changed("xdp_blocklist", ip="192.0.2.2")

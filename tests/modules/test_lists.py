@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from machine import PING_BYTES, held, indexed, ping, program
 from running import changed, facts, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 
 NO_FILTER = "no filter is attached on this host, so nothing is dropped yet: attach one with xdp_filter"
 EVERY_KIND = ["192.0.2.1", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]

@@ -14,8 +14,9 @@ from machine import held, indexed, ping
 from running import changed, facts, killed, refused, run, unchanged
 from test_interrupted import CHANGING_LISTS, assert_whole, die_at_line
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, state
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
 
 CAPACITY = 20_000
 
@@ -145,7 +146,7 @@ def test_another_capacity_takes_a_long_list_and_its_counts_along(tmp_path):
         assert {each["ip"]: each["packets"] for each in told["top"]} == {ip: n for n, ip in enumerate(busy, 1)}
         assert ping("pk0", "10.9.9.1") == "drop"
         changed("xdp_blocklist", ip="10.9.9.1", owner="again")  # its one packet is not to be among the busiest
-        with state.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+        with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
             place = entries.records.place(entries.slot_of(addresses.parse("10.9.9.1")))
             entries.records.words[place * 8] = 0
         changed("xdp_blocklist", ip="10.9.9.1", owner="again", state="absent")

@@ -12,8 +12,12 @@ import pytest
 from machine import DEFAULT_BASE, ip, ping, program
 from running import SOURCES, changed, facts, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, netlink, restore, runtime, wanted
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 SHORT, LONG = "enp1s0", "an-alternative-name-longer-than-names"
 
@@ -26,7 +30,7 @@ def alternative_names(machine):
 
 @pytest.fixture
 def store(tmp_path):
-    return wanted.Store(str(tmp_path / "pingkiller"))
+    return Store(str(tmp_path / "pingkiller"))
 
 
 @pytest.mark.parametrize("name", [SHORT, LONG])
@@ -54,7 +58,7 @@ def test_who_wants_a_filter_is_known_by_the_name_that_its_interface_has_now(stor
     store.write("owners", {SHORT: "inventory"})  # as it was called when the filter came
     prediction = run("xdp_filter", check=True, interface="pk0", **wanted_of)
     assert prediction["owned"] == changed("xdp_filter", interface="pk0", **wanted_of)["owned"] == ["pk0"]
-    assert wanted.owners(store) == {"pk0": "inventory"}
+    assert filter_notes.owners(store) == {"pk0": "inventory"}
     unchanged("xdp_filter", interface="pk0", **wanted_of)
 
 

@@ -14,8 +14,9 @@ import pytest
 from machine import BPFFS, DEFAULT_BASE, held, ip, mount, ping, program, umount
 from running import changed, facts, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, state
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import filter_programs
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 _CLONE_NEWNS = 0x00020000
 
@@ -79,7 +80,7 @@ def test_the_removal_of_everything_never_calls_a_filter_removed_that_was_moved(m
         assert result["diff"]["before"]["filters"] == result["diff"]["after"]["filters"] != {}
         assert result["diff"]["after"]["lists"] == "absent"
         assert [note.partition(":")[0] for note in result["warnings"]] == [still_loaded(moved)]
-    assert state.program_info(moved)
+    assert filter_programs.program_info(moved)
     assert not os.path.exists(DEFAULT_BASE)
 
 

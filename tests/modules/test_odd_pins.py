@@ -14,7 +14,7 @@ import pytest
 from machine import DEFAULT_BASE, ip, program
 from running import changed, run
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 
 TYPES = (bpf.HASH, bpf.ARRAY, bpf.PERCPU_ARRAY, bpf.LRU_HASH, bpf.LPM_TRIE, bpf.RINGBUF)
 RUNS = (

@@ -15,7 +15,9 @@ import pytest
 from machine import BPFFS, DEFAULT_BASE, NOBODY, as_nobody, become_nobody, ip, look, mount, ping, program, umount
 from running import MODULES, SOURCES, changed, facts, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, cli, runtime, schema, sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
 
 BLOCKED = "192.0.2.1"
 RUNS = {

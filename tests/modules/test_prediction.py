@@ -9,7 +9,7 @@ import pytest
 from machine import ip, look, nothing_to_lock, put_foreign_program
 from running import changed, facts, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 
 #: What a result says of the change. Which program it will be, nobody can know before.
 TOLD_BY_LISTS = (

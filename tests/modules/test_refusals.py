@@ -32,7 +32,10 @@ from machine import (
 )
 from running import SOURCES, changed, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import cli, list_files, lock, runtime, sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import request
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
 
 NO_ADDRESS = "is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1"
 
@@ -88,7 +91,7 @@ def test_a_missing_file_is_refused(module):
 @pytest.mark.usefixtures("host")
 def test_a_file_on_a_file_system_that_never_answers_is_given_up_on(module, silent):
     def be_impatient():
-        sync._PATIENCE = 0.3
+        request._PATIENCE = 0.3
 
     assert refused(module, be_impatient, src=f"{silent}/list", exclusive=True) == (
         f"src='{silent}/list' was not read within 0.3 s: nothing was changed; see what its file system waits for"

@@ -12,7 +12,8 @@ import pytest
 from machine import held, ip, look, ping, program, put_foreign_program
 from running import changed, facts, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, state
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import filter_programs
 
 BASE = "/sys/fs/bpf/pingkiller"
 
@@ -20,7 +21,7 @@ BASE = "/sys/fs/bpf/pingkiller"
 def wait_until_unloaded(identity: int):
     """The kernel unloads a program some moments after the last use of it."""
     deadline = time.monotonic() + 10
-    while state.program_info(identity):
+    while filter_programs.program_info(identity):
         assert time.monotonic() < deadline, f"program {identity} is still loaded"
         time.sleep(0.01)
 

@@ -12,7 +12,7 @@ from flood import LISTED, UNLISTED, cable
 from running import SOURCES, changed, facts, run
 from schemas import EARLIER, LATER_SOURCES, be_later
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import netlink, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, tc
 
 OPTIONS = (
     {"policy": "drop", "icmp_types": ["timestamp-request"]},
@@ -132,7 +132,7 @@ def test_a_mode_that_is_refused_leaves_the_old_one_without_a_moment_between(tc_i
     wait_for_packets(flood)
 
     def refuse_native():
-        from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler
+        from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
 
         attach = compiler.attach
         compiler.attach = lambda link, program, mode: "no" if mode == "native" else attach(link, program, mode)

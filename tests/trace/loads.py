@@ -17,7 +17,9 @@ import time
 import traceback
 from pathlib import Path
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import runtime, trace
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import syscalls
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
 SOURCES = runtime.of_tracers({path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")})
@@ -183,7 +185,6 @@ def write_times(times: int, size: int = 1, path: str = "/dev/null") -> None:
 
 def number(name: str) -> int:
     """Of a system call."""
-    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import syscalls
 
     return syscalls.numbers()[name]
 

@@ -33,8 +33,9 @@ from loads import (
     write_times,
 )
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler, trace
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import cgroups, session
 
 NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time

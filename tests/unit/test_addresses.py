@@ -12,9 +12,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, list_files, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
 SOURCES = {path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")}

@@ -15,16 +15,13 @@ import subprocess
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    addresses,
-    durations,
-    list_files,
-    schema,
-    sync,
-)
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted, Wishes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted, Wishes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.list_files import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
 
 NANOSECONDS = 1_000_000_000
 SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
@@ -40,7 +37,7 @@ def read(text, wanted=SOURCE, **reading):
 
 
 def read_wanted(request):
-    return sync.read_demand(request).wishes.by_key()
+    return read_demand(request).wishes.by_key()
 
 
 def refusal(text, **reading):
@@ -49,11 +46,11 @@ def refusal(text, **reading):
     return str(raised.value)
 
 
-def request(tmp_path, text, **more):
+def requests(tmp_path, text, **more):
     """The same text as a file and as content."""
     path = tmp_path / "list"
     path.write_bytes(text.encode())
-    return sync.ListRequest("blocklist", src=str(path), **more), sync.ListRequest("blocklist", content=text, **more)
+    return ListRequest("blocklist", src=str(path), **more), ListRequest("blocklist", content=text, **more)
 
 
 def test_comments_and_blank_lines_are_no_entries():
@@ -158,7 +155,7 @@ def test_a_list_as_firehol_publishes_it_is_taken(tmp_path):
         b"#\n# firehol_level1\n#\n# Maintainer      : caf\xe9\n\n0.0.0.0/8\r\n10.0.0.0/8 # bogon\r192.0.2.1\n  192.0.2.1\n"
         b"\t192.0.2.0/24\n\n::FFFF:198.51.100.1\n2001:DB8:0:0::ABCD\n0.0.0.0/0\n::/0\n224.0.0.0/3"
     )
-    found = read_wanted(sync.ListRequest("blocklist", src=str(path)))
+    found = read_wanted(ListRequest("blocklist", src=str(path)))
     assert sorted(map(addresses.display, found)) == [
         *("0.0.0.0/0", "0.0.0.0/8", "10.0.0.0/8", "192.0.2.0/24", "192.0.2.1", "198.51.100.1"),
         *("2001:db8::abcd", "224.0.0.0/3", "::/0"),
@@ -176,7 +173,7 @@ def test_a_list_as_spamhaus_publishes_it_is_taken():
 
 @pytest.mark.parametrize("text", ["\ufeff192.0.2.1\r\n", "\ufeff# heading\n192.0.2.1", "\ufeff192.0.2.1 direction=src"])
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path, text):
-    for each in request(tmp_path, text):
+    for each in requests(tmp_path, text):
         assert list(map(addresses.display, read_wanted(each))) == ["192.0.2.1"]
 
 
@@ -259,7 +256,7 @@ def test_what_is_no_list_is_named_as_what_it_is(tmp_path, content, said, more):
     path = tmp_path / "a list"
     path.write_bytes(content)
     with pytest.raises(PingKillerError) as raised:
-        read_wanted(sync.ListRequest("blocklist", src=str(path), reading=Reading(**more)))
+        read_wanted(ListRequest("blocklist", src=str(path), reading=Reading(**more)))
     assert str(raised.value).startswith(f"{path} {said}")
 
 
@@ -280,7 +277,7 @@ def test_what_is_no_list_is_named_as_what_it_is(tmp_path, content, said, more):
 def test_advice_for_a_text_that_is_no_list_names_no_file_that_is_not_there(content, said):
     text = content.decode(errors="surrogateescape")
     with pytest.raises(PingKillerError) as raised:
-        read_wanted(sync.ListRequest("blocklist", content=text))
+        read_wanted(ListRequest("blocklist", content=text))
     assert str(raised.value) == "content " + said.format("which is no list of addresses:")
 
 
@@ -320,13 +317,13 @@ def test_the_command_that_is_named_makes_a_list_of_it(tmp_path, content, lines):
     path = tmp_path / "it's a list"
     path.write_bytes(content)
     with pytest.raises(PingKillerError) as raised:
-        read_wanted(sync.ListRequest("blocklist", src=str(path)))
+        read_wanted(ListRequest("blocklist", src=str(path)))
     command = re.search(r"(?:first|as in): (.*) > LIST$", str(raised.value))[1] + " > list"
     if shutil.which(command.split()[0]) is None:
         pytest.skip(f"{command.split()[0]} is not installed")
     subprocess.run(command, shell=True, check=True, cwd=tmp_path, timeout=60)
     assert (tmp_path / "list").read_text().split("\n") == [*lines, ""]
-    assert read_wanted(sync.ListRequest("blocklist", src=str(tmp_path / "list")))
+    assert read_wanted(ListRequest("blocklist", src=str(tmp_path / "list")))
 
 
 def test_comments_of_another_kind_are_told_how_to_begin():
@@ -385,7 +382,7 @@ def test_ten_bad_lines_are_all_of_them():
 def test_a_missing_file_is_refused_with_its_name(tmp_path):
     missing = str(tmp_path / "missing")
     with pytest.raises(PingKillerError) as raised:
-        read_wanted(sync.ListRequest("blocklist", src=missing))
+        read_wanted(ListRequest("blocklist", src=missing))
     assert str(raised.value) == (
         f"src={missing!r} cannot be read on the managed host (No such file or directory): give the path of a list file there"
     )
@@ -393,7 +390,7 @@ def test_a_missing_file_is_refused_with_its_name(tmp_path):
 
 def test_a_directory_is_no_list_file(tmp_path):
     with pytest.raises(PingKillerError, match=r"cannot be read on the managed host \(Is a directory\)"):
-        read_wanted(sync.ListRequest("blocklist", src=str(tmp_path)))
+        read_wanted(ListRequest("blocklist", src=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -408,7 +405,7 @@ def test_a_directory_is_no_list_file(tmp_path):
     ],
 )
 def test_a_file_and_its_text_are_read_alike(tmp_path, text):
-    file, content = request(tmp_path, text)
+    file, content = requests(tmp_path, text)
     assert read_wanted(file) == read_wanted(content)
     assert len(read_wanted(file)) == (2 if text else 0)
 
@@ -417,7 +414,7 @@ def test_bytes_that_are_no_text_are_a_bad_line(tmp_path):
     path = tmp_path / "list"
     path.write_bytes(b"192.0.2.1 # caf\xe9\n\xff\xfe\n")
     with pytest.raises(PingKillerError, match="list, line 2: ") as raised:
-        read_wanted(sync.ListRequest("blocklist", src=str(path)))
+        read_wanted(ListRequest("blocklist", src=str(path)))
     assert "line 1" not in str(raised.value)
 
 
@@ -429,7 +426,7 @@ def numbered(count: int) -> list[str]:
 @pytest.mark.parametrize("ends_in_one", [False, True])
 def test_a_long_file_is_read_to_its_end_in_its_order(tmp_path, end, ends_in_one):
     lines = numbered(30_000)
-    for each in request(tmp_path, end.join(lines) + end * ends_in_one):
+    for each in requests(tmp_path, end.join(lines) + end * ends_in_one):
         assert list(map(addresses.display, read_wanted(each))) == lines
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 import pytest
 from test_plan import as_wishes, make_plan
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, lists, schema, sync
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.claims import Demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, quoted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import result as list_result
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
 
 SOURCE, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "both"))
-REQUEST = sync.ListRequest("blocklist", ip=["192.0.2.1"])
+REQUEST = ListRequest("blocklist", ip=["192.0.2.1"])
 
 
 def keys(number):
@@ -22,12 +26,12 @@ def keys(number):
 
 
 def read_wanted(request):
-    return sync.read_demand(request).wishes.by_key()
+    return read_demand(request).wishes.by_key()
 
 
-def result(current, wanted, request=REQUEST, **options):
+def result_of(current, wanted, request=REQUEST, **options):
     demand = Demand(as_wishes(wanted), request.owner, **options)
-    return sync._result(request, demand, make_plan(current, wanted, request.owner, **options), 7, [])
+    return list_result.result_of(request, demand, make_plan(current, wanted, request.owner, **options), 7, [])
 
 
 def test_exclusive_and_absent_contradict_each_other():
@@ -48,13 +52,13 @@ def test_exclusive_and_absent_contradict_each_other():
 )
 def test_a_handover_that_is_none_is_refused(more, said):
     with pytest.raises(PingKillerError) as raised:
-        sync.read_demand(REQUEST._replace(**{"from_owner": "feed", **more}))
+        read_demand(REQUEST._replace(**{"from_owner": "feed", **more}))
     assert str(raised.value).startswith(said)
 
 
 def test_to_ask_for_any_owner_to_want_an_entry_is_refused():
     with pytest.raises(PingKillerError) as raised:
-        sync.read_demand(REQUEST._replace(any_owner=True))
+        read_demand(REQUEST._replace(any_owner=True))
     assert str(raised.value) == ("any_owner=true and state=present contradict each other: name who wants it with owner")
 
 
@@ -89,7 +93,7 @@ def test_the_direction_is_that_of_every_address_of_the_task():
 
 def test_a_change_is_told_by_entry_in_order():
     key, other, third = keys(3)
-    told = result({other: {"adhoc": SOURCE}, third: {"adhoc": SOURCE}}, {key: SOURCE, other: BOTH}, exclusive=True)
+    told = result_of({other: {"adhoc": SOURCE}, third: {"adhoc": SOURCE}}, {key: SOURCE, other: BOTH}, exclusive=True)
     assert told == {
         "changed": True,
         "count": 7,
@@ -112,22 +116,22 @@ def test_a_change_is_told_by_entry_in_order():
 
 def test_no_change_is_no_difference():
     (key,) = keys(1)
-    told = result({key: {"adhoc": SOURCE}}, {key: SOURCE})
+    told = result_of({key: {"adhoc": SOURCE}}, {key: SOURCE})
     assert told["changed"] is False
     assert told["diff"]["before"] == told["diff"]["after"] == ""
 
 
 def test_a_long_change_is_told_in_part_and_counted_in_full():
-    told = result({}, dict.fromkeys(keys(1003), SOURCE))
+    told = result_of({}, dict.fromkeys(keys(1003), SOURCE))
     assert told["added_count"] == 1003
     assert len(told["added"]) == 1000
     assert told["diff"]["after"].splitlines()[1000:] == ["... and 3 more changed entries"]
 
 
 def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
-    lists.check_capacity("blocklist", 10, 10)
+    entry_list.check_capacity("blocklist", 10, 10)
     with pytest.raises(PingKillerError) as raised:
-        lists.check_capacity("blocklist", 11, 10)
+        entry_list.check_capacity("blocklist", 11, 10)
     assert str(raised.value) == (
         "the blocklist would have 11 entries and holds 10: nothing was changed; raise max_entries of xdp_filter "
         "(pingkiller_max_entries of the role) to 11 or more"
@@ -135,7 +139,7 @@ def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
 
 
 def test_more_prefix_lengths_than_the_filter_follows_are_refused():
-    lists.check_prefix_lengths("allowlist", set(range(32)))
+    entry_list.check_prefix_lengths("allowlist", set(range(32)))
     with pytest.raises(PingKillerError) as raised:
-        lists.check_prefix_lengths("allowlist", set(range(33)))
+        entry_list.check_prefix_lengths("allowlist", set(range(33)))
     assert "the allowlist would have IPv6 networks of 33 different prefix lengths and may have 32" in str(raised.value)

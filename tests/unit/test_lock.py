@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import lock
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
 
 
 @pytest.fixture(autouse=True)

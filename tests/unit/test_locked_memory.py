@@ -10,7 +10,7 @@ import resource
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 

@@ -21,23 +21,24 @@ import struct
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    addresses,
-    copies,
-    effects,
-    hooks,
-    netlink,
-    reading,
-    restore,
-    routes,
-    sync,
-    tc,
-    wanted,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.list_files import Reading
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import (
+    copies,
+    entry_notes,
+    entry_plan,
+    filter_notes,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import effects
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import hooks
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE
 
 _HANG = 60  #: seconds for what takes milliseconds
 _MEMORY = 1 << 29  #: bytes beside those that this process has
@@ -164,16 +165,16 @@ def write_wanted(chance: random.Random, directory) -> None:
     path.write_bytes(damaged(chance, kept) if chance.random() < 0.5 else kept)
 
 
-def use_wanted(store: wanted.Store) -> None:
+def use_wanted(store: Store) -> None:
     """All that is made of the files, but for what asks the kernel."""
     run = restore.Run(store, {}, DEFAULT_BASE, None, True, 0, restore.Outcome([], [], [], [], []))
-    judged(wanted.host, store)
-    judged(wanted.owners, store)
-    judged(wanted.check_there, store)
+    judged(filter_notes.host, store)
+    judged(filter_notes.owners, store)
+    judged(filter_notes.check_there, store)
     judged(restore._lost, run)
-    for hook, options in (judged(wanted.filters, store, "lo") or {}).items():
+    for hook, options in (judged(filter_notes.filters, store, "lo") or {}).items():
         judged(restore._filter_request, run, "lo", hook, options)
-    kept = judged(wanted.entries, store, "blocklist", "adhoc") or {}
+    kept = judged(entry_notes.entries, store, "blocklist", "adhoc") or {}
     judged(list, restore._of_entries(kept.get("entries", {})))
     for path, about in kept.get("sources", {}).items():
         parts = restore._of_copies(run, "entries/blocklist/adhoc", about)
@@ -182,22 +183,25 @@ def use_wanted(store: wanted.Store) -> None:
     use_plans(store)
 
 
-def use_plans(store: wanted.Store) -> None:
+def use_plans(store: Store) -> None:
     """What the modules make of the same."""
-    plans = [judged(wanted.plan_forgetting, store), judged(wanted.plan_filters, store, {"base": "/b"}, {"lo": None})]
-    plans.append([judged(wanted.plan_owner, store, ["lo"], "me", lambda name: name)])
+    plans = [
+        judged(filter_notes.plan_forgetting, store),
+        judged(filter_notes.plan_filters, store, {"base": "/b"}, {"lo": None}),
+    ]
+    plans.append([judged(filter_notes.plan_owner, store, ["lo"], "me", lambda name: name)])
     for edits in plans:
         for when in ("before", "after"):
-            json.dumps(wanted.describe_filters([edit for edit in edits or [] if edit is not None], when))
+            json.dumps(filter_notes.describe_filters([edit for edit in edits or [] if edit is not None], when))
     for options in ({"persist": True}, {"absent": True}, {"persist": False}):
-        request = sync.ListRequest("blocklist", ip=["192.0.2.1", "2001:db8::/32"], store=store, **options)
-        asked = wanted.Asked(request, sync.read_demand(request).wishes)
-        for edit in judged(wanted.plan_entries, store, asked) or []:
-            json.dumps([bool(edit), *(wanted.describe_entries(edit, when) for when in ("before", "after"))])
+        request = ListRequest("blocklist", ip=["192.0.2.1", "2001:db8::/32"], store=store, **options)
+        asked = entry_plan.Asked(request, read_demand(request).wishes)
+        for edit in judged(entry_plan.plan_entries, store, asked) or []:
+            json.dumps([bool(edit), *(entry_notes.describe_entries(edit, when) for when in ("before", "after"))])
 
 
 def test_wanted_state_of_any_kind_is_understood_or_named(made_up, tmp_path):
-    store = wanted.Store(str(tmp_path / "pingkiller"))
+    store = Store(str(tmp_path / "pingkiller"))
     for name, content in SAMPLES.items():
         store.write(name, content)
 
@@ -307,10 +311,10 @@ def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path, monkeypa
         how = Reading(
             *(chance.choice(each) for each in (["plain", "first_column"], ["fail", "skip"], ["refuse", "mask"]))
         )
-        request = sync.ListRequest("blocklist", src=str(path), reading=how, ttl=chance.choice([None, "1h"]))
-        demand = judged(sync.read_demand, request)
+        request = ListRequest("blocklist", src=str(path), reading=how, ttl=chance.choice([None, "1h"]))
+        demand = judged(read_demand, request)
         text = data.decode(errors="surrogateescape")
-        again = judged(sync.read_demand, request._replace(src=None, content=text))
+        again = judged(read_demand, request._replace(src=None, content=text))
         assert (demand is None) == (again is None)
         if demand is None:
             return
@@ -326,7 +330,7 @@ def test_of_what_is_made_up_some_is_taken_and_some_refused():
     for which in range(300):
         text = some_list(random.Random(which)).decode(errors="surrogateescape")
         with contextlib.suppress(PingKillerError):
-            taken += bool(sync.read_demand(sync.ListRequest("blocklist", content=text)).wishes.keys)
+            taken += bool(read_demand(ListRequest("blocklist", content=text)).wishes.keys)
     assert 30 < taken < 270
 
 

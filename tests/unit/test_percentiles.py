@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.histogram import percentile
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 times = st.lists(st.integers(0, 2**32 - 1), min_size=1)
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import pins as pins_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.pins import CURRENT, NEXT, Pins
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.recovery import settle_maps
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import pins as pins_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import CURRENT, NEXT, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.recovery import settle_maps
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")

@@ -9,10 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import claims as claims_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Others, Wanted, Wishes
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.claims import Demand, Held
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import claims as claims_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Demand, Held
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import (
+    Others,
+    Wanted,
+    Wishes,
+    merged,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
@@ -163,7 +169,7 @@ def all_of(asked):
 def test_of_doubles_directions_add_up_and_the_latest_end_holds(held, asked):
     current = {key: {"adhoc": SOURCE} for key in held}
     others = Others((position, value) for position, (_key, value) in enumerate(asked) if value != SOURCE)
-    wishes = addresses.merged(Wishes([key for key, _value in asked], SOURCE, others))
+    wishes = merged(Wishes([key for key, _value in asked], SOURCE, others))
     plan = claims_module.make_plan(as_held(current), Demand(wishes, "adhoc", exclusive=True))
     assert applied(plan, current) == {key: {"adhoc": value} for key, value in all_of(asked).items()}
     differ = {key for key, value in asked if value != asked[[each for each, _value in asked].index(key)][1]}

@@ -15,15 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    addresses,
-    list_files,
-    lists,
-    reading,
-    sync,
-)
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Others, Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
 
 NOBODY, ANOTHER = 65534, 12345
 SECRET = "root:$6$hush:19000"
@@ -62,7 +59,7 @@ def somebody(user=NOBODY):
 
 def taken(path) -> int:
     """How many entries root finds in a list file."""
-    return len(sync.read_demand(sync.ListRequest("blocklist", src=str(path))).wishes.keys)
+    return len(read_demand(ListRequest("blocklist", src=str(path))).wishes.keys)
 
 
 def refusal(path) -> str:
@@ -247,20 +244,20 @@ def test_more_entries_than_any_list_holds_are_refused_while_they_are_read(feeds,
 def test_doubles_are_no_entries_and_more_than_the_largest_list_holds_are_refused_at_once_unless_they_go(
     feeds, monkeypatch
 ):
-    monkeypatch.setattr(lists, "MAX_CAPACITY", 3)
+    monkeypatch.setattr(entry_list, "MAX_CAPACITY", 3)
     (feeds / "list").write_text("192.0.2.1\n192.0.2.2\n192.0.2.3\n192.0.2.1\n")
     assert taken(feeds / "list") == 4
     with (feeds / "list").open("a") as file:
         file.write("192.0.2.4\n")
     assert refusal(feeds / "list").startswith("there are more than 3 entries, and a list holds no more: ")
-    request = sync.ListRequest("blocklist", src=str(feeds / "list"), absent=True)
-    assert len(sync.read_demand(request).wishes.keys) == 5
+    request = ListRequest("blocklist", src=str(feeds / "list"), absent=True)
+    assert len(read_demand(request).wishes.keys) == 5
 
 
 def test_more_distinct_entries_than_the_largest_list_holds_are_refused_before_the_file_is_read_to_its_end(
     feeds, monkeypatch
 ):
-    monkeypatch.setattr(lists, "MAX_CAPACITY", 1000)
+    monkeypatch.setattr(entry_list, "MAX_CAPACITY", 1000)
     monkeypatch.setattr(list_files, "_UNCHECKED", 1000)
     lines = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255} ttl=1h\n" for number in range(100_000)]
     (feeds / "list").write_text("".join(lines) + "and what follows is not read\n")
@@ -268,10 +265,10 @@ def test_more_distinct_entries_than_the_largest_list_holds_are_refused_before_th
 
 
 def test_many_doubles_of_few_entries_are_taken_and_held_once(feeds, monkeypatch):
-    monkeypatch.setattr(lists, "MAX_CAPACITY", 1000)
+    monkeypatch.setattr(entry_list, "MAX_CAPACITY", 1000)
     monkeypatch.setattr(list_files, "_UNCHECKED", 1000)
     (feeds / "list").write_text("192.0.2.1\n192.0.2.2 ttl=1h\n192.0.2.0/24\n" * 50_000)
-    demand = sync.read_demand(sync.ListRequest("blocklist", src=str(feeds / "list")))
+    demand = read_demand(ListRequest("blocklist", src=str(feeds / "list")))
     assert len(demand.wishes.keys) == 150_000
     assert len(demand.wishes.by_key()) == 3
     assert len({id(key) for key in demand.wishes.keys[:100_000]}) < 10
@@ -280,7 +277,7 @@ def test_many_doubles_of_few_entries_are_taken_and_held_once(feeds, monkeypatch)
 def test_entries_with_options_of_their_own_take_little_more_memory_than_those_without():
     tracemalloc.start()
     try:
-        others = addresses.Others((position, Wanted((0,), 1 << 40)) for position in range(100_000))
+        others = Others((position, Wanted((0,), 1 << 40)) for position in range(100_000))
         assert tracemalloc.get_traced_memory()[0] < 2_000_000
     finally:
         tracemalloc.stop()
@@ -298,7 +295,7 @@ def test_a_file_of_faults_is_refused_before_all_are_judged(feeds, monkeypatch, h
     monkeypatch.setattr(list_files, "_entry", lambda *given: judged.append(given) or entry(*given))
     (feeds / "list").write_text("192.0.2.1\n" + "a\n" * 100_000)
     with pytest.raises(PingKillerError) as raised:
-        sync.read_demand(sync.ListRequest("blocklist", src=str(feeds / "list"), reading=how))
+        read_demand(ListRequest("blocklist", src=str(feeds / "list"), reading=how))
     assert len(judged) == most + 2
     said = str(raised.value)
     assert said.endswith(f"; and more than {most - 10} more")

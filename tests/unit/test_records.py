@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.records import Records, Signature
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.records import Records, Signature
 
 FOREVER = schema.FOREVER
 WINDOW = 65536  #: slots mapped at once

@@ -21,10 +21,10 @@ import pytest
 import yaml
 from looks import FIT
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, claims, list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.schema import FOREVER, SOURCE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, claims, list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import FOREVER, SOURCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLE = CHECKOUT / "roles/pingkiller"

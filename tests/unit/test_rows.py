@@ -8,7 +8,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import rows
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import rows
 
 
 def row(*parts: range) -> list[bytes]:

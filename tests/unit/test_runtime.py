@@ -14,13 +14,10 @@ import zipfile
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    VERSION,
-    cli,
-    durations,
-    schema,
-    wanted,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import VERSION, durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import entry_notes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
 COMMANDS = ("status", "stats", "list", "apply", "check")
@@ -136,8 +133,8 @@ def test_time_on_the_wall_is_read_as_it_was_written():
 @pytest.mark.parametrize(("left", "ttl", "expected"), [(50, 100, 50), (500, 100, 100), (0, 100, 0), (-9, 100, 0)])
 def test_what_is_left_is_neither_negative_nor_more_than_was_given(left, ttl, expected):
     about = {"direction": "src", "until": durations.iso(time.time() + left), "ttl": ttl}
-    assert abs(wanted.seconds_left(about) - expected) <= 1
-    assert wanted.seconds_left({"direction": "src"}) is None
+    assert abs(entry_notes.seconds_left(about) - expected) <= 1
+    assert entry_notes.seconds_left({"direction": "src"}) is None
 
 
 def test_duration_that_begins_now_is_noted_with_its_length():

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, bpf, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
 SOURCES = ("schema.h", "protocols.h", "lists.h", "maps.h", "ratelimit.h", "timing.h", "events.h")

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from seen import processes, result, row, syscalls, timed
 
 from ansible_collections.pingkiller.fleet.plugins.filter.traced import traced
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.facts import percentile
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.histogram import percentile
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, merged, trace_result
 

@@ -12,14 +12,18 @@ from itertools import count
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import (
-    addresses,
-    copies,
-    sync,
-    wanted,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.list_files import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import (
+    copies,
+    directory,
+    entry_notes,
+    entry_plan,
+    filter_notes,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Broken, Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
 
 LINES = "192.0.2.1\n192.0.2.2 direction=dst\n198.51.100.0/24\n2001:db8::1\n2001:db8:1::/48 direction=both\n"
 KEPT = {
@@ -35,7 +39,7 @@ class Host:
     """A place for what is wanted, and a list file."""
 
     def __init__(self, path):
-        self.store = wanted.Store(str(path / "pingkiller"))
+        self.store = Store(str(path / "pingkiller"))
         self.file = path / "feed"
         self.directory = path / "pingkiller/entries/blocklist"
 
@@ -44,8 +48,8 @@ class Host:
         if text is not None:
             self.file.write_text(text)
         asked_of = {} if "ip" in options else {"src": str(self.file)}
-        request = sync.ListRequest("blocklist", **{"owner": "feed", "persist": True, **asked_of, **options})
-        return wanted.plan_entries(self.store, wanted.Asked(request, sync.read_demand(request).wishes))
+        request = ListRequest("blocklist", **{"owner": "feed", "persist": True, **asked_of, **options})
+        return entry_plan.plan_entries(self.store, entry_plan.Asked(request, read_demand(request).wishes))
 
     def take(self, text=None, **options) -> bool:
         edits = self.plan(text, **options)
@@ -55,7 +59,7 @@ class Host:
         return changes
 
     def note(self, owner="feed") -> dict:
-        return wanted.entries(self.store, "blocklist", owner)
+        return entry_notes.entries(self.store, "blocklist", owner)
 
     def kept(self, owner="feed") -> dict:
         """Every entry of every copy, with its direction."""
@@ -81,7 +85,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(wanted, "_ROOT", os.geteuid())
+    monkeypatch.setattr(directory, "_ROOT", os.geteuid())
     return Host(tmp_path)
 
 
@@ -121,7 +125,7 @@ def test_as_many_other_addresses_are_a_change(host):
     host.take("192.0.2.1\n192.0.2.4\n")
     (edit,) = host.plan("192.0.2.2\n192.0.2.3\n")
     assert edit
-    lines = [wanted.describe_entries(edit, when) for when in ("before", "after")]
+    lines = [entry_notes.describe_entries(edit, when) for when in ("before", "after")]
     assert lines[0] != lines[1]
 
 
@@ -167,10 +171,10 @@ def test_everything_forgotten_leaves_no_copy_also_none_without_a_note(host):
     host.take(LINES)
     host.take("192.0.2.1\n", owner="a.b")
     (host.directory / "a.b.json").unlink()
-    for edit in wanted.plan_forgetting(host.store):
+    for edit in filter_notes.plan_forgetting(host.store):
         assert edit
         edit.write()
-    assert wanted.plan_forgetting(host.store) == []
+    assert filter_notes.plan_forgetting(host.store) == []
     assert not host.directory.parent.exists()
 
 
@@ -349,7 +353,7 @@ def test_a_damaged_copy_is_refused_by_name_and_mended_when_the_file_is_taken_aga
         host.kept()
     (edit,) = host.plan()
     assert edit
-    assert [wanted.describe_entries(edit, when).count(", copy ") for when in ("before", "after")] == [0, 1]
+    assert [entry_notes.describe_entries(edit, when).count(", copy ") for when in ("before", "after")] == [0, 1]
     edit.write()
     assert_whole(host, {"192.0.2.1": "src", "192.0.2.2": "src"})
     assert not host.take()
@@ -360,8 +364,8 @@ def test_a_note_without_a_copy_is_given_one_once_and_the_diff_says_so(host):
     about = {"direction": "src", **Reading(on_invalid="skip").chosen()}
     host.store.write("entries/blocklist/feed", {"sources": {str(host.file): about}})
     (edit,) = host.plan(reading=Reading(on_invalid="skip"))
-    assert "what the file holds then" in wanted.describe_entries(edit, "before")
-    assert ", copy " in wanted.describe_entries(edit, "after")
+    assert "what the file holds then" in entry_notes.describe_entries(edit, "before")
+    assert ", copy " in entry_notes.describe_entries(edit, "after")
     assert edit
     edit.write()
     assert not host.take(reading=Reading(on_invalid="skip"))
@@ -372,7 +376,7 @@ def test_a_note_that_names_no_copies_of_ours_is_not_understood(host, named):
     host.take(LINES)
     path = host.directory / "feed.json"
     path.write_text(json.dumps({"sources": {"/list": {"direction": "src", "copies": named}}}))
-    with pytest.raises(wanted.Broken, match="feed.json"):
+    with pytest.raises(Broken, match="feed.json"):
         host.note()
 
 

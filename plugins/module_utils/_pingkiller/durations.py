@@ -11,6 +11,13 @@ import time
 
 from .errors import PingKillerError, quoted
 
+
+def wall_clock(monotonic: int) -> str:
+    """UTC to the microsecond."""
+    seconds, nanoseconds = divmod(time.time_ns() - time.monotonic_ns() + monotonic, 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06d}Z"
+
+
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _NS = 1_000_000_000
 _LONGEST = 100 * 365 * 86400  #: in nanoseconds still far from 64 bits

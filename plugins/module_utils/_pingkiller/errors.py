@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 _QUOTED, _PATH = 60, 255  #: characters; the latter are as many as the kernel takes for one name
@@ -66,7 +67,6 @@ def did_you_mean(word: str, words: Iterable[str], prefix: str = "", others: dict
 
     ``prefix`` comes before each of them; ``others`` are what other tools call the same, by their names.
     """
-    import difflib  # only for who has mistyped something
 
     known = {str(each).replace("_", "-"): prefix + str(each) for each in words}
     known.update(others or {})

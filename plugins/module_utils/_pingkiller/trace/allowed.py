@@ -9,8 +9,8 @@ import errno
 import os
 import struct
 
-from .. import bpf, state
 from ..errors import PingKillerError
+from ..kernel import access, bpf
 from . import syscalls
 
 _RAW_TRACEPOINT = 17
@@ -33,7 +33,7 @@ _WAY_OUT = "trace on the machine that this one runs on"
 
 def require() -> None:
     """Raises PingKillerError with one sentence that names what forbids it."""
-    state.require_root()
+    access.require_root()
     if not syscalls.numbers():
         raise PingKillerError(f"the tracers know the processors x86-64 and arm64, and this one is {os.uname().machine}")
     try:

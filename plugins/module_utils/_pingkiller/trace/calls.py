@@ -9,9 +9,9 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 
-from .. import bpf
-from ..events import RingBuffer
-from ..facts import percentile
+from ..histogram import percentile
+from ..kernel import bpf
+from ..kernel.ring_buffer import RingBuffer
 from . import layout, syscalls, words
 from .request import Request
 from .targets import Targets

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from ..schema import Layout
+from ..kernel.schema import Layout
 
 MISSED = Layout("lost:Q", "outside:Q", "unfinished:Q")
 ROW_KEY = Layout("pid:I", "generation:I", "user:I", "syscall:I", "error:I", "fd:i", "comm:16s")

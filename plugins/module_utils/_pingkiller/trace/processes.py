@@ -10,9 +10,10 @@ import os
 import signal
 import time
 
-from .. import bpf
+from ..durations import wall_clock
 from ..errors import printable
-from ..events import RingBuffer, wall_clock
+from ..kernel import bpf
+from ..kernel.ring_buffer import RingBuffer
 from . import layout, words
 from .request import Request
 

@@ -13,8 +13,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-from .. import bpf, compiler
 from ..errors import PingKillerError
+from ..kernel import bpf, compiler
 from . import allowed, calls, cgroups, layout, processes
 from .calls import Calls
 from .processes import Processes

@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from .. import addresses
+from ..entries import addresses
 from ..errors import printable
 
 _SOCKET = "socket:["  #: how the link to a socket begins that is in no table, or not in those that were read last

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The queueing discipline of tc that filters need: whose it is, and when it goes."""
+
+from __future__ import annotations
+
+from ..kernel import bpf, netlink, tc
+from ..store import filter_meta, hooks
+from ..store.pins import Pins
+from .plan import Step
+
+
+def note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
+    """Whether the queueing discipline of tc is ours to remove; noted before it is made, so that no kill makes it forgotten.
+
+    All filters of an interface that need it note it, and the last one to go takes it along.
+    """
+    known = filter_meta.decode(meta)
+    noted = known.get("made_clsact", False)
+    if step.options.hook == hooks.XDP and not step.switches:
+        return noted
+    together = (name for name in pins.filters() if hooks.split_name(name)[0] == step.link.name)
+    ours = any(_made_clsact(pins, name) for name in together) or not tc.has_clsact(step.link.index)
+    if ours != noted:
+        filter_meta.store(meta, {**known, "made_clsact": ours})
+    return ours
+
+
+def _made_clsact(pins: Pins, name: str) -> bool:
+    return filter_meta.read(pins, name).get("made_clsact", False)
+
+
+def remove_clsact(pins: Pins, name: str) -> None:
+    """Remove what was made for a filter that is not attached, or not any more."""
+    link = netlink.link(hooks.split_name(name)[0])
+    if link and _made_clsact(pins, name):
+        tc.remove_clsact(link.index)

@@ -1,0 +1,248 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each filter needs to be as asked for. Planning reads only, and all that can be refused is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ..errors import PingKillerError, listed, quoted, shortened
+from ..kept.directory import Store
+from ..kept.edit import Edit
+from ..kept.filter_notes import plan_filters, plan_owner
+from ..kernel import bpf, compiler, netlink, routes, schema
+from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, recovery
+from ..store.pins import Pins
+from . import options as options_module
+from .options import FilterOptions
+from .request import Asked, FilterRequest, require_printable
+
+
+class Step(NamedTuple):
+    """What one filter needs."""
+
+    name: str
+    link: netlink.Link
+    options: FilterOptions
+    defines: dict
+    bcc_version: str
+    build_id: str
+    before: dict | None  #: our filter as it runs, see ``filter_meta.running``
+    old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
+    left: hooks.Attached | None  #: what stands in for it since a change of its mode was interrupted
+    needed: bool
+
+    @property
+    def switches(self) -> bool:
+        """Whether the mode of an XDP program is to be changed, or was when the run was interrupted."""
+        if self.options.hook != hooks.XDP:
+            return False
+        before = self.before or {"mode": self.old and self.old.mode}
+        return bool(self.left or (self.old and not _mode_settled(before, self.options, self.link)))
+
+
+def usable_links(request: FilterRequest) -> list[netlink.Link]:
+    """The interfaces, each once by whatever names it was given. Raises PingKillerError for one that cannot have a filter."""
+    names = routes.default_interfaces() if request.interfaces is None else request.interfaces
+    if not names:
+        raise PingKillerError("this host has no default route to take the interface from: name one with interface")
+    return list({link.index: link for link in map(_usable_link, names)}.values())
+
+
+def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
+    """Before anything is put right, so that bad options change nothing. Raises PingKillerError."""
+    asked = {}
+    for link in links:
+        name = hooks.filter_name(link.name, request.hook)
+        noted = {} if request.reset else recovery.noted_options(pins, link, name)
+        asked[name] = FilterOptions.from_dict({**noted, "hook": request.hook}).changed_by(request.options)
+    return asked
+
+
+# Planning
+
+
+def plan_steps(pins: Pins, request: FilterRequest, asked: Asked) -> tuple[list[Step], int | None]:
+    """The steps, and the lists' capacity at present (None if there are none)."""
+    capacity = _capacity(pins, request)
+    version = _bcc_version_or_none()
+    move = replaces_maps(pins, request, capacity)
+    steps = [_step(pins, request, name, options, version, move) for name, options in asked.items()]
+    if move:
+        steps += steps_of_others(pins, request, set(asked), version)
+    return steps, capacity
+
+
+def replaces_maps(pins: Pins, request: FilterRequest, capacity: int | None) -> bool:
+    """Whether all maps are to be replaced: for another capacity, or because they are of an earlier schema."""
+    earlier = host_maps.schema_number(pins) != schema.SCHEMA_VERSION
+    return capacity is not None and (earlier or request.capacity not in (None, capacity))
+
+
+def _bcc_version_or_none() -> str | None:
+    """Check mode works before BCC is installed; compiling is what complains."""
+    return compiler.bcc_version() if compiler.bcc_directory() else None
+
+
+def _capacity(pins: Pins, request: FilterRequest) -> int | None:
+    """The lists' capacity. Raises PingKillerError if they hold more than the request leaves room for."""
+    if request.capacity is not None and not 0 < request.capacity <= entry_list.MAX_CAPACITY:
+        raise PingKillerError(
+            f"max_entries={shortened(str(request.capacity))} is out of range: give 1 to {entry_list.MAX_CAPACITY}"
+        )
+    capacity = None
+    for name in schema.LISTS:
+        with entry_list.opened_list(pins, name) as entries:
+            if entries is None:
+                continue
+            capacity = entries.capacity
+            if request.capacity is not None and entries.count > request.capacity:
+                raise PingKillerError(
+                    f"max_entries={request.capacity} is less than the {entries.count} entries of the {name}: "
+                    f"remove entries first or give {entries.count} or more"
+                )
+    return capacity
+
+
+def steps_of_others(
+    pins: Pins, request: FilterRequest, named: set, version: str | None, rebuild: bool = True
+) -> list[Step]:
+    """The host's other filters: new lists mean new programs for them too, with the options that they have."""
+    steps = []
+    for name in pins.filters():
+        meta = filter_meta.running(pins, name)
+        if name not in named and meta and "options" in meta:
+            steps.append(_step(pins, request, name, FilterOptions.from_dict(meta["options"]), version, rebuild))
+    return steps
+
+
+def _step(pins: Pins, request: FilterRequest, name: str, options, version: str | None, rebuild: bool) -> Step:
+    link = _usable_link(hooks.split_name(name)[0])
+    _check_maps(pins, name)
+    before = filter_meta.running(pins, name)
+    defines = options_module.definitions(options)
+    # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
+    version = version or (before or {}).get("bcc_version", "none")
+    build_id = options_module.build_id(request.sources, defines, version)
+    left = filter_programs.stand_in(pins, name)
+    old = _to_replace(pins, link, name, before, request.force)
+    same = before is not None and before.get("build_id") == build_id and before["current_lists"]
+    settled = same and _mode_settled(before, options, link) and before.get("options") == options.as_dict()
+    needed = rebuild or left or not settled
+    return Step(name, link, options, defines, version, build_id, before, old, left, bool(needed))
+
+
+def _check_maps(pins: Pins, name: str) -> None:
+    """Raises PingKillerError if what is pinned for a filter is not what it takes."""
+    for map_name, info in schema.of_schema(schema.FILTER_MAPS, host_maps.schema_number(pins)).items():
+        found = pins.open(pins.filter(name, map_name), info)
+        if found:
+            found.close()
+
+
+def _to_replace(pins: Pins, link: netlink.Link, name: str, before: dict | None, force: bool) -> hooks.Attached | None:
+    """The program in whose place the new one comes. Raises PingKillerError if it is somebody else's, without force."""
+    hook = hooks.split_name(name)[1]
+    if before:
+        stands_in = hook == hooks.XDP and before["attached"].classifier
+        return None if stands_in else before["attached"]
+    lost = recovery.lost(pins, link, name)
+    return lost or _foreign(link, hook, force)
+
+
+def _usable_link(name: str) -> netlink.Link:
+    require_printable(name)
+    link = netlink.link(name)
+    if link is None:
+        usable = sorted(each.name for each in netlink.links() if each.ethernet and not each.loopback)
+        way_out = f"use one of {listed(usable)}" if usable else "it has none that a filter would be of use on"
+        raise PingKillerError(f"interface {quoted(name)} does not exist on this host: {way_out}")
+    if not link.ethernet:
+        raise PingKillerError(
+            f"interface {quoted(name)} carries no Ethernet frames, which the filter needs: name the Ethernet interface below it with "
+            f"interface; ICMP inside a tunnel is not seen there, so filter that with the host's firewall (nftables)"
+        )
+    return link
+
+
+def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | None:
+    """The program of somebody else that force lets us replace. Raises PingKillerError if nobody lets us.
+
+    On tc, programs live side by side, so nobody is in the way.
+    """
+    if hook != hooks.XDP or not link.programs:
+        return None
+    found = hooks.programs(link, hook)[0]
+    info = filter_programs.program_info(found.program_id)
+    described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
+    hint = "; it may be a filter with another base" if info and info.name == schema.FUNCTION else ""
+    held = bpf.xdp_link(link.index, found.program_id)
+    if held is None and force:
+        return found
+    way_out = _way_past_link(*held) if held else "remove it, set force: true to replace it"
+    raise PingKillerError(
+        f"interface {link.name!r} already has an XDP program that is not PingKiller's ({described}, {found.mode} mode{hint}): "
+        f"it was left alone; {way_out}, or use hook: tc_ingress beside it"
+    )
+
+
+def _way_past_link(identity: int, holders: list[str]) -> str:
+    """The kernel lets nobody replace a program that a bpf_link holds, but for who made the link."""
+    holder = f"of {', '.join(holders)}" if holders else "that is pinned on a BPF file system"
+    return (
+        f"bpf_link {identity} {holder} holds it, so that not even force: true could replace it; end what made the link, or "
+        f"break it with 'bpftool link detach id {identity}'"
+    )
+
+
+def _mode_settled(before: dict, options: FilterOptions, link: netlink.Link) -> bool:
+    """Whether the mode that runs is the one asked for.
+
+    ``auto`` that ended in generic mode is tried again when frames are smaller than they were, what drivers refuse most.
+    """
+    if options.hook != hooks.XDP:
+        return True
+    if options.mode != "auto" or before["mode"] == "native":
+        return before["mode"] == options.mode or options.mode == "auto"
+    return before.get("options", {}).get("mode") == "auto" and link.mtu >= before.get("mtu", 0)
+
+
+def own_names(pins: Pins) -> Callable[[str], str]:
+    """What gives a filter the name that it has now, also where its interface was renamed and its pins were not."""
+    renamed = recovery.renamed(pins)
+    return lambda name: renamed.get(name) or filter_programs.own_name(name)
+
+
+def plan_kept(
+    pins: Pins, request: FilterRequest, asked: Asked, capacity: int | None, own_name: Callable[[str], str]
+) -> list[Edit]:
+    """What changes of what is noted. The filters not named that a change of capacity takes along stay as they are."""
+    if request.store is None:
+        return []
+    kept = {name: {**options.as_dict(), "force": request.force} for name, options in asked.items()}
+    about_host = {"base": pins.base, "max_entries": final_capacity(request, capacity)}
+    edits = [plan_owner(request.store, asked, request.owner, own_name)] if request.owner else []
+    if request.persist is not None:
+        wanted = {**to_forget(request.store, asked), **(kept if request.persist else {})}
+        edits += plan_filters(request.store, about_host, wanted)
+    return edits
+
+
+def to_forget(store: Store, names: Iterable[str]) -> dict[str, None]:
+    """The filters of these names, and the same by names under which their interfaces were known before."""
+    forgotten = dict.fromkeys(names)
+    noted = (hooks.filter_name(each, hook) for each in store.names("filters") for hook in hooks.HOOKS)
+    return {**forgotten, **dict.fromkeys(name for name in noted if filter_programs.own_name(name) in forgotten)}
+
+
+def final_capacity(request: FilterRequest, capacity: int | None) -> int:
+    return request.capacity or capacity or entry_list.DEFAULT_CAPACITY
+
+
+def kept_options(step: Step, request: FilterRequest) -> dict:
+    """The options that were not named and stay other than by default."""
+    defaults = FilterOptions().as_dict()
+    options = step.options.as_dict().items()
+    return {name: value for name, value in options if name not in request.options and value != defaults[name]}

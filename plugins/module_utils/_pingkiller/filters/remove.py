@@ -1,0 +1,111 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take filters off, and everything else if that is asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..kept.directory import Store
+from ..kept.edit import Edit
+from ..kept.filter_notes import plan_filters, plan_forgetting, plan_owner
+from ..kernel import access, compiler
+from ..store import filter_meta, filter_programs, hooks, recovery
+from ..store.lock import check_timeout, host_lock
+from ..store.pins import Pins
+from .clsact import remove_clsact
+from .plan import to_forget
+from .result import with_kept
+
+# Removing
+
+
+def absent(
+    base: str,
+    names: tuple[str, ...] | None,
+    check: bool = False,
+    lock_timeout: float = 30.0,
+    store: Store | None = None,
+    owner: str | None = None,
+) -> dict:
+    """Remove the filters of these names; None: all filters, both lists and every pin.
+
+    What is removed is not restored at boot either. That ``owner`` wanted it is forgotten; of another owner it goes on to be
+    known, so that the filter is missed. A filter that goes on where this run cannot reach it keeps its pins, by which it is
+    known, unless everything goes.
+    """
+    check_timeout(lock_timeout)
+    access.require_bpf()
+    pins = Pins(base)
+    names = None if names is None else tuple(dict.fromkeys(map(filter_programs.own_name, names)))
+    there = (pins.check_mount() and pins.in_use().exists()) or recovery.any_lost(pins)
+    kept = _plan_forgetting(store, names, owner)
+    everything = names is None
+    if check and there:
+        pins.require_ours()
+    if check or not (there or kept):
+        used = pins.in_use()
+        return with_kept(_removal_result(_plan_removal(used, names), everything, there), kept)
+    with host_lock(lock_timeout):
+        recovery.settle(pins, names or ())  # first, since this refuses what is not ours, and then nothing is half done
+        removal = _plan_removal(pins, names)
+        # Before anything goes, so that a removal that is interrupted is not undone by a boot.
+        kept = _plan_forgetting(store, names, owner)
+        for edit in kept:
+            edit.write()
+        compiler.remove_abandoned_headers()
+        for name in removal.before:
+            _detach(pins, name)
+            if name not in removal.going_on:
+                pins.remove_filter(name)
+        recovery.settle_maps(pins)  # the last one that used maps of before may have gone
+        if everything:
+            pins.remove_all()
+        return with_kept(_removal_result(removal, everything, there), kept)
+
+
+class Removal(NamedTuple):
+    """What is to become of the filters concerned."""
+
+    before: dict[str, dict]  #: their options, as far as they are known
+    going_on: dict[str, list[str]]  #: those of which a program cannot be removed from here, with what is to be said
+    removed: list[str]  #: those of which there is something to remove here
+
+
+def _plan_removal(pins: Pins, names: tuple[str, ...] | None) -> Removal:
+    concerned = [name for name in pins.filters() if names is None or name in names]
+    before = {name: filter_meta.read(pins, name).get("options", {}) for name in concerned}
+    notes = {name: filter_programs.goes_on_notes(pins, name) for name in concerned}
+    going_on = {name: said for name, said in notes.items() if said}
+    return Removal(before, going_on, [n for n in concerned if n not in going_on or filter_programs.running(pins, n)])
+
+
+def _plan_forgetting(store: Store | None, names: tuple[str, ...] | None, owner: str | None) -> list[Edit]:
+    if store is None:
+        return []
+    edits = plan_forgetting(store) if names is None else plan_filters(store, {}, to_forget(store, names))
+    if names and owner:
+        edits.append(plan_owner(store, names, owner, filter_programs.own_name, absent=True))
+    return [edit for edit in edits if edit]
+
+
+def _detach(pins: Pins, name: str) -> None:
+    for found in list(filter_programs.programs(pins, name)):
+        hooks.detach(found.link, found.attached)
+    remove_clsact(pins, name)
+
+
+def _removal_result(removal: Removal, everything: bool, existed: bool) -> dict:
+    lists_gone = everything and existed
+    stay = {name: options for name, options in removal.before.items() if name not in removal.removed}
+    diff = {"before": {"filters": removal.before}, "after": {"filters": stay}}
+    if lists_gone:
+        diff["before"]["lists"], diff["after"]["lists"] = "present", "absent"
+    return {
+        "changed": bool(removal.removed) or lists_gone,
+        "filters": {},
+        "removed": sorted(removal.removed),
+        "diff": diff,
+        "warnings": [note for notes in removal.going_on.values() for note in notes],
+    }

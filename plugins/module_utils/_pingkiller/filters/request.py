@@ -1,0 +1,85 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a front end asks of the filters."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import PingKillerError, quoted
+from ..kept.directory import Store
+from ..store import hooks
+from .options import FilterOptions
+
+
+class FilterRequest(NamedTuple):
+    """What a user asks for."""
+
+    interfaces: tuple[str, ...] | None  #: by any name; None: those of the default routes
+    options: dict  #: values of FilterOptions by name; what is not named stays as it is where such a filter of ours runs
+    sources: dict
+    capacity: int | None = None
+    force: bool = False
+    persist: bool | None = None  #: None: what is restored at boot is left alone
+    owner: str | None = None  #: who wants the filters; None: who did so before, if anybody
+    store: Store | None = None
+    reset: bool = False  #: what is not named gets its default
+
+    @property
+    def hook(self) -> str:
+        return self.options.get("hook", hooks.XDP)
+
+
+#: Names of filters, in the order in which they were asked for, with the options that each is to have.
+Asked = dict[str, FilterOptions]
+
+
+# What is asked for
+
+
+def named(interfaces: list[str] | None) -> tuple[str, ...] | None:
+    """The names that a user gave, None if none were asked for. Raises PingKillerError for a list that names nothing."""
+    if interfaces is None:
+        return None
+    names = tuple(name.strip() for name in interfaces)
+    for name in names:
+        require_printable(name)
+    if not (names and all(names)):
+        what = "has an empty name in it" if any(names) else "is empty"
+        raise PingKillerError(
+            f"interface {what}: name interfaces, or leave it out for those of the default routes; to remove everything "
+            f"from the host, use state: absent with all: true"
+        )
+    return names
+
+
+def require_printable(name: str) -> None:
+    if not name.isprintable():
+        raise PingKillerError(
+            f"interface {quoted(name)} has characters in its name that cannot be printed: name another one, or rename it first"
+        )
+
+
+def names_to_remove(
+    interfaces: tuple[str, ...] | None, hook: str | None, everything: bool | None
+) -> tuple[str, ...] | None:
+    """The names of the filters, None for everything on the host. Raises PingKillerError where it is not clear which."""
+    if interfaces is not None:
+        if everything:
+            raise PingKillerError(
+                "interface and all=true contradict each other: leave all out to remove these filters only, or interface to "
+                "remove everything from the host"
+            )
+        return tuple(hooks.filter_name(interface, hook or hooks.XDP) for interface in interfaces)
+    if hook is not None:
+        raise PingKillerError(
+            f"hook={hook} does not say which filters to remove: name their interfaces with interface, too, or leave hook out "
+            f"and use all: true to remove everything from the host"
+        )
+    if everything is False:
+        raise PingKillerError(
+            "all=false does not say which filters to remove: name their interfaces with interface, or use all: true to remove "
+            "everything from the host"
+        )
+    return None

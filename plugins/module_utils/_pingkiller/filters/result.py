@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of a change of filters, as front ends return it."""
+
+from __future__ import annotations
+
+from ..kept.edit import Edit
+from ..kept.filter_notes import describe_filters, owned_by
+from .options import FilterOptions
+from .plan import Step, final_capacity, kept_options
+from .request import Asked, FilterRequest
+
+
+def with_kept(result: dict, kept: list[Edit], owner: str | None = None) -> dict:
+    """The result with what changes of who wants the filters, and of what is restored at boot; and all that ``owner`` wants."""
+    if owner:
+        result["owned"] = owned_by(kept, owner)
+    if any(kept):
+        result["changed"] = True
+        for when in ("before", "after"):
+            at_boot = describe_filters(kept, when)
+            owners = {"owners": at_boot.pop("owners")} if "owners" in at_boot else {}
+            result["diff"][when].update({"at_boot": at_boot, **owners})
+    return result
+
+
+# Results
+
+
+def result_of(
+    steps: list[Step], asked: Asked, capacity: int | None, request: FilterRequest, after: dict, notes: list[str]
+) -> dict:
+    """Of the filters asked for; the diff shows the others, too, that are taken along."""
+    before = {step.name: _shown_before(step) for step in steps}
+    wanted = {step.name: _shown_wanted(step) for step in steps}
+    final = final_capacity(request, capacity)
+    return {
+        "changed": any(step.needed for step in steps),
+        "filters": {s.name: _shown_after(s, request, after.get(s.name)) for s in steps if s.name in asked},
+        "max_entries": final,
+        "diff": {
+            "before": {"filters": before, "max_entries": capacity},
+            "after": {"filters": wanted, "max_entries": final},
+        },
+        "warnings": notes,
+    }
+
+
+def _shown_before(step: Step) -> dict:
+    if not step.before:
+        return {"foreign_program": step.old.program_id} if step.old else {}
+    options = step.before.get("options", {})
+    shown = {name: options[name] for name in _shown(step) if name in options}
+    return {"build_id": step.before.get("build_id"), **shown}
+
+
+def _shown_wanted(step: Step) -> dict:
+    """With the build id only where there is one to compare it with."""
+    options = step.options.as_dict()
+    return {**({"build_id": step.build_id} if step.before else {}), **{name: options[name] for name in _shown(step)}}
+
+
+def _shown(step: Step) -> list[str]:
+    """The options that a diff shows: of a new filter all, later those that change and those that stay without being default."""
+    options, defaults = step.options.as_dict(), FilterOptions().as_dict()
+    before = (step.before or {}).get("options", {})
+    return [name for name in options if not options[name] == before.get(name) == defaults[name]]
+
+
+def _shown_after(step: Step, request: FilterRequest, now: dict | None) -> dict:
+    shown = {"build_id": step.build_id, "options": step.options.as_dict(), "kept": kept_options(step, request)}
+    if now:
+        info = now["info"]
+        shown.update(mode=now["mode"], program={"id": info.id, "name": info.name, "tag": info.tag})
+    return shown

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listen to the events that the filters of a host report."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+from ..durations import wall_clock
+from ..entries import addresses
+from ..errors import PingKillerError
+from ..kernel import access, schema
+from ..kernel.ring_buffer import RingBuffer
+from ..store import host_maps
+from ..store.control import Control
+from ..store.lock import listener_lock
+from ..store.pins import Pins
+
+_POLL_SECONDS = 0.05
+
+
+def listen(base: str, duration: float, limit: int) -> dict:
+    """What happens in ``duration`` seconds, or until ``limit`` events have come. Raises PingKillerError."""
+    access.require_bpf()
+    if duration <= 0 or limit < 1:
+        raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
+    pins = Pins(base)
+    pins.check_mount()
+    ring_map = pins.open(pins.host("events"), schema.EVENTS_MAP)
+    if ring_map is None:
+        raise _nobody_reports()
+    with ring_map, host_maps.opened(pins) as host, listener_lock():
+        if host is None:  # what an interrupted removal has left
+            raise _nobody_reports()
+        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host["control"])) as control:
+            try:
+                events = _collect(ring, control, time.monotonic() + duration, limit)
+            finally:
+                _end_listening(pins)
+    return {"changed": False, "events": [_decode(event) for event in events], "count": len(events)}
+
+
+def _nobody_reports() -> PingKillerError:
+    return PingKillerError(
+        "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
+    )
+
+
+def _end_listening(pins: Pins) -> None:
+    """Also in a control map that has taken the place of the one in which it began."""
+    with host_maps.opened(pins) as host:
+        if host:
+            with contextlib.closing(Control(host["control"])) as control:
+                control.listening = False
+
+
+def _collect(ring: RingBuffer, control: Control, deadline: float, limit: int) -> list[bytes]:
+    events: list[bytes] = []
+    ring.skip()
+    control.listening = True
+    try:
+        while len(events) < limit:
+            for record in ring.read():
+                events.append(record)
+                if len(events) == limit:
+                    break
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(_POLL_SECONDS, left))
+    finally:
+        control.listening = False
+    return sorted(events, key=lambda record: schema.EVENT.unpack_from(record)[0])
+
+
+def _decode(record: bytes) -> dict:
+    (
+        moment,
+        interface,
+        size,
+        processing,
+        vlan,
+        family,
+        protocol,
+        icmp_type,
+        code,
+        has_type,
+        reason,
+        monitored,
+        source,
+        destination,
+    ) = schema.EVENT.unpack(record)
+    length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # none where tags hide it
+    return {
+        "time": wall_clock(moment),
+        "interface": _interface_name(interface),
+        "family": schema.FAMILIES[family],
+        "protocol": protocol,
+        "type": icmp_type if has_type else None,
+        "code": code if has_type else None,
+        "verdict": "would_drop" if monitored else "drop" if reason >= schema.FIRST_DROP else "pass",
+        "reason": schema.REASONS_BY_NUMBER.get(reason, f"reason {reason}"),
+        "src": addresses.display(source[:length]) if length else None,
+        "dst": addresses.display(destination[:length]) if length else None,
+        "length": size,
+        "vlan": None if vlan == schema.NO_VLAN else vlan,
+        "processing_ns": processing or None,
+    }
+
+
+def _interface_name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:  # gone since
+        return str(index)

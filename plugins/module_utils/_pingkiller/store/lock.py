@@ -1,0 +1,139 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One change at a time on a host: an advisory lock that dies with its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from ..errors import PingKillerError
+
+LOCK_FILE = "/run/pingkiller.lock"
+LISTENER_LOCK_FILE = "/run/pingkiller-listener.lock"
+MAX_TIMEOUT = 86400  #: seconds
+_POLL_SECONDS = 0.05
+
+
+def check_timeout(timeout: float) -> None:
+    """Raises PingKillerError for what would be no bound, or none that anybody wants."""
+    if not 0 <= timeout <= MAX_TIMEOUT:
+        raise PingKillerError(f"lock_timeout={timeout:g} is out of range: give 0 to {MAX_TIMEOUT} seconds")
+
+
+@contextlib.contextmanager
+def host_lock(timeout: float = 30.0) -> Iterator[None]:
+    """Hold the host's lock. Raises PingKillerError naming the holder if it is not free within ``timeout`` seconds."""
+    check_timeout(timeout)
+    with _held(
+        LOCK_FILE,
+        timeout,
+        lambda holder: (
+            f"another PingKiller run on this host ({holder}) kept {LOCK_FILE} for the {timeout:g} s of "
+            f"lock_timeout: wait for it to end, or end it, and run again"
+        ),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def listener_lock() -> Iterator[None]:
+    """Two listeners would each get a part of the events. Raises PingKillerError naming the one that there is."""
+    with _held(
+        LISTENER_LOCK_FILE,
+        0,
+        lambda holder: (
+            f"somebody else is listening to the events of this host ({holder}): wait for them to end, or end it, and run again"
+        ),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[None]:
+    """Hold the lock of a file.
+
+    The file is removed before the lock is given up, so that nothing stays on the host; whoever waited on the removed
+    file sees that its path leads elsewhere now and starts over.
+    """
+    fd = _acquire(path, time.monotonic() + timeout, refusal)
+    try:
+        yield
+    finally:
+        if _is_at(path, fd):
+            os.unlink(path)
+        os.close(fd)
+
+
+def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
+    while True:
+        fd = _open(path)
+        if _try_lock(fd):
+            if _is_at(path, fd):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
+                return fd
+            os.close(fd)  # whoever had it has just removed it
+            continue
+        holder = os.pread(fd, 200, 0).decode(errors="replace")
+        os.close(fd)
+        if time.monotonic() >= deadline:
+            raise PingKillerError(refusal(_describe(holder)))
+        time.sleep(_POLL_SECONDS)
+
+
+def _open(path: str) -> int:
+    """The file of a lock. Raises PingKillerError for anything else, which is then left as it is."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
+        raise _not_ours(path) from None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
+        os.close(fd)
+        raise _not_ours(path)
+    return fd
+
+
+def _not_ours(path: str) -> PingKillerError:
+    return PingKillerError(
+        f"{path} is not the file of a lock (a link, or something of somebody else's): it was left alone; find out "
+        f"who made it, remove it, and run again"
+    )
+
+
+def _command() -> str:
+    """What this run is, as its process list would not say: Ansible's modules are all Python."""
+    return os.path.basename(sys.argv[0]).removesuffix(".py") or "python"
+
+
+def _describe(holder: str) -> str:
+    process, _space, rest = holder.partition(" ")
+    since, _space, command = rest.partition(" ")
+    if not (process.isdigit() and since.isdigit()):
+        return "unknown"  # it is just about to say so
+    return f"process {process}, {command}, since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(int(since)))}"
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
