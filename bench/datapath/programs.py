@@ -99,12 +99,12 @@ class Ours:
 
     def listening(self, value: bool):
         """Let the filters believe that somebody reads their events, or not."""
-        with bpf.Map.open(self._pins.host("control")) as control, closing(Control(control)) as opened:
+        with bpf.Map.open(self._pins.host_pin("control")) as control, closing(Control(control)) as opened:
             opened.listening = value
 
     def skip_events(self):
         """Make room in the ring buffer."""
-        with bpf.Map.open(self._pins.host("events")) as events, closing(RingBuffer(events)) as ring:
+        with bpf.Map.open(self._pins.host_pin("events")) as events, closing(RingBuffer(events)) as ring:
             ring.skip()
 
 

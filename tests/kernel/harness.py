@@ -95,7 +95,7 @@ class Filter:
         self.host, self.interface, self.name = host, interface, hooks.filter_name(interface, hook)
         self._actions = ACTIONS[hook.partition("_")[0]]
         self._program = bpf.Program.from_id(filter_programs.running(host.pins, self.name).info.id)
-        found = ((name, host.pins.open(host.pins.filter(self.name, name))) for name in schema.FILTER_PINS)
+        found = ((name, host.pins.open(host.pins.filter_pin(self.name, name))) for name in schema.FILTER_PINS)
         self._maps = {name: opened for name, opened in found if opened}
 
     def send(self, frame: bytes) -> Seen:
@@ -293,13 +293,13 @@ class Host:
         chosen, name = FilterOptions.checked(**options), "load"
         sources = {**self.sources, compiler._MAIN: WARNINGS_ARE_ERRORS + self.sources[compiler._MAIN]}
         host_maps.create(self.pins, CAPACITY)
-        self.pins.make_directory(self.pins.filter(name))
+        self.pins.make_directory(self.pins.filter_pin(name))
         if chosen.events != "none":
-            self.pins.ensure(self.pins.host("events"), schema.EVENTS_MAP).close()
+            self.pins.ensure(self.pins.host_pin("events"), schema.EVENTS_MAP).close()
         try:
             for each, info in apply._filter_maps(chosen).items():
-                self.pins.ensure(self.pins.filter(name, each), info).close()
-            places = {"HOST": self.base, "LIST": self.pins.host("lists"), "FILTER": self.pins.filter(name)}
+                self.pins.ensure(self.pins.filter_pin(name, each), info).close()
+            places = {"HOST": self.base, "LIST": self.pins.host_pin("lists"), "FILTER": self.pins.filter_pin(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
             yield compiler.compile_program(sources, {**definitions(chosen), **paths}, chosen.hook)
         finally:
@@ -315,7 +315,7 @@ class Host:
     def listening(self):
         """Somebody listens: what frames make the filters tell is among their changes."""
         with contextlib.ExitStack() as stack:
-            ring_map = stack.enter_context(self.pins.open(self.pins.host("events"), schema.EVENTS_MAP))
+            ring_map = stack.enter_context(self.pins.open(self.pins.host_pin("events"), schema.EVENTS_MAP))
             maps = stack.enter_context(host_maps.opened(self.pins))
             opened = stack.enter_context(contextlib.closing(control.Control(maps["control"])))
             self._ring = stack.enter_context(contextlib.closing(ring_buffer.RingBuffer(ring_map)))

@@ -100,7 +100,7 @@ def test_an_ipv6_address_is_not_taken_for_an_ipv4_address_of_the_same_bits(host,
 @contextmanager
 def change_under_way(host):
     """As a change leaves it that was killed: marked as begun, with no new generation of the lists."""
-    with bpf.Map.open(host.pins.host("control")) as control, memoryview(control.memory()).cast("I") as words:
+    with bpf.Map.open(host.pins.host_pin("control")) as control, memoryview(control.memory()).cast("I") as words:
         words[1] |= 1
         yield
         words[1] = 0
@@ -109,7 +109,7 @@ def change_under_way(host):
 def test_nothing_is_remembered_while_a_list_is_being_changed(host, drops):
     host.set_lists(blocklist=(Entry(OTHER),))
     key = socket.inet_aton(SOURCE)
-    with bpf.Map.open(host.pins.list(schema.BLOCKLIST, "exact4")) as index:
+    with bpf.Map.open(host.pins.list_pin(schema.BLOCKLIST, "exact4")) as index:
         slot = index.lookup(socket.inet_aton(OTHER))
         assert not drops(ping())
         with change_under_way(host):

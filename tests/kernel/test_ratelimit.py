@@ -26,7 +26,7 @@ LATER_FRAGMENT = bytes(ip(proto=1, frag=9) / Raw(bytes(64)))
 
 def sources(filter_):
     """The table of sources in the kernel."""
-    return bpf.Map.open(filter_.host.pins.filter(filter_.name, "sources"))
+    return bpf.Map.open(filter_.host.pins.filter_pin(filter_.name, "sources"))
 
 
 @pytest.fixture

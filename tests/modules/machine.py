@@ -196,7 +196,7 @@ def indexed(name: str) -> set:
     pins = Pins(DEFAULT_BASE)
     found = set()
     for kind in schema.KINDS:
-        index = pins.open(pins.list(name, kind))
+        index = pins.open(pins.list_pin(name, kind))
         with index:
             found |= {addresses.display(key) for key, _slot in index.items()}
     return found

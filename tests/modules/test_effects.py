@@ -350,7 +350,7 @@ def test_an_empty_file_that_takes_everything_off_is_said(tmp_path, content):
 
 def index(kind: str) -> bpf.Map:
     pins = Pins(DEFAULT_BASE)
-    return pins.open(pins.list("blocklist", kind))
+    return pins.open(pins.list_pin("blocklist", kind))
 
 
 @pytest.mark.usefixtures("filtered")

@@ -13,11 +13,11 @@ import pytest
 from machine import held, indexed, look, ping, program
 from running import changed, facts, killed, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler, netlink, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import (
     control,
     entry_list,
+    filter_meta,
     hooks,
     host_maps,
     migration,
@@ -218,7 +218,7 @@ def test_a_host_that_is_half_removed_can_be_used_again():
             break
 
 
-@pytest.mark.parametrize("kill", [die_instead_of(compiler, "attach"), die_instead_of(apply, "_write_meta")])
+@pytest.mark.parametrize("kill", [die_instead_of(compiler, "attach"), die_instead_of(filter_meta, "store")])
 def test_a_killed_attachment_is_completed_by_the_next_run(kill):
     changed("xdp_blocklist", ip="192.0.2.1")
     assert killed("xdp_filter", kill, interface="pk0")
@@ -228,7 +228,7 @@ def test_a_killed_attachment_is_completed_by_the_next_run(kill):
     unchanged("xdp_filter", interface="pk0")
 
 
-@pytest.mark.parametrize("kill", [die_instead_of(netlink, "replace_xdp"), die_instead_of(apply, "_write_meta")])
+@pytest.mark.parametrize("kill", [die_instead_of(netlink, "replace_xdp"), die_instead_of(filter_meta, "store")])
 def test_a_killed_replacement_leaves_a_filter_that_works_and_is_completed(filtered, kill):
     changed("xdp_blocklist", ip="192.0.2.1")
     assert killed("xdp_filter", kill, interface=filtered, policy="drop")

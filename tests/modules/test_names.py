@@ -65,7 +65,7 @@ def test_who_wants_a_filter_is_known_by_the_name_that_its_interface_has_now(stor
 def test_pins_under_an_alternative_name_become_those_of_the_interface(filtered):
     """As an earlier version left them, which took the other name for another interface."""
     pins = Pins(DEFAULT_BASE)
-    os.rename(pins.filter(filtered), pins.filter(SHORT))
+    os.rename(pins.filter_pin(filtered), pins.filter_pin(SHORT))
     assert (
         "the interface of the filter enp1s0 was renamed: it is pk0 now"
         in changed("xdp_blocklist", ip="192.0.2.1")["warnings"][0]

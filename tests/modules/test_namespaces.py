@@ -89,7 +89,7 @@ def test_a_filter_that_was_moved_and_taken_off_there_can_be_removed(moved, away)
     subprocess.run(["nsenter", f"--net=/proc/{away}/ns/net", "ip", "link", "set", "pk0", "xdp", "off"], check=True)
     result = changed("xdp_filter", state="absent", interface="pk0")
     assert (result["removed"], result["warnings"]) == (["pk0"], [])
-    assert not os.path.exists(Pins(DEFAULT_BASE).filter("pk0"))
+    assert not os.path.exists(Pins(DEFAULT_BASE).filter_pin("pk0"))
 
 
 def test_a_filter_that_was_moved_is_found_again_where_it_comes_back(moved, away):
@@ -158,7 +158,7 @@ def test_a_filter_whose_rate_limit_got_another_size_out_of_sight_is_taken_over_a
 
 def test_lists_that_somebody_removed_are_those_of_the_program_again(filtered):
     changed("xdp_blocklist", ip="192.0.2.9")
-    shutil.rmtree(Pins(DEFAULT_BASE).host("lists"))
+    shutil.rmtree(Pins(DEFAULT_BASE).host_pin("lists"))
     changed("xdp_blocklist", ip="192.0.2.1")
     assert [ping(filtered, f"192.0.2.{host}") for host in (1, 9)] == ["drop", "drop"]
     assert len(held()["blocklist"]) == 2
@@ -169,7 +169,7 @@ def test_a_pin_that_somebody_removed_is_made_again_from_the_program(filtered, pi
     changed("xdp_blocklist", ip="192.0.2.9")
     changed("xdp_blocklist", ip="192.0.2.9", owner="feed")
     lists = held()
-    os.unlink(Pins(DEFAULT_BASE).host(pin))
+    os.unlink(Pins(DEFAULT_BASE).host_pin(pin))
     changed("xdp_blocklist", ip="192.0.2.1")
     assert lists["blocklist"][0] in held()["blocklist"]
     changed("xdp_blocklist", ip="192.0.2.1", state="absent")
@@ -204,11 +204,11 @@ def test_entries_are_removed_also_where_the_pins_are_out_of_sight(filtered):
 def test_listening_where_an_interrupted_removal_left_the_events_is_refused_in_a_sentence(filtered):
     changed("xdp_filter", interface=filtered, events="dropped")
     pins = Pins(DEFAULT_BASE)
-    events = pins.open(pins.host("events"))
+    events = pins.open(pins.host_pin("events"))
     changed("xdp_filter", state="absent", all=True)
     os.mkdir(pins.base, 0o700)
     with events:
-        events.pin(pins.host("events"))
+        events.pin(pins.host_pin("events"))
     assert refused("xdp_events") == (
         "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
     )

@@ -109,7 +109,7 @@ interfaces = st.text(st.characters(exclude_characters="/:\0", exclude_categories
 @example("wan%2E5")
 @example("br-..x")
 def test_every_interface_has_a_directory_that_the_bpf_file_system_allows(name):
-    directory = os.path.relpath(Pins("/base").filter(name), "/base/filters")
+    directory = os.path.relpath(Pins("/base").filter_pin(name), "/base/filters")
     assert "." not in directory
     assert "/" not in directory
 
@@ -119,7 +119,7 @@ def test_the_filters_are_found_by_the_names_of_their_interfaces(names):
     with tempfile.TemporaryDirectory(prefix="pk") as directory:
         pins = Pins(directory)
         for name in names:
-            os.makedirs(pins.filter(name))
+            os.makedirs(pins.filter_pin(name))
         assert pins.filters() == sorted(names)
 
 
@@ -134,9 +134,9 @@ def test_looking_makes_nothing(pins):
 def put_lists(pins, generation=CURRENT):
     """Directories as of lists; a file takes the place of a map and says of which pins it is."""
     for name in schema.LISTS:
-        pins.make_directory(pins.list(name, generation=generation))
+        pins.make_directory(pins.list_pin(name, generation=generation))
         for each in schema.list_maps(1):
-            Path(pins.list(name, each, generation)).write_text(pins.base)
+            Path(pins.list_pin(name, each, generation)).write_text(pins.base)
 
 
 def makers(pins):
@@ -203,11 +203,11 @@ def test_everything_of_ours_goes(pins):
     for generation in (CURRENT, NEXT):
         put_lists(pins, generation)
     for name in schema.HOST_MAPS:
-        Path(pins.host(name)).touch()
+        Path(pins.host_pin(name)).touch()
     for interface in ("eth0", "eth0.100"):
-        os.makedirs(pins.filter(interface))
+        os.makedirs(pins.filter_pin(interface))
         for name in schema.FILTER_MAPS:
-            Path(pins.filter(interface, name)).touch()
+            Path(pins.filter_pin(interface, name)).touch()
     pins.remove_all()
     assert not pins.exists()
     os.mkdir(pins.base)

@@ -54,7 +54,7 @@ def test_runtime_holds_the_library_and_the_sources_and_nothing_else(runtime):
 
 
 def test_runtime_reads_the_same_sources_as_the_controller(runtime):
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller import runtime as r"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller.command import runtime as r"
     code += "; print([r.sources(), r.trace_sources()])"
     done = subprocess.run([sys.executable, "-c", code, runtime], capture_output=True, text=True, check=True)
     assert eval(done.stdout) == [_runtime.read_sources(), _runtime.read_trace_sources()]
@@ -72,7 +72,7 @@ def test_interrupt_while_the_library_is_imported_makes_no_traceback(runtime, tmp
     with zipfile.ZipFile(runtime) as whole, zipfile.ZipFile(interrupted, "w") as other:
         other.writestr("__main__.py", whole.read("__main__.py"))
         other.writestr("pingkiller/__init__.py", "")
-        other.writestr("pingkiller/cli.py", "import signal\nsignal.raise_signal(signal.SIGINT)\n")
+        other.writestr("pingkiller/command/cli.py", "import signal\nsignal.raise_signal(signal.SIGINT)\n")
     done = call(interrupted)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 

@@ -33,7 +33,7 @@ def trace_sources() -> dict[str, str]:
 
 
 def _carried() -> dict[str, str]:
-    top = resources.files(__package__).joinpath("bpf")
+    top = resources.files(str(__package__).rpartition(".")[0]).joinpath("bpf")
     if not top.is_dir():
         raise PingKillerError("the C sources are not here: run this from the runtime that the role installs")
     return dict(_files(top, ""))

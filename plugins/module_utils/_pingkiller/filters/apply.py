@@ -81,7 +81,7 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
         return reminders(steps)
     compiler.bcc_version()  # where BCC is missing, say so before anything is made
     existed = pins.exists()
-    made = [step.name for step in todo if not os.path.isdir(pins.filter(step.name))]
+    made = [step.name for step in todo if not os.path.isdir(pins.filter_pin(step.name))]
     try:
         stays = reminders([step for step in steps if not step.needed])
         if replaces_maps(pins, request, capacity):
@@ -133,16 +133,16 @@ def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
 
 def _build(pins: Pins, request: FilterRequest, step: Step) -> Built:
     """Make the maps that are missing, compile, and tie to each program also those that only user space reads."""
-    pins.make_directory(pins.filter(step.name))
+    pins.make_directory(pins.filter_pin(step.name))
     for name, info in _filter_maps(step.options).items():
         _drop_other_size(pins, step.name, name, info)
-        pins.ensure(pins.filter(step.name, name), info, prefix=schema.FILTER_PREFIX).close()
+        pins.ensure(pins.filter_pin(step.name, name), info, prefix=schema.FILTER_PREFIX).close()
     if step.options.events != "none":
-        pins.ensure(pins.host("events"), schema.EVENTS_MAP).close()
+        pins.ensure(pins.host_pin("events"), schema.EVENTS_MAP).close()
     directories = {
         "HOST_PINS": pins.base,
-        "LIST_PINS": pins.host(pins_module.CURRENT),
-        "FILTER_PINS": pins.filter(step.name),
+        "LIST_PINS": pins.host_pin(pins_module.CURRENT),
+        "FILTER_PINS": pins.filter_pin(step.name),
     }
     defines = {**step.defines, **{name: json.dumps(path) for name, path in directories.items()}}
 
@@ -154,7 +154,7 @@ def _build(pins: Pins, request: FilterRequest, step: Step) -> Built:
     program, switch = build(), None
     if step.switches:
         switch = attaching.Switch(build(SWITCHING="1"), build(hooks.STAND_IN_HOOK, SWITCHING="1", HOOK_TC="1"), program)
-    return Built(program, pins.ensure(pins.filter(step.name, "meta"), schema.FILTER_MAPS["meta"]), switch)
+    return Built(program, pins.ensure(pins.filter_pin(step.name, "meta"), schema.FILTER_MAPS["meta"]), switch)
 
 
 def _filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
@@ -171,7 +171,7 @@ def _filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
 
 def _drop_other_size(pins: Pins, filter_name: str, name: str, info: bpf.MapInfo) -> None:
     """Another size starts a new count."""
-    path = pins.filter(filter_name, name)
+    path = pins.filter_pin(filter_name, name)
     existing = pins.open(path, info, any_size=True) if name in schema.SIZED_MAPS else None
     if existing:
         with existing:
@@ -190,8 +190,8 @@ def _put(pins: Pins, step: Step, built: Built) -> list[str]:
             if made_clsact and not keeps_clsact:
                 tc.remove_clsact(step.link.index)
         identity = bpf.program_id(built.program.fd)
-        noted = {"mode": mode, "mode_reason": reason, "mtu": step.link.mtu, "program_id": identity, "base": pins.base}
-        _write_meta(step, built.meta, {**noted, "made_clsact": made_clsact and keeps_clsact})
+        noted = _described(step)._replace(mode=mode, mode_reason=reason, program_id=identity, base=pins.base)
+        filter_meta.store(built.meta, noted._replace(made_clsact=made_clsact and keeps_clsact))
     found = filter_programs.running(pins, step.name)
     if not found or found.info.id != identity:
         raise PingKillerError(
@@ -210,19 +210,20 @@ def _attach(step: Step, built: Built) -> tuple[str, str | None, str | None]:
     if not step.old:
         return (*attaching.attach(step.link, hook, built.program, mode), None)
     attaching.replace(step.link, built.program, step.old)
-    return step.old.mode, (step.before or {}).get("mode_reason") if mode == "auto" else None, None
+    return step.old.mode, step.noted.mode_reason if mode == "auto" else None, None
 
 
-def _write_meta(step: Step, meta: bpf.Map, noted: dict) -> None:
-    described = {
-        "schema": schema.SCHEMA_VERSION,
-        "version": VERSION,
-        "build_id": step.build_id,
-        "bcc_version": step.bcc_version,
-        "options": step.options.as_dict(),
-        "attached_at": int(time.time()),
-    }
-    filter_meta.store(meta, {**described, **noted})
+def _described(step: Step) -> filter_meta.Noted:
+    """What is known of a filter before it is attached."""
+    return filter_meta.Noted(
+        schema=schema.SCHEMA_VERSION,
+        version=VERSION,
+        build_id=step.build_id,
+        bcc_version=step.bcc_version,
+        options=step.options.as_dict(),
+        attached_at=int(time.time()),
+        mtu=step.link.mtu,
+    )
 
 
 def _move(pins: Pins, request: FilterRequest, todo: list[Step], capacity: int) -> list[str]:

@@ -17,18 +17,18 @@ def note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
     All filters of an interface that need it note it, and the last one to go takes it along.
     """
     known = filter_meta.decode(meta)
-    noted = known.get("made_clsact", False)
+    noted = known.made_clsact
     if step.options.hook == hooks.XDP and not step.switches:
         return noted
     together = (name for name in pins.filters() if hooks.split_name(name)[0] == step.link.name)
     ours = any(_made_clsact(pins, name) for name in together) or not tc.has_clsact(step.link.index)
     if ours != noted:
-        filter_meta.store(meta, {**known, "made_clsact": ours})
+        filter_meta.store(meta, known._replace(made_clsact=ours))
     return ours
 
 
 def _made_clsact(pins: Pins, name: str) -> bool:
-    return filter_meta.read(pins, name).get("made_clsact", False)
+    return filter_meta.read(pins, name).made_clsact
 
 
 def remove_clsact(pins: Pins, name: str) -> None:

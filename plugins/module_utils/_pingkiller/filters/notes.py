@@ -32,7 +32,7 @@ def plan_notes(pins: Pins, request: FilterRequest, steps: list[Step]) -> list[st
 
 def _forgotten_notes(step: Step, request: FilterRequest) -> list[str]:
     """Of the options that were not named and go, since they have no meaning any more."""
-    had = (step.before or {}).get("options", {})
+    had = step.noted.options
     return [
         f"the filter on {step.name} no longer has its {name}, which is for {options_module.purpose(name)} only"
         for name in options_module.GO_WITH
@@ -98,7 +98,7 @@ def unguarded_note(name: str, reason: str) -> str:
 
 def reminders(steps: list[Step]) -> list[str]:
     """On every run, why a filter is not in the mode that ``auto`` would rather have."""
-    reasons = {step.name: (step.before or {}).get("mode_reason") for step in steps}
+    reasons = {step.name: step.noted.mode_reason for step in steps}
     return [fallback_note(name, reason) for name, reason in reasons.items() if reason]
 
 

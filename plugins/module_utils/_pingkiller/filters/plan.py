@@ -29,7 +29,7 @@ class Step(NamedTuple):
     defines: dict
     bcc_version: str
     build_id: str
-    before: dict | None  #: our filter as it runs, see ``filter_meta.running``
+    before: filter_meta.RunningFilter | None  #: our filter as it runs
     old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
     left: hooks.Attached | None  #: what stands in for it since a change of its mode was interrupted
     needed: bool
@@ -39,8 +39,13 @@ class Step(NamedTuple):
         """Whether the mode of an XDP program is to be changed, or was when the run was interrupted."""
         if self.options.hook != hooks.XDP:
             return False
-        before = self.before or {"mode": self.old and self.old.mode}
-        return bool(self.left or (self.old and not _mode_settled(before, self.options, self.link)))
+        mode = self.before.mode if self.before else self.old and self.old.mode
+        return bool(self.left or (self.old and not _mode_settled(mode, self.noted, self.options, self.link)))
+
+    @property
+    def noted(self) -> filter_meta.Noted:
+        """What was noted of the filter as it runs; empty if it does not run."""
+        return self.before.noted if self.before else filter_meta.Noted()
 
 
 def usable_links(request: FilterRequest) -> list[netlink.Link]:
@@ -112,9 +117,9 @@ def steps_of_others(
     """The host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
-        meta = filter_meta.running(pins, name)
-        if name not in named and meta and "options" in meta:
-            steps.append(_step(pins, request, name, FilterOptions.from_dict(meta["options"]), version, rebuild))
+        found = filter_meta.running(pins, name)
+        if name not in named and found and found.noted.options:
+            steps.append(_step(pins, request, name, FilterOptions.from_dict(found.noted.options), version, rebuild))
     return steps
 
 
@@ -122,14 +127,15 @@ def _step(pins: Pins, request: FilterRequest, name: str, options, version: str |
     link = _usable_link(hooks.split_name(name)[0])
     _check_maps(pins, name)
     before = filter_meta.running(pins, name)
+    noted = before.noted if before else filter_meta.Noted()
     defines = options_module.definitions(options)
     # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
-    version = version or (before or {}).get("bcc_version", "none")
+    version = version or noted.bcc_version or "none"
     build_id = options_module.build_id(request.sources, defines, version)
     left = filter_programs.stand_in(pins, name)
     old = _to_replace(pins, link, name, before, request.force)
-    same = before is not None and before.get("build_id") == build_id and before["current_lists"]
-    settled = same and _mode_settled(before, options, link) and before.get("options") == options.as_dict()
+    same = before is not None and noted.build_id == build_id and before.reads_current_lists
+    settled = same and _mode_settled(before.mode, noted, options, link) and noted.options == options.as_dict()
     needed = rebuild or left or not settled
     return Step(name, link, options, defines, version, build_id, before, old, left, bool(needed))
 
@@ -137,17 +143,19 @@ def _step(pins: Pins, request: FilterRequest, name: str, options, version: str |
 def _check_maps(pins: Pins, name: str) -> None:
     """Raises PingKillerError if what is pinned for a filter is not what it takes."""
     for map_name, info in schema.of_schema(schema.FILTER_MAPS, host_maps.schema_number(pins)).items():
-        found = pins.open(pins.filter(name, map_name), info)
+        found = pins.open(pins.filter_pin(name, map_name), info)
         if found:
             found.close()
 
 
-def _to_replace(pins: Pins, link: netlink.Link, name: str, before: dict | None, force: bool) -> hooks.Attached | None:
+def _to_replace(
+    pins: Pins, link: netlink.Link, name: str, before: filter_meta.RunningFilter | None, force: bool
+) -> hooks.Attached | None:
     """The program in whose place the new one comes. Raises PingKillerError if it is somebody else's, without force."""
     hook = hooks.split_name(name)[1]
     if before:
-        stands_in = hook == hooks.XDP and before["attached"].classifier
-        return None if stands_in else before["attached"]
+        stands_in = hook == hooks.XDP and before.attached.classifier
+        return None if stands_in else before.attached
     lost = recovery.lost(pins, link, name)
     return lost or _foreign(link, hook, force)
 
@@ -197,16 +205,16 @@ def _way_past_link(identity: int, holders: list[str]) -> str:
     )
 
 
-def _mode_settled(before: dict, options: FilterOptions, link: netlink.Link) -> bool:
+def _mode_settled(mode: str | None, noted: filter_meta.Noted, options: FilterOptions, link: netlink.Link) -> bool:
     """Whether the mode that runs is the one asked for.
 
     ``auto`` that ended in generic mode is tried again when frames are smaller than they were, what drivers refuse most.
     """
     if options.hook != hooks.XDP:
         return True
-    if options.mode != "auto" or before["mode"] == "native":
-        return before["mode"] == options.mode or options.mode == "auto"
-    return before.get("options", {}).get("mode") == "auto" and link.mtu >= before.get("mtu", 0)
+    if options.mode != "auto" or mode == "native":
+        return options.mode in (mode, "auto")
+    return noted.options.get("mode") == "auto" and link.mtu >= noted.mtu
 
 
 def own_names(pins: Pins) -> Callable[[str], str]:

@@ -75,7 +75,7 @@ class Removal(NamedTuple):
 
 def _plan_removal(pins: Pins, names: tuple[str, ...] | None) -> Removal:
     concerned = [name for name in pins.filters() if names is None or name in names]
-    before = {name: filter_meta.read(pins, name).get("options", {}) for name in concerned}
+    before = {name: filter_meta.read(pins, name).options for name in concerned}
     notes = {name: filter_programs.goes_on_notes(pins, name) for name in concerned}
     going_on = {name: said for name, said in notes.items() if said}
     return Removal(before, going_on, [n for n in concerned if n not in going_on or filter_programs.running(pins, n)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..kept.edit import Edit
 from ..kept.filter_notes import describe_filters, owned_by
+from ..store.filter_meta import RunningFilter
 from .options import FilterOptions
 from .plan import Step, final_capacity, kept_options
 from .request import Asked, FilterRequest
@@ -50,9 +51,9 @@ def result_of(
 def _shown_before(step: Step) -> dict:
     if not step.before:
         return {"foreign_program": step.old.program_id} if step.old else {}
-    options = step.before.get("options", {})
+    options = step.noted.options
     shown = {name: options[name] for name in _shown(step) if name in options}
-    return {"build_id": step.before.get("build_id"), **shown}
+    return {"build_id": step.noted.build_id, **shown}
 
 
 def _shown_wanted(step: Step) -> dict:
@@ -64,13 +65,13 @@ def _shown_wanted(step: Step) -> dict:
 def _shown(step: Step) -> list[str]:
     """The options that a diff shows: of a new filter all, later those that change and those that stay without being default."""
     options, defaults = step.options.as_dict(), FilterOptions().as_dict()
-    before = (step.before or {}).get("options", {})
+    before = step.noted.options
     return [name for name in options if not options[name] == before.get(name) == defaults[name]]
 
 
-def _shown_after(step: Step, request: FilterRequest, now: dict | None) -> dict:
+def _shown_after(step: Step, request: FilterRequest, now: RunningFilter | None) -> dict:
     shown = {"build_id": step.build_id, "options": step.options.as_dict(), "kept": kept_options(step, request)}
     if now:
-        info = now["info"]
-        shown.update(mode=now["mode"], program={"id": info.id, "name": info.name, "tag": info.tag})
+        info = now.info
+        shown.update(mode=now.mode, program={"id": info.id, "name": info.name, "tag": info.tag})
     return shown

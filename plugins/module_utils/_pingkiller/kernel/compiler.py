@@ -14,8 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from bcc import BPF
-
 from ..errors import PingKillerError
 from . import bpf, netlink, schema
 
@@ -125,6 +123,7 @@ def _write_tree(tree: str, sources: dict[str, str]) -> None:
 
 
 def _load(text: str, flags: list[str], functions: list[str], kind: str, what: str) -> dict:
+    from bcc import BPF  # a tenth of a second and 75 MB, so only here
 
     with captured_stderr() as said:
         try:
@@ -163,6 +162,7 @@ def attach(link: netlink.Link, program, mode: str) -> str | None:
 
     BCC keeps the reason to itself, so after a refusal the kernel is asked once more in a way that lets it answer.
     """
+    from bcc import BPF
 
     with captured_stderr():
         try:

@@ -156,7 +156,7 @@ def _of_filters(pins: Pins, name: str, demand: Demand, foreseen: Foreseen) -> li
 
 
 def _monitors(pins: Pins, name: str) -> bool:
-    return bool(filter_meta.read(pins, name).get("options", {}).get("monitor"))
+    return bool(filter_meta.read(pins, name).options.get("monitor"))
 
 
 def _unseen(used: set[str], demand: Demand) -> list[str]:

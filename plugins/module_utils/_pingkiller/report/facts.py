@@ -57,26 +57,28 @@ def _notes(pins: Pins, name: str) -> list[str]:
 
 def _filter_facts(pins: Pins, interface: str, limit: int) -> dict:
     """A filter whose interface or program has gone has ``mode: none`` and keeps its counters."""
-    now = filter_meta.running(pins, interface) or {"mode": "none"}
-    info = now.get("info")
-    program = None
-    if info:
-        loaded_at = now.get("attached_at") or durations.from_boot(info.load_time)
-        program = {"id": info.id, "name": info.name, "tag": info.tag, "loaded_at": durations.iso(loaded_at)}
-    options = now.get("options", {})
+    now = filter_meta.running(pins, interface)
+    noted = now.noted if now else filter_meta.Noted()
+    options = noted.options
     return {
         "interface": hooks.split_name(interface)[0],
         "hook": hooks.split_name(interface)[1],
-        "mode": now["mode"],
-        "mode_reason": now.get("mode_reason"),
-        "program": program,
-        "build_id": now.get("build_id"),
+        "mode": now.mode if now else "none",
+        "mode_reason": noted.mode_reason,
+        "program": _program(now) if now else None,
+        "build_id": noted.build_id,
         "options": options,
         "counters": _counters(pins, interface),
         "processing_time": _processing_time(pins, interface, options.get("timing_sample", 0)),
         "ratelimit": _ratelimit(pins, interface, limit, options),
         "events": _event_counts(pins, interface),
     }
+
+
+def _program(found: filter_meta.RunningFilter) -> dict:
+    info = found.info
+    loaded_at = found.noted.attached_at or durations.from_boot(info.load_time)
+    return {"id": info.id, "name": info.name, "tag": info.tag, "loaded_at": durations.iso(loaded_at)}
 
 
 def _counters(pins: Pins, interface: str) -> dict:
@@ -111,7 +113,7 @@ def _total(reasons: Iterable[dict]) -> dict:
 def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[bytes]:
     """One value for each CPU, in this version's layout whichever version made the map."""
     before, after = schema.layouts(host_maps.schema_number(pins))[name], schema.LAYOUTS[name]
-    found = pins.open(pins.filter(interface, name), info._replace(value_size=before.size))
+    found = pins.open(pins.filter_pin(interface, name), info._replace(value_size=before.size))
     if found is None:
         return []
     with found:
@@ -139,7 +141,7 @@ def _processing_time(pins: Pins, interface: str, sample: int) -> dict | None:
 
 def _ratelimit(pins: Pins, interface: str, limit: int, options: dict) -> dict | None:
     """The sources that are blocked now, or would be but for monitor mode, the longest to come first. None without a limit."""
-    found = pins.open(pins.filter(interface, "sources"))
+    found = pins.open(pins.filter_pin(interface, "sources"))
     if found is None:
         return None
     now = durations.boot_time()

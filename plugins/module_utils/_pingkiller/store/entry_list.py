@@ -471,10 +471,10 @@ def check_prefix_lengths(name: str, lengths: set) -> None:
 
 def open_list_maps(pins: Pins, name: str, number: int) -> dict[str, bpf.Map]:
     """The maps of a list that exists, of this schema. The records' size is the capacity that the indexes must have too."""
-    with _required(pins, pins.list(name, "records"), None) as records:
+    with _required(pins, pins.list_pin(name, "records"), None) as records:
         capacity = records.info.max_entries
     expected = schema.of_schema(schema.list_maps(capacity), number)
-    return {map_name: _required(pins, pins.list(name, map_name), info) for map_name, info in expected.items()}
+    return {map_name: _required(pins, pins.list_pin(name, map_name), info) for map_name, info in expected.items()}
 
 
 def _required(pins: Pins, path: str, info: bpf.MapInfo | None) -> bpf.Map:

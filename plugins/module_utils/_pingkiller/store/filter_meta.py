@@ -9,48 +9,86 @@ Apart from what changes filters, because facts read it and every file that a mod
 from __future__ import annotations
 
 import json
+from typing import Any, NamedTuple
 
 from ..kernel import bpf, schema
-from . import filter_programs
+from . import filter_programs, hooks
 from .pins import Pins
 
 
-def read(pins: Pins, name: str) -> dict:
+class Noted(NamedTuple):
+    """What was noted in a filter's ``meta`` map when it was attached. What was not noted has its default."""
+
+    schema: int | None = None
+    version: str | None = None  #: of the collection
+    build_id: str | None = None
+    bcc_version: str | None = None
+    options: dict[str, Any] = {}
+    attached_at: int | None = None  #: seconds since 1970
+    mode: str | None = None
+    mode_reason: str | None = None  #: why it is not the mode that ``auto`` would rather have
+    mtu: int = 0  #: of the interface, bytes
+    program_id: int | None = None
+    base: str | None = None  #: where the pins are
+    made_clsact: bool = False  #: whether tc's queueing discipline was made for it
+
+
+_TYPES = {
+    **dict.fromkeys(("schema", "attached_at", "mtu", "program_id"), int),
+    **dict.fromkeys(("version", "build_id", "bcc_version", "mode", "mode_reason", "base"), str),
+    "options": dict,
+    "made_clsact": bool,
+}
+
+
+class RunningFilter(NamedTuple):
+    """A filter that is attached, as the kernel has it, and what was noted of it."""
+
+    attached: hooks.Attached
+    info: bpf.ProgramInfo
+    reads_current_lists: bool
+    noted: Noted  #: empty if the meta map speaks of another program
+
+    @property
+    def mode(self) -> str:
+        return self.attached.mode
+
+
+def read(pins: Pins, name: str) -> Noted:
     """What was noted when the filter was attached; empty if nothing was."""
     # Of any size: a filter of another version has to be removable.
-    found = pins.open(pins.filter(name, "meta"))
+    found = pins.open(pins.filter_pin(name, "meta"))
     if found is None:
-        return {}
+        return Noted()
     with found:
         return decode(found)
 
 
-def decode(meta: bpf.Map) -> dict:
+def decode(meta: bpf.Map) -> Noted:
     """What was noted; nothing if what is there was not written by us, or by a version that wrote something else."""
     text = (meta.lookup(schema.ZERO) or b"").rstrip(b"\0")
     try:
-        noted = json.loads(text)
+        content = json.loads(text)
     except ValueError:
-        return {}
-    return noted if isinstance(noted, dict) and isinstance(noted.get("options", {}), dict) else {}
+        return Noted()
+    if not isinstance(content, dict) or not isinstance(content.get("options", {}), dict):
+        return Noted()
+    return Noted(**{name: content[name] for name, kind in _TYPES.items() if isinstance(content.get(name), kind)})
 
 
-def store(meta: bpf.Map, noted: dict) -> None:
-    meta.update(schema.ZERO, json.dumps(noted).encode().ljust(schema.META_SIZE, b"\0"))
+def store(meta: bpf.Map, noted: Noted) -> None:
+    meta.update(schema.ZERO, json.dumps(noted._asdict()).encode().ljust(schema.META_SIZE, b"\0"))
 
 
-def running(pins: Pins, name: str) -> dict | None:
+def running(pins: Pins, name: str) -> RunningFilter | None:
     """A filter that is attached: where, its program and, if the meta map speaks of that, the rest. None if it is not."""
     found = filter_programs.running(pins, name)
     if not found:
         return None
     noted = read(pins, name)
-    known = noted if noted.get("program_id") == found.info.id else {}
-    current = filter_programs.reads_lists(pins, found.info)
-    return {
-        **known,
-        "mode": found.attached.mode,
-        "attached": found.attached,
-        "info": found.info,
-        "current_lists": current,
-    }
+    return RunningFilter(
+        attached=found.attached,
+        info=found.info,
+        reads_current_lists=filter_programs.reads_lists(pins, found.info),
+        noted=noted if noted.program_id == found.info.id else Noted(),
+    )

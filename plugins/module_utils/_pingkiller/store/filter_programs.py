@@ -58,7 +58,7 @@ def programs(pins_: Pins, name: str) -> Iterator[Running]:
 def _counters(pins_: Pins, name: str) -> set[int]:
     """The ids of the maps in which a filter counts, now or before."""
     used = (each for each in (pins_, pins_.old) if each.exists())
-    found = (map_id(each, each.filter(name, "counters")) for each in used)
+    found = (map_id(each, each.filter_pin(name, "counters")) for each in used)
     return {identity for identity in found if identity is not None}
 
 
@@ -92,4 +92,4 @@ def program_info(identity: int) -> bpf.ProgramInfo | None:
 
 def reads_lists(pins_: Pins, info: bpf.ProgramInfo) -> bool:
     """Whether a filter looks into the lists that are pinned here, not into others whose replacement was interrupted."""
-    return map_id(pins_, pins_.list(schema.BLOCKLIST, "records")) in info.map_ids
+    return map_id(pins_, pins_.list_pin(schema.BLOCKLIST, "records")) in info.map_ids

@@ -22,10 +22,10 @@ def create(pins_: Pins, capacity: int) -> None:
     with pins.closing_all({}) as opened:
         require_present_schema(pins_)
         for name, info in schema.HOST_MAPS.items():
-            opened[name] = pins_.ensure(pins_.host(name), info)
+            opened[name] = pins_.ensure(pins_.host_pin(name), info)
         with contextlib.closing(Control(opened["control"])) as control:
             control.stamp()
-    pins_.make_directory(pins_.host("filters"))
+    pins_.make_directory(pins_.host_pin("filters"))
     if not pins_.has_lists():
         create_lists(pins_, capacity)
         pins_.enter_lists()
@@ -35,15 +35,15 @@ def create_lists(pins_: Pins, capacity: int) -> None:
     """Make the maps of all lists, empty, as the next generation."""
     pins_.remove_lists(pins.NEXT)
     for list_name in schema.LISTS:
-        pins_.make_directory(pins_.list(list_name, generation=pins.NEXT))
+        pins_.make_directory(pins_.list_pin(list_name, generation=pins.NEXT))
         for name, info in schema.list_maps(capacity).items():
-            path = pins_.list(list_name, name, pins.NEXT)
+            path = pins_.list_pin(list_name, name, pins.NEXT)
             pins_.ensure(path, info, prefix=schema.LIST_PREFIX[list_name]).close()
 
 
 def schema_number(pins_: Pins) -> int:
     """The schema of the maps, this version's where there are none. Raises PingKillerError if it is not known."""
-    path = pins_.host("control")
+    path = pins_.host_pin("control")
     found = pins_.open(path)
     if found is None:
         return schema.SCHEMA_VERSION
@@ -77,7 +77,7 @@ def opened(pins_: Pins) -> Iterator[dict[str, bpf.Map] | None]:
     """The host's maps, or None on a host that has no state, or not yet all of it."""
     with pins.closing_all({}) as maps:
         for name, info in schema.of_schema(schema.HOST_MAPS, schema_number(pins_)).items():
-            found = pins_.open(pins_.host(name), info)
+            found = pins_.open(pins_.host_pin(name), info)
             if not found:
                 break
             maps[name] = found

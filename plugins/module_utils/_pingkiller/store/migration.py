@@ -25,11 +25,11 @@ def prepare(pins_: Pins, capacity: int) -> Pins:
             with EntryList(pins_, name, host) as entries:
                 entries.settle()
     for name in schema.HOST_PINS:
-        _bring(number, name, (pins_, pins_.host(name)), (new, new.host(name)))
+        _bring(number, name, (pins_, pins_.host_pin(name)), (new, new.host_pin(name)))
     for filter_name in pins_.filters():
-        new.make_directory(new.filter(filter_name))
+        new.make_directory(new.filter_pin(filter_name))
         for name in schema.FILTER_PINS:
-            places = (pins_, pins_.filter(filter_name, name)), (new, new.filter(filter_name, name))
+            places = (pins_, pins_.filter_pin(filter_name, name)), (new, new.filter_pin(filter_name, name))
             _bring(number, name, *places, prefix=schema.FILTER_PREFIX)
     host_maps.create(new, capacity)
     with host_maps.opened(pins_) as host, host_maps.opened(new) as new_host:
@@ -69,10 +69,10 @@ def carry_counts(pins_: Pins) -> None:
         for number, name in enumerate(schema.COUNTED):
             with pins.closing_all({}) as maps:
                 for each in (old, pins_):
-                    found = each.open(each.filter(filter_name, name))
+                    found = each.open(each.filter_pin(filter_name, name))
                     if found:
                         maps[each.base] = found
                 if len({each.id for each in maps.values()}) == 2:
-                    maps["carried"] = old.ensure(old.filter(filter_name, pins.CARRIED), schema.CARRIED_MAP)
+                    maps["carried"] = old.ensure(old.filter_pin(filter_name, pins.CARRIED), schema.CARRIED_MAP)
                     before, after = maps[old.base], maps[pins_.base]
                     carry.carry_filter_map(number, before, layouts[name], after, name, maps["carried"])

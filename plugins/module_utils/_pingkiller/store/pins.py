@@ -128,13 +128,13 @@ class Pins:
             )
         self.base = normal
 
-    def host(self, name: str) -> str:
+    def host_pin(self, name: str) -> str:
         return os.path.join(self.base, name)
 
-    def list(self, list_name: str, name: str = "", generation: str = CURRENT) -> str:
+    def list_pin(self, list_name: str, name: str = "", generation: str = CURRENT) -> str:
         return os.path.join(self.base, generation, list_name, name).rstrip("/")
 
-    def filter(self, filter_name: str, name: str = "") -> str:
+    def filter_pin(self, filter_name: str, name: str = "") -> str:
         return os.path.join(self.base, "filters", _component(filter_name), name).rstrip("/")
 
     def _refuse_links(self, path: str) -> None:
@@ -150,7 +150,7 @@ class Pins:
 
     def filters(self) -> list[str]:
         """The names of the filters that have pins, whether or not a program is attached, sorted."""
-        self._refuse_links(self.host("filters"))
+        self._refuse_links(self.host_pin("filters"))
         try:
             return sorted(
                 unquote(name, errors="surrogateescape") for name in os.listdir(os.path.join(self.base, "filters"))
@@ -160,7 +160,7 @@ class Pins:
 
     def rename_filter(self, old: str, new: str) -> None:
         self.remove_filter(new)
-        os.rename(self.filter(old), self.filter(new))
+        os.rename(self.filter_pin(old), self.filter_pin(new))
 
     def exists(self) -> bool:
         return os.path.isdir(self.base)
@@ -335,36 +335,36 @@ class Pins:
         return found
 
     def remove_filter(self, filter_name: str) -> None:
-        self._refuse_links(self.filter(filter_name))
+        self._refuse_links(self.filter_pin(filter_name))
         for name in (*schema.FILTER_PINS, CARRIED):
-            _unlink(self.filter(filter_name, name))
-        _rmdir(self.filter(filter_name))
+            _unlink(self.filter_pin(filter_name, name))
+        _rmdir(self.filter_pin(filter_name))
 
     def remove_lists(self, generation: str) -> None:
-        if not os.path.lexists(self.host(generation)):
+        if not os.path.lexists(self.host_pin(generation)):
             return
         for list_name in schema.LISTS:
-            self._refuse_links(self.list(list_name, generation=generation))
+            self._refuse_links(self.list_pin(list_name, generation=generation))
             for name in schema.list_maps(0):
-                _unlink(self.list(list_name, name, generation))
-            _rmdir(self.list(list_name, generation=generation))
+                _unlink(self.list_pin(list_name, name, generation))
+            _rmdir(self.list_pin(list_name, generation=generation))
         _rmdir(os.path.join(self.base, generation))
 
     def enter_lists(self) -> None:
         """Make the next generation, which is whole by now, the present one, in one step."""
-        os.rename(self.host(NEXT), self.host(CURRENT))
+        os.rename(self.host_pin(NEXT), self.host_pin(CURRENT))
 
     def discard_lists(self) -> None:
         """Remove all lists, in one step, so that nobody comes upon half of one."""
         if self.has_lists():
             for name in schema.LISTS:
-                self._refuse_links(self.list(name))
+                self._refuse_links(self.list_pin(name))
             self.remove_lists(NEXT)
-            os.rename(self.host(CURRENT), self.host(NEXT))
+            os.rename(self.host_pin(CURRENT), self.host_pin(NEXT))
         self.remove_lists(NEXT)
 
     def has_lists(self) -> bool:
-        return os.path.isdir(self.host(CURRENT))
+        return os.path.isdir(self.host_pin(CURRENT))
 
     def remove_all(self) -> None:
         """Every pin and directory of ours at this base; anything else found below it is left, and said."""
@@ -375,8 +375,8 @@ class Pins:
             self.remove_filter(filter_name)
         self.discard_lists()
         for name in schema.HOST_PINS:
-            _unlink(self.host(name))
-        _rmdir(self.host("filters"))
+            _unlink(self.host_pin(name))
+        _rmdir(self.host_pin("filters"))
         _rmdir(self.base)
 
 

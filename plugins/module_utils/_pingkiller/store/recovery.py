@@ -83,7 +83,7 @@ def _running(pins_: Pins) -> list[tuple[str, filter_programs.Running]]:
 
 def _take_over(pins_: Pins) -> list[str]:
     """Pin the lists that the filters read in the place of those that none of them reads, and other maps that are missing."""
-    missing = not all(os.path.lexists(pins_.host(name)) for name in schema.HOST_MAPS)
+    missing = not all(os.path.lexists(pins_.host_pin(name)) for name in schema.HOST_MAPS)
     for name, each in _running(pins_) if missing and not unfinished(pins_) else ():
         _pin_maps_of(pins_, name, each.info.id)
     reading = reading_others(pins_)
@@ -139,7 +139,7 @@ def renamed(pins_: Pins) -> dict[str, str]:
 
 def _found_elsewhere(pins_: Pins, name: str) -> str | None:
     """The name of the filter whose program counts in the counters of another one."""
-    counters = pins_.open(pins_.filter(name, "counters"))
+    counters = pins_.open(pins_.filter_pin(name, "counters"))
     if counters is None:
         return None
     hook = hooks.split_name(name)[1]
@@ -159,7 +159,7 @@ _BOUND = ("owners", "claims")  #: maps of the host that no program reads
 
 def bind(pins_: Pins, name: str, fd: int) -> None:
     """Let a program of a filter hold the maps that only user space reads."""
-    paths = [*(pins_.host(each) for each in _BOUND), pins_.filter(name, "meta")]
+    paths = [*(pins_.host_pin(each) for each in _BOUND), pins_.filter_pin(name, "meta")]
     with bpf.Program(os.dup(fd)) as program:
         for path in paths:
             found = pins_.open(path)
@@ -192,7 +192,7 @@ def any_lost(pins_: Pins) -> bool:
 
 def lost(pins_: Pins, link: netlink.Link, name: str) -> hooks.Attached | None:
     """The program of a filter of this base whose pins are gone."""
-    if os.path.isdir(pins_.filter(name)):
+    if os.path.isdir(pins_.filter_pin(name)):
         return None
     for attached in hooks.programs(link, hooks.split_name(name)[1]):
         with pins.closing_all(_maps_of(attached.program_id)) as maps:
@@ -212,24 +212,24 @@ def _maps_of(program_id: int) -> dict[str, bpf.Map]:
 
 def _is_ours(pins_: Pins, maps: dict[str, bpf.Map]) -> bool:
     """Whether these are the maps of a filter of this base, all that it takes to make the pins again."""
-    return all(bpf.kernel_name(name) in maps for name in _BOUND) and _noted(maps).get("base") == pins_.base
+    return all(bpf.kernel_name(name) in maps for name in _BOUND) and _noted(maps).base == pins_.base
 
 
-def _noted(maps: dict[str, bpf.Map]) -> dict:
+def _noted(maps: dict[str, bpf.Map]) -> filter_meta.Noted:
     """What a filter has noted of itself, from the maps of its program."""
     meta = maps.get(bpf.kernel_name("filter_meta"))
-    return filter_meta.decode(meta) if meta else {}
+    return filter_meta.decode(meta) if meta else filter_meta.Noted()
 
 
 def noted_options(pins_: Pins, link: netlink.Link, name: str) -> dict:
     """The options of a filter that runs, also of one whose pins are gone; empty if there is none."""
     if filter_programs.running(pins_, name):
-        return filter_meta.read(pins_, name).get("options", {})
+        return filter_meta.read(pins_, name).options
     attached = lost(pins_, link, name)
     if not attached:
         return {}
     with pins.closing_all(_maps_of(attached.program_id)) as maps:
-        return _noted(maps).get("options", {})
+        return _noted(maps).options
 
 
 def _restore_one(pins_: Pins, link: netlink.Link, name: str) -> bool:
@@ -244,7 +244,7 @@ def _pin_maps_of(pins_: Pins, name: str, program_id: int) -> None:
     """Pin the maps that a filter's program holds. Lists stay if there are any."""
     with pins.closing_all(_maps_of(program_id)) as maps:
         lists = {
-            pins_.list(list_name, each, pins.NEXT): schema.LIST_PREFIX[list_name] + each
+            pins_.list_pin(list_name, each, pins.NEXT): schema.LIST_PREFIX[list_name] + each
             for list_name in schema.LISTS
             for each in schema.list_maps(0)
         }
@@ -259,11 +259,11 @@ def _pin_maps_of(pins_: Pins, name: str, program_id: int) -> None:
 
 def _host_places(pins_: Pins) -> dict[str, str]:
     """Where the host's maps are pinned, each with the map's name."""
-    return {pins_.host(each): each for each in schema.HOST_PINS}
+    return {pins_.host_pin(each): each for each in schema.HOST_PINS}
 
 
 def _filter_places(pins_: Pins, name: str) -> dict[str, str]:
-    return {pins_.filter(name, each): schema.FILTER_PREFIX + each for each in schema.FILTER_PINS}
+    return {pins_.filter_pin(name, each): schema.FILTER_PREFIX + each for each in schema.FILTER_PINS}
 
 
 def _pin(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> None:
