@@ -72,6 +72,7 @@ def test_interrupt_while_the_library_is_imported_makes_no_traceback(runtime, tmp
     with zipfile.ZipFile(runtime) as whole, zipfile.ZipFile(interrupted, "w") as other:
         other.writestr("__main__.py", whole.read("__main__.py"))
         other.writestr("pingkiller/__init__.py", "")
+        other.writestr("pingkiller/command/__init__.py", "")
         other.writestr("pingkiller/command/cli.py", "import signal\nsignal.raise_signal(signal.SIGINT)\n")
     done = call(interrupted)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
