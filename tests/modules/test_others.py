@@ -124,7 +124,11 @@ OTHER_PINS = [
 CHANGING = [asked for asked in RUNS if asked not in ("facts", "events")]
 
 
-def pin_for_others(path: str, name: str = "theirs", info: bpf.MapInfo = bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)):
+def pin_for_others(
+    path: str,
+    name: str = "theirs",
+    info: bpf.MapInfo = bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=8, max_entries=1, flags=0),
+):
     before = os.umask(0o077)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.umask(before)

@@ -188,7 +188,7 @@ def _put(pins: Pins, step: Step, built: Built) -> list[str]:
             mode, reason, warning = _attach(step, built)
         finally:
             if made_clsact and not keeps_clsact:
-                tc.remove_clsact(step.link.index)
+                tc.remove_clsact(step.link.ifindex)
         identity = bpf.program_id(built.program.fd)
         noted = _described(step)._replace(mode=mode, mode_reason=reason, program_id=identity, base=pins.base)
         filter_meta.store(built.meta, noted._replace(made_clsact=made_clsact and keeps_clsact))

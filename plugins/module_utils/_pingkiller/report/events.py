@@ -73,41 +73,27 @@ def _collect(ring: RingBuffer, control: Control, deadline: float, limit: int) ->
             time.sleep(min(_POLL_SECONDS, left))
     finally:
         control.listening = False
-    return sorted(events, key=lambda record: schema.EVENT.unpack_from(record)[0])
+    return sorted(events, key=lambda record: schema.EVENT.unpack(record)["time"])
 
 
 def _decode(record: bytes) -> dict:
-    (
-        moment,
-        interface,
-        size,
-        processing,
-        vlan,
-        family,
-        protocol,
-        icmp_type,
-        code,
-        has_type,
-        reason,
-        monitored,
-        source,
-        destination,
-    ) = schema.EVENT.unpack(record)
-    length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # none where tags hide it
+    event = schema.EVENT.unpack(record)
+    family, reason = schema.FAMILIES[event["family"]], event["reason"]
+    length = {"ipv4": 4, "ipv6": 16}.get(family)  # none where tags hide it
     return {
-        "time": wall_clock(moment),
-        "interface": _interface_name(interface),
-        "family": schema.FAMILIES[family],
-        "protocol": protocol,
-        "type": icmp_type if has_type else None,
-        "code": code if has_type else None,
-        "verdict": "would_drop" if monitored else "drop" if reason >= schema.FIRST_DROP else "pass",
+        "time": wall_clock(event["time"]),
+        "interface": _interface_name(event["interface"]),
+        "family": family,
+        "protocol": event["protocol"],
+        "type": event["type"] if event["has_type"] else None,
+        "code": event["code"] if event["has_type"] else None,
+        "verdict": "would_drop" if event["monitored"] else "drop" if reason >= schema.FIRST_DROP else "pass",
         "reason": schema.REASONS_BY_NUMBER.get(reason, f"reason {reason}"),
-        "src": addresses.display(source[:length]) if length else None,
-        "dst": addresses.display(destination[:length]) if length else None,
-        "length": size,
-        "vlan": None if vlan == schema.NO_VLAN else vlan,
-        "processing_ns": processing or None,
+        "src": addresses.display(event["source"][:length]) if length else None,
+        "dst": addresses.display(event["destination"][:length]) if length else None,
+        "length": event["bytes"],
+        "vlan": None if event["vlan"] == schema.NO_VLAN else event["vlan"],
+        "processing_ns": event["processing"] or None,
     }
 
 

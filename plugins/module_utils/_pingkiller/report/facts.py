@@ -14,6 +14,7 @@ from ..entries import addresses
 from ..errors import PingKillerError, shortened
 from ..histogram import percentile
 from ..kernel import access, bpf, schema
+from ..kernel.layout import Layout
 from ..store import filter_meta, filter_programs, hooks, host_maps
 from ..store.pins import Pins
 from . import list_facts
@@ -83,9 +84,8 @@ def _program(found: filter_meta.RunningFilter) -> dict:
 
 def _counters(pins: Pins, interface: str) -> dict:
     """Packets and bytes, by reason and family; the sum over all CPUs. What would be dropped but for monitor mode has passed."""
-    sums: Counter = Counter()
-    for value in _percpu(pins, interface, "counters", schema.FILTER_MAPS["counters"]):
-        sums.update(schema.LAYOUTS["counters"].unpack(value))
+    values = _percpu(pins, interface, "counters", schema.FILTER_MAPS["counters"])
+    sums = _sums(schema.LAYOUTS["counters"], values)
     reasons = {reason: _by_family(sums, reason, reason) for reason in schema.REASONS}
     would_drop = {reason: _by_family(sums, reason, f"would_drop.{reason}") for reason in schema.DROP_REASONS}
     passed, dropped = ([reasons[each] for each in names] for names in (schema.PASS_REASONS, schema.DROP_REASONS))
@@ -121,16 +121,24 @@ def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[by
     return values if before is after else [after.pack(**before.unpack(value)) for value in values]
 
 
+def _sums(layout: Layout, values: list[bytes]) -> Counter[str]:
+    """Return the sums of all CPUs by field."""
+    sums: Counter[str] = Counter()
+    for value in values:
+        sums.update(layout.unpack(value))
+    return sums
+
+
 def _processing_time(pins: Pins, interface: str, sample: int) -> dict | None:
     """Of passed and of dropped frames: how many were measured, their average and percentiles in ns. None if never on."""
     values = _percpu(pins, interface, "timing", schema.TIMING_MAP)
     if not values:
         return None
+    sums = _sums(schema.TIMING, values)
     result: dict = {"sample": sample}
-    for number, verdict in enumerate(schema.VERDICTS):
-        offset = schema.TIMING_HEAD.size + number * schema.TIMING.size
-        columns = zip(*(schema.TIMING.unpack_from(value, offset) for value in values))
-        count, total, *buckets = (sum(column) for column in columns)
+    for verdict in schema.VERDICTS:
+        count, total = sums[f"{verdict}.count"], sums[f"{verdict}.sum"]
+        buckets = [sums[f"{verdict}.bucket{number}"] for number in range(schema.TIMING_BUCKETS)]
         result[verdict] = {
             "count": count,
             "average": round(total / count) if count else None,
@@ -146,7 +154,7 @@ def _ratelimit(pins: Pins, interface: str, limit: int, options: dict) -> dict | 
         return None
     now = durations.boot_time()
     with found:
-        sources = [(key, schema.SOURCE_STATE.unpack(value)[1]) for key, value in found.read_all()]
+        sources = [(key, schema.SOURCE_STATE.unpack(value)["blocked_until"]) for key, value in found.read_all()]
     over = sorted(((until, key) for key, until in sources if until > now), reverse=True)
     ipv6_prefix = options.get("ratelimit_ipv6_prefix", 128)
     shown = [
@@ -160,10 +168,10 @@ def _ratelimit(pins: Pins, interface: str, limit: int, options: dict) -> dict | 
 
 def _source_name(key: bytes, ipv6_prefix: int) -> str:
     """An IPv4 address, or the IPv6 prefix that was counted as one source."""
-    family, address = schema.SOURCE_KEY.unpack(key)
-    if schema.FAMILIES[family] == "ipv4":
-        return addresses.display(address[:4])
-    return addresses.display(address) + (f"/{ipv6_prefix}" if ipv6_prefix < 128 else "")
+    source = schema.SOURCE_KEY.unpack(key)
+    if schema.FAMILIES[source["family"]] == "ipv4":
+        return addresses.display(source["address"][:4])
+    return addresses.display(source["address"]) + (f"/{ipv6_prefix}" if ipv6_prefix < 128 else "")
 
 
 def _event_counts(pins: Pins, interface: str) -> dict | None:
@@ -171,5 +179,5 @@ def _event_counts(pins: Pins, interface: str) -> dict | None:
     values = _percpu(pins, interface, "event_budget", schema.EVENT_BUDGET_MAP)
     if not values:
         return None
-    sent, suppressed, lost = (sum(c) for c in list(zip(*(schema.EVENT_BUDGET.unpack(value) for value in values)))[:3])
-    return {"sent": sent, "suppressed": suppressed, "lost": lost}
+    sums = _sums(schema.EVENT_BUDGET, values)
+    return {name: sums[name] for name in ("sent", "suppressed", "lost")}

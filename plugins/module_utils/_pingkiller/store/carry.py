@@ -16,6 +16,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..kernel import bpf, schema
+from ..kernel.layout import Layout
 
 #: Operations, as linux/bpf.h puts them together.
 _LOAD_BYTE, _LOAD_HALF, _LOAD_WORD, _LOAD_MAP = 0x71, 0x61, 0x79, 0x18
@@ -75,9 +76,7 @@ def carry_list(old, new) -> None:
                 carrier.add(old_slot, slot, counted)
 
 
-def carry_filter_map(
-    number: int, old: bpf.Map, before: schema.Layout, new: bpf.Map, name: str, carried: bpf.Map
-) -> None:
+def carry_filter_map(number: int, old: bpf.Map, before: Layout, new: bpf.Map, name: str, carried: bpf.Map) -> None:
     """Add what a filter's map has counted that no filter counts in any more; ``number`` is its own in ``carried``."""
     per_cpu = [before.unpack(value) for value in old.lookup_percpu(schema.ZERO)]
     after = schema.LAYOUTS[name].offsets

@@ -12,6 +12,11 @@ from collections.abc import Iterator
 from ..errors import PingKillerError
 from ..kernel import bpf, schema
 
+#: Words that every schema has at the same place.
+_SCHEMA_VERSION, _DIRTY, _LISTENING = (
+    schema.CONTROL.offsets[name] // 4 for name in ("schema_version", "dirty", "listening")
+)
+
 
 class Control:
     """The control map: whether a change was interrupted, and how many entries of which kind there are."""
@@ -28,34 +33,34 @@ class Control:
     @property
     def schema_version(self) -> int:
         """A map that was made a moment ago has none yet, and is of this one."""
-        return self._words[0] or schema.SCHEMA_VERSION
+        return self._words[_SCHEMA_VERSION] or schema.SCHEMA_VERSION
 
     def stamp(self) -> None:
-        self._words[0] = schema.SCHEMA_VERSION
+        self._words[_SCHEMA_VERSION] = schema.SCHEMA_VERSION
 
     def is_dirty(self, list_name: str) -> bool:
         """Whether a change of this list is under way, or was interrupted."""
-        return bool(self._words[1] >> schema.LISTS.index(list_name) & 1)
+        return bool(self._words[_DIRTY] >> schema.LISTS.index(list_name) & 1)
 
     @contextlib.contextmanager
     def changing(self, list_name: str) -> Iterator[None]:
         """The list is dirty meanwhile, and stays it if this does not end well. The filter forgets what it remembered."""
         bit = 1 << schema.LISTS.index(list_name)
-        self._words[1] |= bit
+        self._words[_DIRTY] |= bit
         yield
         start = self._layout.offsets.get("generation")
         if start is not None:
             with memoryview(self._memory)[start : start + 8] as part, part.cast("Q") as generation:
                 generation[0] += 1
-        self._words[1] &= ~bit
+        self._words[_DIRTY] &= ~bit
 
     @property
     def listening(self) -> bool:
-        return bool(self._words[2])
+        return bool(self._words[_LISTENING])
 
     @listening.setter
     def listening(self, value: bool) -> None:
-        self._words[2] = int(value)
+        self._words[_LISTENING] = int(value)
 
     def _row(self, list_name: str, kind: str) -> int:
         return self._layout.offsets[f"{list_name}.{kind}.entries"] // 4

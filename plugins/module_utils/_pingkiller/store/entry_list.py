@@ -199,7 +199,9 @@ class EntryList:
     def _claim_key(self, key: bytes, owner: int) -> bytes:
         kind = schema.KIND_OF_SIZE[len(key)]
         address, length = (key[4:], key[0]) if kind.startswith("network") else (key, len(key) * 8)
-        return schema.CLAIM_KEY.pack(self._number, schema.KINDS.index(kind), length, owner, address)
+        return schema.CLAIM_KEY.pack(
+            list=self._number, kind=schema.KINDS.index(kind), prefix_length=length, owner=owner, address=address
+        )
 
     def _shared_claims(self, key: bytes) -> Claims:
         found = {}
@@ -379,7 +381,7 @@ class EntryList:
                 self._claims.delete(self._claim_key(key, number))
         for name, wanted in several.items():
             bits = sum(1 << side for side in wanted.sides)
-            value = schema.CLAIM.pack(wanted.until, bits)
+            value = schema.CLAIM.pack(until=wanted.until, sides=bits)
             self._claims.update(self._claim_key(key, self._owners.number(name)), value)
         return _SEVERAL if len(after) != 1 else self._owners.number(next(iter(after)))
 
@@ -402,16 +404,18 @@ def _unexpired(claims: Claims) -> Claims:
 
 
 def _claim(value: bytes) -> Wanted:
-    until, bits = schema.CLAIM.unpack(value)
-    return Wanted(tuple(side for side in (0, 1) if bits >> side & 1), until)
+    claim = schema.CLAIM.unpack(value)
+    return Wanted(tuple(side for side in (0, 1) if claim["sides"] >> side & 1), claim["until"])
 
 
 def _split_claim_key(claim_key: bytes) -> tuple[int, bytes, int]:
     """The list's number, the entry's key, the owner's number."""
-    number, kind, length, owner, address = schema.CLAIM_KEY.unpack(claim_key)
-    name = schema.KINDS[kind]
-    key = address[: 4 if name.endswith("4") else 16]
-    return number, schema.SLOT.pack(length) + key if name.startswith("network") else key, owner
+    claim = schema.CLAIM_KEY.unpack(claim_key)
+    name = schema.KINDS[claim["kind"]]
+    key = claim["address"][: 4 if name.endswith("4") else 16]
+    if name.startswith("network"):
+        key = schema.SLOT.pack(claim["prefix_length"]) + key
+    return claim["list"], key, claim["owner"]
 
 
 def _gather(gathered: dict, signature: Signature, keys: Sequence[bytes], slots: Sequence[int], claims: Claims) -> None:

@@ -72,7 +72,7 @@ def carry_counts(pins_: Pins) -> None:
                     found = each.open(each.filter_pin(filter_name, name))
                     if found:
                         maps[each.base] = found
-                if len({each.id for each in maps.values()}) == 2:
+                if len({each.map_id for each in maps.values()}) == 2:
                     maps["carried"] = old.ensure(old.filter_pin(filter_name, pins.CARRIED), schema.CARRIED_MAP)
                     before, after = maps[old.base], maps[pins_.base]
                     carry.carry_filter_map(number, before, layouts[name], after, name, maps["carried"])

@@ -73,7 +73,7 @@ class _Known(NamedTuple):
     any_size: bool = False
 
     def fits(self, pin: str, info: bpf.MapInfo) -> bool:
-        return schema.is_declared(info, pin, self.info, self.any_size)
+        return schema.is_declared(info, pin, declared=self.info, any_size=self.any_size)
 
 
 _ANY = ""  #: in the place of a name: each

@@ -21,6 +21,7 @@ from itertools import chain, compress
 from typing import NamedTuple
 
 from ..kernel import bpf, schema
+from ..kernel.layout import Layout
 
 _STRETCH = (
     1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
@@ -40,7 +41,7 @@ class Signature(NamedTuple):
 class Records:
     """The table, opened. 64-bit fields are written in one piece."""
 
-    def __init__(self, table: bpf.Map, layout: schema.Layout = schema.RECORD) -> None:
+    def __init__(self, table: bpf.Map, layout: Layout = schema.RECORD) -> None:
         self.capacity = table.info.max_entries
         self._layout, self._at = layout, layout.offsets
         self._size, self._words_each, self._halves_each = layout.size, layout.size // 8, layout.size // 4
@@ -245,7 +246,7 @@ def _signature(tag: int, source: int, destination: int) -> Signature | None:
     return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
 
 
-def _packed(keys: list[bytes], untils: tuple[int, int], owner: int, layout: schema.Layout) -> bytearray:
+def _packed(keys: list[bytes], untils: tuple[int, int], owner: int, layout: Layout) -> bytearray:
     """The records of entries of one kind that have met no packet yet, one behind the other."""
     kind = schema.KIND_OF_SIZE[len(keys[0])]
     used = 1 + schema.KINDS.index(kind)

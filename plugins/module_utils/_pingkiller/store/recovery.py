@@ -117,7 +117,7 @@ def _records_of(info: bpf.ProgramInfo) -> int | None:
     """The id of the map that the blocklist of a program is in."""
     with pins.closing_all(_maps_of(info.id)) as maps:
         found = maps.get(bpf.kernel_name(schema.LIST_PREFIX[schema.BLOCKLIST] + "records"))
-        return found.id if found else None
+        return found.map_id if found else None
 
 
 def _follow_renamed(pins_: Pins) -> list[str]:
@@ -147,7 +147,7 @@ def _found_elsewhere(pins_: Pins, name: str) -> str | None:
         for link in netlink.links():
             for attached in hooks.programs(link, hook):
                 info = filter_programs.program_info(attached.program_id)
-                if info and counters.id in info.map_ids:
+                if info and counters.map_id in info.map_ids:
                     return hooks.filter_name(link.name, hook)
     return None
 
@@ -278,7 +278,7 @@ def _pin(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> None:
 def _missing(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> dict[str, bpf.Map]:
     """Those of these maps that are not in their places, by place. Raises PingKillerError where something else is."""
     found = {path: maps.get(bpf.kernel_name(name)) for path, name in places.items()}
-    return {path: each for path, each in found.items() if each and _id_in_place(pins_, path, each.info) != each.id}
+    return {path: each for path, each in found.items() if each and _id_in_place(pins_, path, each.info) != each.map_id}
 
 
 def _id_in_place(pins_: Pins, path: str, info: bpf.MapInfo) -> int | None:

@@ -82,7 +82,9 @@ class _Look:
             kind = Processes if request.probe == "processes" else Calls
             cgroup = cgroups.find(request.unit, request.cgroup)
             defines = {**_whose(request, cgroup), **_probe(request).definitions(request)}
-            programs = compiler.compile_tracer(sources, kind.program, _sized(defines), list(tracepoints.values()))
+            programs = compiler.compile_tracer(
+                sources, _sized(defines), main=kind.program, functions=list(tracepoints.values())
+            )
             self._programs = [stack.enter_context(program) for program in programs.values()]
             self._maps = _maps(self._programs, stack)
             if cgroup:
