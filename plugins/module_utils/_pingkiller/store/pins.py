@@ -233,7 +233,7 @@ class Pins:
 
     def _check_own(self, mount: str) -> None:
         """Where every user can make directories, some may be called as ours. Raises PingKillerError for those."""
-        own.check_way(self.base, mount)
+        own.check_path(self.base, mount)
         for each in (self, self.next, self.old):
             own.check_directory(each.base)
 
