@@ -251,7 +251,7 @@ def test_a_directory_that_others_could_put_in_the_place_of_ours_is_refused(tmp_p
     module, arguments = RUNS[asked]
     said = refused(module, config_dir=f"{shelf}/pingkiller", **{**arguments, **NOTING[asked]})
     assert said.startswith(
-        f"{shelf} is a directory of user {NOBODY} with mode 0755, so that others than root could lead "
+        f"{shelf} is a directory of user {NOBODY} with mode 0755, so that others than root could replace "
     )
     assert said.endswith(": nothing was changed; name one below directories that only root can write to")
     assert os.listdir(shelf) == []

@@ -44,7 +44,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def bounded(sentence: str) -> str:
-    """Return a sentence cut to SCREEN characters in its middle: what to do comes last."""
+    """Return a sentence cut to SCREEN characters in its middle, because its advice comes last."""
     half = SCREEN // 2 - 3
     return sentence if len(sentence) <= SCREEN else f"{sentence[:half]} ... {sentence[-half:]}"
 
@@ -55,7 +55,7 @@ def on_screen(sentence: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text of any origin as it is safe on a terminal: what cannot be printed, line ends too, is escaped as in Python.
+    """Return text of any origin as a terminal can show it. Unprintable characters and line ends are escaped as in Python.
 
     The kernel takes almost any byte for the name of an interface, and files hold any bytes.
     """

@@ -23,7 +23,7 @@ _in_child = False  #: whether this is a process that ``within`` has made
 
 
 def within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return what a call returns, or raise what it raises. Raises TimeoutError if it takes longer.
+    """Return the result of a call. Raises its exception, and TimeoutError if it takes longer than this.
 
     The result is pickled. A call within another such call shares its process and its deadline: if it had a second process, nobody
     would be left to end that one.

@@ -75,10 +75,10 @@ def _check_passed(descriptor: int, status: os.stat_result) -> None:
     """Raise PingKillerError unless this is a link of root's, or a directory where nobody else can replace root's files."""
     others_write = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
     if not _trusted(status) or (others_write and not stat.S_ISLNK(status.st_mode)):
-        raise _led_elsewhere(os.readlink(f"/proc/self/fd/{descriptor}"), status)
+        raise _changeable(os.readlink(f"/proc/self/fd/{descriptor}"), status)
 
 
-def _led_elsewhere(path: str, status: os.stat_result) -> PingKillerError:
+def _changeable(path: str, status: os.stat_result) -> PingKillerError:
     """Return the error for a directory or link that others could change.
 
     It may be any directory of the host, even /etc, so the error advises nothing that would make it unusable.
@@ -87,7 +87,7 @@ def _led_elsewhere(path: str, status: os.stat_result) -> PingKillerError:
     if _trusted(status) and stat.S_ISDIR(status.st_mode):
         remedy = f"take the right to write from group and others (chmod go-w {shlex.quote(shortened_path(path))}), or "
     return PingKillerError(
-        f"{shortened_path(path)} is {_described(status)}, so that others than root could lead what is below it elsewhere: nothing was changed; "
+        f"{shortened_path(path)} is {_described(status)}, so that others than root could replace what is below it: nothing was changed; "
         f"{remedy}name one below directories that only root can write to"
     )
 

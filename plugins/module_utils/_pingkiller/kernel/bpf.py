@@ -29,7 +29,7 @@ TYPE_NAMES = {
 }
 NO_PREALLOC, MMAPABLE = 1, 1 << 10  #: flags of maps
 
-#: What the kernel answers when a map type has no batch operation (ENOTSUPP is the kernel's own number, without a name).
+#: Errors for a type of map without batch operations. 524 is ENOTSUPP, which errno does not know.
 _NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, 524)
 
 _BATCH = 65536  #: elements of one batch call
@@ -72,7 +72,7 @@ def enable_stats() -> Handle:
 
 
 def wait_for_programs() -> None:
-    """Wait until the programs that are running on any CPU have ended. What they counted can be read then.
+    """Wait until the programs that are running on any CPU have ended. Then all that they counted can be read.
 
     No program outlasts an RCU grace period.
     """
@@ -216,7 +216,7 @@ class Map(Handle):
         return self.split_percpu(self.lookup(key) or b"")
 
     def split_percpu(self, values: bytes) -> list[bytes]:
-        """Split what a lookup in a per-CPU map has returned, by CPU."""
+        """Split the bytes that a lookup in a per-CPU map has returned into the values of the CPUs."""
         starts = range(0, len(values), self._padded_size)
         return [values[start : start + self.info.value_size] for start in starts]
 
@@ -370,7 +370,7 @@ def _address(data: bytes | None) -> int:
 
 
 class ProgramInfo(NamedTuple):
-    """What the kernel tells of a loaded program."""
+    """A loaded program, as the kernel describes it."""
 
     type: int
     id: int
@@ -387,7 +387,7 @@ class ProgramInfo(NamedTuple):
 
 
 class RunResult(NamedTuple):
-    """What a program did with a frame."""
+    """The result of running a program on a frame."""
 
     verdict: int  #: the program's return value
     frame: bytes  #: as the program left it
@@ -395,7 +395,7 @@ class RunResult(NamedTuple):
 
 
 def program_id(fd: int) -> int:
-    """Return the id of a program, given a file descriptor that belongs to another object."""
+    """Return the id of a program, given a file descriptor, which stays open."""
     with Program(os.dup(fd)) as program:
         return program.info.id
 
@@ -447,7 +447,7 @@ class Program(Handle):
 
     @property
     def info(self) -> ProgramInfo:
-        """What the kernel tells now: the numbers of runs grow."""
+        """The program as the kernel describes it now: the numbers of runs grow."""
         map_ids = (ctypes.c_uint32 * _MAP_IDS)()
         where = {"nr_map_ids": len(map_ids), "map_ids": ctypes.addressof(map_ids)}
         told = syscall.object_info(self.fd, syscall.PROGRAM_INFO, **where)

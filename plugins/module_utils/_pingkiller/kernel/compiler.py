@@ -34,7 +34,7 @@ class Function(Protocol):
 class _Compilation(NamedTuple):
     """The programs that are made of one text of C."""
 
-    what: str  #: for messages
+    purpose: str  #: for messages
     main: str  #: the file that includes the others
     functions: Sequence[str]
     kind: str  #: of the programs, as BCC names it
@@ -74,7 +74,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
     ``sources`` are texts by file name, ``defines`` the values of macros.
     """
     kind = "XDP" if hook == "xdp" else "SCHED_CLS"
-    compilation = _Compilation(what="the filter", main=MAIN, functions=[schema.FUNCTION], kind=kind)
+    compilation = _Compilation(purpose="the filter", main=MAIN, functions=[schema.FUNCTION], kind=kind)
     return _compile(compilation, sources, defines)[schema.FUNCTION]
 
 
@@ -85,7 +85,7 @@ def compile_tracer(
 
     Returns a program for raw tracepoints for each function of the file ``main``; they share their maps.
     """
-    compilation = _Compilation(what="the tracer", main=main, functions=functions, kind="RAW_TRACEPOINT")
+    compilation = _Compilation(purpose="the tracer", main=main, functions=functions, kind="RAW_TRACEPOINT")
     compiled = _compile(compilation, sources, defines)
     programs = {name: bpf.Program(os.dup(function.fd)) for name, function in compiled.items()}
     for function in list(compiled.values())[:1]:
@@ -123,7 +123,7 @@ def _load(compilation: _Compilation, text: str, flags: list[str]) -> dict[str, F
             return programs
     words = " | ".join(said().strip().splitlines()[-30:])
     raise PingKillerError(
-        f"{compilation.what} does not compile or load on this host ({failure}); the compiler said: {words}"
+        f"{compilation.purpose} does not compile or load on this host ({failure}); the compiler said: {words}"
     )
 
 

@@ -82,7 +82,7 @@ def understood() -> Iterator[None]:
     try:
         yield
     except (struct.error, IndexError):
-        raise NetlinkError(errno.EBADMSG, "an answer about its interfaces that cannot be understood") from None
+        raise NetlinkError(errno.EBADMSG, "an answer about its interfaces that cannot be decoded") from None
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -127,7 +127,7 @@ def messages(data: bytes) -> Iterator[Message]:
         header = _HEADER.unpack(data)
         length = header["len"]
         if length < _HEADER.size:
-            raise NetlinkError(errno.EBADMSG, "an answer of no length")
+            raise NetlinkError(errno.EBADMSG, "an answer without a length")
         yield Message(kind=header["type"], flags=header["flags"], body=data[_HEADER.size : length])
         data = data[(length + 3) & ~3 :]
 
@@ -157,7 +157,7 @@ def _raise_for(message: Message) -> None:
 
 
 def _explanation(message: Message) -> str:
-    """Return what the kernel says in words about an error, or nothing."""
+    """Return the kernel's explanation of an error, or an empty text."""
     if not message.flags & _NLM_F_ACK_TLVS:
         return ""
     with understood():  # the request that failed comes back before the attributes, whole or only its header

@@ -62,12 +62,12 @@ LINK = Layout("prog_fd:I", "target_ifindex:I", "attach_type:I", "flags:I")
 STATS = Layout("type:I")
 BIND_MAP = Layout("prog_fd:I", "map_fd:I", "flags:I")
 
-# What INFO_BY_FD tells of a map, of a program and of a link of XDP.
+# The answers of INFO_BY_FD about a map, a program and a link of XDP.
 MAP_INFO = Layout("type:I", "id:I", "key_size:I", "value_size:I", "max_entries:I", "map_flags:I", "name:16s")
 PROGRAM_INFO = Layout(
     *("type:I", "id:I", "tag:8s", "jited_prog_len:I", "xlated_prog_len:I", "jited_prog_insns:Q", "xlated_prog_insns:Q"),
     *("load_time:Q", "created_by_uid:I", "nr_map_ids:I", "map_ids:Q", "name:16s"),
-    ":112x",  # the interface it was made for, and what BTF says of it
+    ":112x",  # its interface for offloading, and BTF
     *("run_time_ns:Q", "run_cnt:Q", "recursion_misses:Q", "verified_insns:I", ":12x"),
 )
 LINK_INFO = Layout("type:I", "id:I", "prog_id:I", ":4x", "ifindex:I", ":12x")
@@ -79,7 +79,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Attributes:
-    """The attributes of one call of bpf(2); after the call, what the kernel has left in them."""
+    """The attributes of one call of bpf(2), which the kernel reads and may change."""
 
     def __init__(self, layout: Layout, **fields: int | bytes) -> None:
         self._layout = layout
@@ -116,7 +116,7 @@ def create(command: int, attributes: Attributes) -> int:
 
 
 def object_info(fd: int, layout: Layout, **fields: int) -> dict[str, Any]:
-    """Return what the kernel tells of a map, a program or a link. ``fields`` say where it puts what has no fixed size."""
+    """Return the information on a map, a program or a link. ``fields`` are the addresses and sizes of arrays to fill."""
     buffer = ctypes.create_string_buffer(layout.pack(**fields), layout.size)
     Attributes(INFO, bpf_fd=fd, info_len=layout.size, info=ctypes.addressof(buffer)).call(INFO_BY_FD)
     return layout.unpack(buffer.raw)
