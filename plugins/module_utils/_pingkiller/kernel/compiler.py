@@ -94,19 +94,10 @@ def compile_tracer(
 
 
 def _compile(compilation: _Compilation, sources: dict[str, str], defines: dict[str, str]) -> dict[str, Function]:
-    """Compile and load with headers of our own in place of the kernel's. Returns the functions by name."""
-    remove_abandoned_headers()
-    tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_RUN)
-    held = _hold(tree)
-    try:
-        _write_tree(tree, sources)
-        os.environ["BCC_KERNEL_SOURCE"] = tree
-        flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    """Compile and load, and return the functions by name."""
+    flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    with _headers(sources):
         return _load(compilation, amalgamate(sources, compilation.main), flags)
-    finally:
-        os.environ.pop("BCC_KERNEL_SOURCE", None)
-        shutil.rmtree(tree)
-        os.close(held)
 
 
 def _load(compilation: _Compilation, text: str, flags: list[str]) -> dict[str, Function]:
@@ -125,6 +116,22 @@ def _load(compilation: _Compilation, text: str, flags: list[str]) -> dict[str, F
     raise PingKillerError(
         f"{compilation.purpose} does not compile or load on this host ({failure}); the compiler said: {words}"
     )
+
+
+@contextlib.contextmanager
+def _headers(sources: dict[str, str]) -> Iterator[None]:
+    """Let BCC use headers of our own in place of the kernel's, which a host need not have."""
+    remove_abandoned_headers()
+    tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_RUN)
+    held = _hold(tree)
+    try:
+        _write_tree(tree, sources)
+        os.environ["BCC_KERNEL_SOURCE"] = tree
+        yield
+    finally:
+        os.environ.pop("BCC_KERNEL_SOURCE", None)
+        shutil.rmtree(tree)
+        os.close(held)
 
 
 def remove_abandoned_headers() -> None:
@@ -153,7 +160,7 @@ def _hold(tree: str) -> int:
 
 
 def _write_tree(tree: str, sources: dict[str, str]) -> None:
-    """Write the headers that stand in for the kernel's. BCC looks for them in DIRECTORY/include."""
+    """Write the headers below DIRECTORY/include, where BCC looks for them."""
     for name, text in sources.items():
         if name.startswith("include/"):
             path = os.path.join(tree, name)
