@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import re
 import shutil
@@ -23,25 +22,6 @@ _TREES, _TREE = (
     "pingkiller-headers-",
 )  #: where the headers are for the time of a compilation; root's own directory
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
-
-
-def bcc_directory() -> str | None:
-    """Where this interpreter would import BCC from. The package of the same name on PyPI is something else."""
-    spec = importlib.util.find_spec("bcc")
-    directory = os.path.dirname(spec.origin) if spec and spec.origin else ""
-    return directory if os.path.exists(os.path.join(directory, "libbcc.py")) else None
-
-
-def bcc_version() -> str:
-    """BCC's version, without the tenth of a second that importing it takes. Raises PingKillerError without BCC."""
-    directory = bcc_directory()
-    if not directory:
-        raise PingKillerError(
-            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
-        )
-    with open(os.path.join(directory, "version.py")) as file:
-        found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", file.read())
-    return found.group(1) if found else "unknown"
 
 
 def amalgamate(sources: dict[str, str], name: str = _MAIN) -> str:
