@@ -12,7 +12,7 @@ from ..errors import PingKillerError, listed, quoted, shortened
 from ..kept.directory import Store
 from ..kept.edit import Edit
 from ..kept.filter_notes import plan_filters, plan_owner
-from ..kernel import compiler, links, netlink, routes, schema
+from ..kernel import bcc_package, links, netlink, routes, schema
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, recovery
 from ..store.pins import Pins
 from . import options as options_module
@@ -88,7 +88,7 @@ def replaces_maps(pins: Pins, request: FilterRequest, capacity: int | None) -> b
 
 def _bcc_version_or_none() -> str | None:
     """Check mode works before BCC is installed; compiling is what complains."""
-    return compiler.bcc_version() if compiler.bcc_directory() else None
+    return bcc_package.version() if bcc_package.directory() else None
 
 
 def _capacity(pins: Pins, request: FilterRequest) -> int | None:

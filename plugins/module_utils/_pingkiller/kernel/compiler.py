@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import re
 import shutil
@@ -38,25 +37,6 @@ class _Compilation(NamedTuple):
     main: str  #: the file that includes the others
     functions: Sequence[str]
     kind: str  #: of the programs, as BCC names it
-
-
-def bcc_directory() -> str | None:
-    """Return the directory of BCC for this interpreter, or None. The package of the same name on PyPI is another one."""
-    spec = importlib.util.find_spec("bcc")
-    directory = os.path.dirname(spec.origin) if spec and spec.origin else ""
-    return directory if os.path.exists(os.path.join(directory, "libbcc.py")) else None
-
-
-def bcc_version() -> str:
-    """Return BCC's version without importing it, which takes a tenth of a second. Raises PingKillerError without BCC."""
-    directory = bcc_directory()
-    if not directory:
-        raise PingKillerError(
-            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
-        )
-    with open(os.path.join(directory, "version.py")) as file:
-        found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", file.read())
-    return found.group(1) if found else "unknown"
 
 
 def amalgamate(sources: dict[str, str], main: str = MAIN) -> str:
