@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
 from typing import Any
 
 
@@ -21,7 +22,7 @@ class Layout:
         formats = [code for _name, code in pairs]
         self._struct = struct.Struct("=" + "".join(formats))
         self._zeros: dict[str, Any] = {name: b"" if code.endswith("s") else 0 for name, code in pairs if name}
-        starts = [struct.calcsize("=" + "".join(formats[:number])) for number in range(len(formats))]
+        starts = accumulate((struct.calcsize(f"={code}") for code in formats), initial=0)
         self.offsets = {name: start for (name, _format), start in zip(pairs, starts) if name}  #: bytes
         self.size = self._struct.size  #: bytes
 
