@@ -330,7 +330,10 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
+    FilterOptions,
+    argument_spec,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
     FilterRequest,
     named,
@@ -369,23 +372,7 @@ def main():
         argument_spec={
             "interface": {"type": "list", "elements": "str"},
             "all": {"type": "bool"},
-            "hook": {"type": "str", "choices": ["xdp", "tc_ingress", "tc_egress"]},
-            "mode": {"type": "str", "choices": ["auto", "native", "generic"]},
-            "policy": {"type": "str", "choices": ["pass", "drop"]},
-            "icmp_types": {"type": "list", "elements": "str"},
-            "forwarded": {"type": "bool"},
-            "strict": {"type": "bool"},
-            "protect": {"type": "bool"},
-            "protect_redirects": {"type": "bool"},
-            "monitor": {"type": "bool"},
-            "ratelimit_pps": {"type": "int"},
-            "ratelimit_block_time": {"type": "str"},
-            "ratelimit_sources": {"type": "int"},
-            "ratelimit_ipv6_prefix": {"type": "int"},
-            "timing_sample": {"type": "int"},
-            "events": {"type": "str", "choices": ["none", "dropped", "all_icmp", "trace"]},
-            "events_per_second": {"type": "int"},
-            "trace_exclude": {"type": "list", "elements": "str"},
+            **argument_spec(),
             "reset": {"type": "bool", "default": False},
             "max_entries": {"type": "int"},
             "force": {"type": "bool", "default": False},

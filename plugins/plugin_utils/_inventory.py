@@ -14,7 +14,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, did_you_mean
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
-    OF_USE_WITH,
+    OPTIONS,
     FilterOptions,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
@@ -121,7 +121,7 @@ def filters(host_wide: dict, items: list[dict], hidden: bool) -> list[dict]:
     found = [{**host_wide, **item} for item in items or [{}]]
     found = [_without_idle(each, item) for each, item in zip(found, items)] or found
     found = [{**each, **{name: words(each[name]) for name in _LIST_KEYS}} for each in found]
-    hiding = {**FilterOptions().as_dict(), "hook": "tc_egress", "policy": "drop", "icmp_types": TRACEROUTE_TYPES}
+    hiding = {**FilterOptions().as_dict(), "hook": schema.TC_EGRESS, "policy": "drop", "icmp_types": TRACEROUTE_TYPES}
     hiding.update(forwarded=False, strict=host_wide["strict"], monitor=host_wide["monitor"], force=False)
     distinct = {tuple(each["interfaces"]) for each in found} if hidden else ()
     return found + [{**hiding, "interfaces": list(interfaces)} for interfaces in sorted(distinct)]
@@ -133,7 +133,7 @@ def _without_idle(given: dict, item: dict) -> dict:
     chosen = defaults._replace(
         hook=given["hook"], events=given["events"], ratelimit_pps=str(given["ratelimit_pps"]) != "0"
     )
-    idle = [name for name, use in OF_USE_WITH.items() if name not in item and not use.holds(chosen)]
+    idle = chosen.idle(name for name in OPTIONS if name not in item)
     return {**given, **{name: getattr(defaults, name) for name in idle}}
 
 
@@ -209,7 +209,7 @@ def _clashes(found: list[dict], hidden: bool, host: str) -> Iterator[str]:
                 f"pingkiller_filters of {host} has several filters with the hook {hook}, of which one names no interface and "
                 f"would be on those of the default routes: name the interfaces of each."
             )
-        if hidden and hook == "tc_egress":
+        if hidden and hook == schema.TC_EGRESS:
             yield (
                 f"pingkiller_hide_from_traceroute of {host} takes the hook tc_egress, which is another filter's, too: choose "
                 f"another hook, or add {' and '.join(TRACEROUTE_TYPES)} to the icmp_types of that filter yourself."

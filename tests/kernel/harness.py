@@ -27,11 +27,8 @@ from network import run, unique_name
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
-    FilterOptions,
-    definitions,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, definitions, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import (
     bpf,
@@ -301,7 +298,7 @@ class Host:
                 self.pins.ensure(self.pins.filter_pin(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host_pin("lists"), "FILTER": self.pins.filter_pin(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            yield compiler.compile_program(sources, {**definitions(chosen), **paths}, chosen.hook)
+            yield compiler.compile_program(sources, {**definitions.of(chosen), **paths}, chosen.hook)
         finally:
             self.pins.remove_filter(name)
 

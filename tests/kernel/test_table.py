@@ -12,7 +12,7 @@ from packets import describe
 from table import ROWS
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import HOOKS
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import HOOKS
 
 pytestmark = pytest.mark.kernel
 

@@ -12,8 +12,7 @@ from ..kept.filter_notes import owner_changes
 from ..kernel import bcc_package
 from ..store import filter_programs, recovery
 from ..store.pins import Pins
-from . import options as options_module
-from .options import FilterOptions
+from .options import OPTIONS, FilterOptions, purpose
 from .plan import Step, kept_options
 from .request import FilterRequest
 
@@ -34,25 +33,20 @@ def _forgotten_notes(step: Step, request: FilterRequest) -> list[str]:
     """Of the options that were not named and go, since they have no meaning any more."""
     had = step.noted.options
     return [
-        f"the filter on {step.name} no longer has its {name}, which is for {options_module.purpose(name)} only"
-        for name in options_module.GO_WITH
-        if had.get(name) and not getattr(step.options, name) and name not in request.options
+        f"the filter on {step.name} no longer has its {name}, which is for {purpose(name)} only"
+        for name, option in OPTIONS.items()
+        if option.only_for and had.get(name) and not getattr(step.options, name) and name not in request.options
     ]
 
 
 def _idle(step: Step, request: FilterRequest) -> list[str]:
-    """The options that were named and that this filter has no use for. The role names all, so those at their default do not count."""
-    options, defaults = step.options, FilterOptions()
-    given = (name for name in options_module.OF_USE_WITH if name in request.options)
-    return [
-        n
-        for n in given
-        if getattr(options, n) != getattr(defaults, n) and not options_module.OF_USE_WITH[n].holds(options)
-    ]
+    """The options that were named and do nothing. The role names all, so those at their default do not count."""
+    idle = step.options.idle(name for name in OPTIONS if name in request.options)
+    return [name for name in idle if getattr(step.options, name) != getattr(FilterOptions(), name)]
 
 
 def _idle_note(step: Step, names: list[str]) -> str:
-    needs = " and ".join(dict.fromkeys(options_module.OF_USE_WITH[name].said for name in names))
+    needs = " and ".join(dict.fromkeys(use.needs for name in names if (use := OPTIONS[name].use)))
     return (
         f"of the filter on {step.name}, {', '.join(names)} {'have' if names[1:] else 'has'} no effect without {needs}"
     )

@@ -15,7 +15,7 @@ from ..kept.filter_notes import plan_filters, plan_owner
 from ..kernel import bcc_package, bpf, netlink, routes, schema
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, recovery
 from ..store.pins import Pins
-from . import options as options_module
+from . import definitions
 from .options import FilterOptions
 from .request import Asked, FilterRequest, require_printable
 
@@ -128,10 +128,10 @@ def _step(pins: Pins, request: FilterRequest, name: str, options, version: str |
     _check_maps(pins, name)
     before = filter_meta.running(pins, name)
     noted = before.noted if before else filter_meta.Noted()
-    defines = options_module.definitions(options)
+    defines = definitions.of(options)
     # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
     version = version or noted.bcc_version or "none"
-    build_id = options_module.build_id(request.sources, defines, version)
+    build_id = definitions.build_id(request.sources, defines, version)
     left = filter_programs.stand_in(pins, name)
     old = _to_replace(pins, link, name, before, request.force)
     same = before is not None and noted.build_id == build_id and before.reads_current_lists

@@ -38,7 +38,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
 
     The program is unloaded when the object goes away, unless it has been attached by then.
     """
-    kind = "XDP" if hook == "xdp" else "SCHED_CLS"
+    kind = "XDP" if hook == schema.XDP else "SCHED_CLS"
     return _compile(sources, _MAIN, defines, [schema.FUNCTION], kind, "the filter")[schema.FUNCTION]
 
 
