@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Optional
 
 from ..errors import PingKillerError, did_you_mean, quoted
 
@@ -77,7 +78,7 @@ OTHER_NAMES = {
 
 MAX_TYPES = 64  #: ICMP types by name
 
-TypeAndCode = tuple  # of the type and the code, None for every code
+TypeAndCode = tuple[int, Optional[int]]  # the code is None for every code
 
 
 class TypeSet(NamedTuple):
@@ -99,7 +100,7 @@ def parse_types(names: list[str]) -> TypeSet:
     return TypeSet(_sorted_types(four for four, _six in pairs), _sorted_types(six for _four, six in pairs))
 
 
-def _sorted_types(types) -> tuple[TypeAndCode, ...]:
+def _sorted_types(types: Iterable[TypeAndCode | None]) -> tuple[TypeAndCode, ...]:
     return tuple(
         sorted({each for each in types if each}, key=lambda each: (each[0], -1 if each[1] is None else each[1]))
     )
