@@ -14,7 +14,7 @@ from machine import echo_request, held, ping, program
 from running import run, unchanged
 from schemas import EARLIER
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, schema, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import (
     entry_list,
@@ -147,7 +147,7 @@ def assert_converges(operation: Operation) -> None:
     assert not result.get("failed"), result
     assert result["changed"] == (before != described()), result
     unchanged(operation.module, **operation.arguments)
-    at_tc = [interface for interface, hook in map(hooks.split_name, described()["filters"]) if hook != hooks.XDP]
+    at_tc = [interface for interface, hook in map(hooks.split_name, described()["filters"]) if hook != schema.XDP]
     assert described()["clsact"] == at_tc
     if operation.removes:
         assert not os.path.exists(DEFAULT_BASE)

@@ -85,7 +85,8 @@ class FilterOptions(NamedTuple):
     def from_dict(cls, stored: Mapping[str, Any]) -> FilterOptions:
         """The inverse of ``as_dict``. Options that did not exist when it was stored have their defaults."""
         known: dict[str, Any] = {name: stored[name] for name in cls._fields if name in stored}
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()})
+        known.update({name: tuple(value) for name, value in known.items() if isinstance(value, list)})
+        return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
         """The options as JSON has them, with lists in place of tuples."""
