@@ -15,11 +15,11 @@ options:
   _terms:
     description:
       - V(name_faults) returns the faults in the names of the variables. V(filter_faults) returns the faults in the variables that describe the filters
-        of the host. V(list_faults) returns the faults in the items of the lists. Faults are sentences. At most ten are returned, and the rest are
-        counted.
+        of the host. Faults are sentences. At most ten are returned, and the rest are counted.
       - V(interface_faults) returns the faults in the interfaces that these filters name. It works after the role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
+        The filter P(pingkiller.fleet.merged_entries#filter) takes them.
     required: true
 author:
   - PingKiller maintainers (@pingkiller)
@@ -62,7 +62,6 @@ class LookupModule(LookupBase):
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
-            "list_faults": self._list_faults,
             "interface_faults": self._interface_faults,
         }
         return inventory.at_most_ten(list(faults[term](variables, variables["inventory_hostname"])))
@@ -92,7 +91,3 @@ class LookupModule(LookupBase):
         own = inventory.words(self._value(variables, "pingkiller_extra_variables"))
         known = [*self._loader.load_from_file(str(_DEFAULTS)), *own]
         return inventory.name_faults(variables, known, host)
-
-    def _list_faults(self, variables, host):
-        for name in inventory.list_variables(variables):
-            yield from inventory.list_faults(name, self._value(variables, name), host)
