@@ -9,7 +9,6 @@ with no connection behind it but the local one. What the probe would find on a h
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -21,10 +20,7 @@ import pytest
 import yaml
 from looks import FIT
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import addresses, claims, list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.addresses import Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.schema import FOREVER, SOURCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLE = CHECKOUT / "roles/pingkiller"
@@ -47,27 +43,6 @@ HOSTS = {
         "pingkiller_allowlist_web": ["192.0.2.1"],
         "my_pingkiller_blocklist": ["192.0.2.99"],
     },
-    "doubles": {
-        "pingkiller_blocklist": ["203.0.113.1", "203.0.113.2"],
-        "pingkiller_blocklist_db": [{"ip": "203.0.113.1", "comment": "scans"}, "203.0.113.2", "203.0.113.2"],
-        "pingkiller_blocklist_web": ["203.0.113.1"],
-    },
-    "mappings": {
-        "pingkiller_blocklist": [
-            {"ip": "203.0.113.1"},
-            {"ip": "203.0.113.2", "direction": "dst"},
-            {"ip": "203.0.113.3", "direction": "src", "comment": "seen\n  in the log # of\ttoday\n"},
-            {"ip": "203.0.113.4", "direction": "both", "comment": ""},
-        ],
-    },
-    "directions": {
-        "pingkiller_blocklist": ["203.0.113.1", {"ip": "203.0.113.2", "direction": "dst"}],
-        "pingkiller_blocklist_web": [{"ip": "203.0.113.1", "direction": "dst"}, "203.0.113.2"],
-    },
-    "spellings": {
-        "pingkiller_blocklist": ["192.0.2.33", {"ip": "203.0.113.7", "direction": "dst"}],
-        "pingkiller_blocklist_feed": [{"ip": "::ffff:192.0.2.33", "ttl": "6s"}, "203.0.113.7/32"],
-    },
     "templated": {
         "office": "203.0.113.5",
         "pingkiller_blocklist_x": ["{{ office }}"],
@@ -86,16 +61,6 @@ HOSTS = {
         ],
     },
     # Fit
-    "every_spelling": {
-        "pingkiller_blocklist": [
-            "0.0.0.0/0",
-            "255.255.255.255/32",
-            "::",
-            "::/0",
-            "2001:DB8::1/128",
-            "::ffff:192.0.2.1",
-        ],
-    },
     "not_to_be_restored": found(init="") | {"pingkiller_persist": "false"},
     "old_enough": found(kernel="5.10.0", python="3.9"),
     "rocky_with_bcc": found(distribution="rocky rhel centos fedora"),
@@ -223,32 +188,10 @@ HOSTS = {
     },
     "misspelt_removal": {"pingkiller_state": "absent", "pingkiller_bas": "/sys/fs/bpf/pingkiller_other"},
     # Refused for their lists
-    "not_a_list": {"pingkiller_blocklist_web": "203.0.113.1", "pingkiller_allowlist_x": {"ip": "203.0.113.1"}},
-    "not_addresses": {
-        "pingkiller_blocklist_web": [
-            "300.1.1.1",
-            "",
-            "fe80::1%eth0",
-            "host.example",
-            "1.2.3.4/33",
-            "10.0.0.1/8",
-            ":::",
-            " 1.2.3.4",
-        ],
+    "bad_lists": {
+        "pingkiller_allowlist_x": "203.0.113.1",
+        "pingkiller_blocklist": [*range(10), {"ip": "192.0.2.1", "ttl": "{{ 'an hour' }}"}],
     },
-    "line_end": {"pingkiller_allowlist": ["192.0.2.1\n"]},
-    "numbers": {"pingkiller_blocklist": [4830, True, None, ["192.0.2.1"]]},
-    "bad_mappings": {
-        "pingkiller_blocklist": [
-            {"ip": "192.0.2.1", "direction": "in"},
-            {"ip": "192.0.2.1", "dir": "dst"},
-            {"ip": "192.0.2.1", "ttl": "1 h"},
-            {"ip": "192.0.2.1", "owner": "me"},
-            {"comment": "nothing else"},
-            {"ip": "192.0.2.300"},
-        ],
-    },
-    "too_many_to_tell": {"pingkiller_blocklist": [f"300.0.0.{number}" for number in range(12)]},
 }
 
 PLAYBOOK = """
@@ -322,19 +265,6 @@ def entries(made):
 
 
 @pytest.fixture
-def wanted(made):
-    """Reads a rendered list as the modules do: direction and end by address."""
-
-    def read(host: str, which: str = "blocklist") -> dict:
-        wishes = list_files.parse_file(io.StringIO(made[host][which]), which, Wanted((SOURCE,)))
-        return {
-            addresses.display(key): (claims.direction(each.sides), each.until) for key, each in wishes.by_key().items()
-        }
-
-    return read
-
-
-@pytest.fixture
 def filters(made):
     return lambda host: made[host]["filters"]
 
@@ -368,34 +298,6 @@ def test_allowlist_and_blocklist_do_not_mix(entries):
     assert entries("merged", "allowlist") == ["192.0.2.1  # pingkiller_allowlist_web"]
 
 
-def test_address_named_twice_is_a_line_for_each_origin(entries):
-    assert entries("doubles") == [
-        "203.0.113.1  # pingkiller_blocklist",
-        "203.0.113.2  # pingkiller_blocklist",
-        "203.0.113.1  # pingkiller_blocklist_db: scans",
-        "203.0.113.2  # pingkiller_blocklist_db",
-        "203.0.113.2  # pingkiller_blocklist_db",
-        "203.0.113.1  # pingkiller_blocklist_web",
-    ]
-
-
-def test_mappings_bring_direction_and_comment_on_one_line(entries):
-    assert entries("mappings") == [
-        "203.0.113.1  # pingkiller_blocklist",
-        "203.0.113.2 direction=dst  # pingkiller_blocklist",
-        "203.0.113.3  # pingkiller_blocklist: seen in the log # of today",
-        "203.0.113.4 direction=both  # pingkiller_blocklist",
-    ]
-
-
-def test_source_here_and_destination_there_is_both(wanted):
-    assert wanted("directions") == {"203.0.113.1": ("both", FOREVER), "203.0.113.2": ("both", FOREVER)}
-
-
-def test_an_address_is_the_same_however_it_is_spelt_and_for_good_wins(wanted):
-    assert wanted("spellings") == {"192.0.2.33": ("src", FOREVER), "203.0.113.7": ("both", FOREVER)}
-
-
 def test_items_and_lists_can_be_templates(entries):
     assert entries("templated") == [
         "203.0.113.5  # pingkiller_blocklist_x",
@@ -411,7 +313,6 @@ def test_variable_with_nothing_in_it_is_an_empty_list(entries):
 @pytest.mark.parametrize(
     "host",
     [
-        "every_spelling",
         "not_to_be_restored",
         "old_enough",
         "rocky_with_bcc",
@@ -615,49 +516,11 @@ def test_every_option_of_a_filter_is_a_variable_that_the_role_passes_on():
     ).keys()
 
 
-def test_variable_that_is_no_list_is_named_with_the_host(refusal):
-    assert 'pingkiller_blocklist_web of not_a_list is "203.0.113.1", not a list' in refusal("not_a_list")
-    assert "pingkiller_allowlist_x of not_a_list is {" in refusal("not_a_list")
-
-
-def address_fault(text: str) -> str:
-    """What the library says of what is no address."""
-    try:
-        addresses.parse_entry(text)
-    except ValueError as error:
-        return str(error)
-    raise AssertionError(f"{text!r} is an address")
-
-
-@pytest.mark.parametrize("item", HOSTS["not_addresses"]["pingkiller_blocklist_web"])
-def test_item_that_is_no_address_is_named_with_variable_and_host(refusal, item):
-    told = refusal("not_addresses").partition(f"In pingkiller_blocklist_web of not_addresses, {json.dumps(item)} ")[2]
-    assert told.startswith(address_fault(item))
-
-
-def test_line_end_in_an_item_cannot_smuggle_in_a_line(refusal):
-    assert r'"192.0.2.1\n" is not an IPv4 or IPv6 address' in refusal("line_end")
-
-
-def test_address_that_yaml_made_a_number_is_told_to_be_quoted(refusal):
-    assert "4830 is a number to YAML: put the address in quotes" in refusal("numbers")
-    for item in ("true", "null", '["192.0.2.1"]'):
-        assert f"{item} is no address" in refusal("numbers")
-
-
-def test_mistakes_in_mappings_are_told_all_at_once(refusal):
-    text = refusal("bad_mappings")
-    assert "has the direction in: write src, dst or both" in text
-    assert "has the key dir (did you mean direction?): the only keys are ip, direction, ttl and comment" in text
-    assert "has the key owner: the only keys are ip, direction, ttl and comment" in text
-    assert "has the ttl 1 h, which is not a duration" in text
-    assert "has no ip" in text
-    assert '"192.0.2.300"} is not an IPv4 or IPv6 address' in text
-
-
-def test_ten_bad_items_are_named_and_the_rest_counted(refusal):
-    assert refusal("too_many_to_tell").count("is not an IPv4 or IPv6 address") == 10
-    assert refusal("too_many_to_tell").endswith("And 2 more.")
+def test_what_is_wrong_with_lists_is_told_at_once_with_variable_and_host(refusal):
+    told = refusal("bad_lists")
+    assert told.startswith('pingkiller_allowlist_x of bad_lists is "203.0.113.1", not a list: write a list, [] for an')
+    assert "In pingkiller_blocklist of bad_lists, 0 is a number to YAML: put the address in quotes." in told
+    assert told.endswith("And 2 more.")
 
 
 def probe(directory: Path, *before: str, **given: str) -> dict[str, str]:
