@@ -16,7 +16,8 @@ options:
     description:
       - V(name_faults) returns the faults in the names of the variables. V(filter_faults) returns the faults in the variables that describe the filters
         of the host. Faults are sentences. At most ten are returned, and the rest are counted.
-      - V(interface_faults) returns the faults in the interfaces that these filters name. It works after the role has probed the host.
+      - V(host_faults) returns what keeps the role from working on the host, and the faults in the interfaces that the filters name. It works after the
+        role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
         The filter P(pingkiller.fleet.merged_entries#filter) takes them.
@@ -43,6 +44,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory as inventory
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight as preflight
 
 _DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
 
@@ -62,7 +64,7 @@ class LookupModule(LookupBase):
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
-            "interface_faults": self._interface_faults,
+            "host_faults": self._host_faults,
         }
         return inventory.at_most_ten(list(faults[term](variables, variables["inventory_hostname"])))
 
@@ -74,8 +76,28 @@ class LookupModule(LookupBase):
     def _filter_faults(self, variables, host):
         return inventory.filter_faults(*self._about_filters(variables), host)
 
-    def _interface_faults(self, variables, host):
-        look = self._templar.template(variables["_pingkiller_host"])
+    def _host_faults(self, variables, host):
+        def value(name):
+            return self._templar.template(variables[name])
+
+        look = value("_pingkiller_host")
+        if "fault" in look:
+            yield preflight.blindness(look["fault"], value("_pingkiller_probe"), host)
+            return
+        wish = preflight.Wish(
+            config_dir=str(value("pingkiller_config_dir")),
+            removal=value("pingkiller_state") != "present",
+            persist=boolean(value("pingkiller_persist"), strict=False),
+            manage_packages=boolean(value("pingkiller_manage_packages"), strict=False),
+            package=value("_pingkiller_package"),
+            persisted=lambda: value("_pingkiller_persisted"),
+        )
+        yield from preflight.host_faults(look, wish, host)
+        interfaces = "" if wish.removal else " ".join(self._interface_faults(variables, look, host))
+        if interfaces:
+            yield interfaces
+
+    def _interface_faults(self, variables, look, host):
         pairs = (pair.partition(":") for pair in look.get("alternative_names", "").split())
         own_names = {name: own for own, _colon, name in pairs}  # no interface's own name has a colon
         found = inventory.filters(*self._about_filters(variables))
