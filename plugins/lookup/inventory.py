@@ -15,7 +15,8 @@ options:
   _terms:
     description:
       - V(name_faults) returns the faults in the names of the variables. V(filter_faults) returns the faults in the variables that describe the filters
-        of the host. Faults are sentences. At most ten are returned, and the rest are counted.
+        of the host. V(list_faults) returns the faults in the items of the lists. Faults are sentences. At most ten are returned, and the rest are
+        counted.
       - V(host_faults) returns what keeps the role from working on the host, and the faults in the interfaces that the filters name. It works after the
         role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
@@ -58,15 +59,23 @@ class LookupModule(LookupBase):
 
     def _tell(self, term, variables):
         if term in inventory.LISTS:
-            return [[name, self._value(variables, name)] for name in inventory.list_variables(variables, term)]
+            return self._about_lists(variables, term)
         if term == "filters":
             return inventory.filters(*self._about_filters(variables))
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
+            "list_faults": self._list_faults,
             "host_faults": self._host_faults,
         }
-        return inventory.at_most_ten(list(faults[term](variables, variables["inventory_hostname"])))
+        return faults[term](variables, variables["inventory_hostname"])
+
+    def _about_lists(self, variables, which=""):
+        return [[name, self._value(variables, name)] for name in inventory.list_variables(variables, which)]
+
+    def _list_faults(self, variables, host):
+        """Not by the filter: what Ansible hands to one, it templates again, which takes longer than all that is done here."""
+        return inventory.merged_entries(self._about_lists(variables), host)["problems"]
 
     def _about_filters(self, variables):
         host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in inventory.FILTER_KEYS}
@@ -74,7 +83,7 @@ class LookupModule(LookupBase):
         return host_wide, self._value(variables, "pingkiller_filters"), boolean(hidden)
 
     def _filter_faults(self, variables, host):
-        return inventory.filter_faults(*self._about_filters(variables), host)
+        return inventory.at_most_ten(inventory.filter_faults(*self._about_filters(variables), host))
 
     def _host_faults(self, variables, host):
         def value(name):
@@ -112,4 +121,4 @@ class LookupModule(LookupBase):
     def _name_faults(self, variables, host):
         own = inventory.words(self._value(variables, "pingkiller_extra_variables"))
         known = [*self._loader.load_from_file(str(_DEFAULTS)), *own]
-        return inventory.name_faults(variables, known, host)
+        return inventory.at_most_ten(inventory.name_faults(variables, known, host))

@@ -37,8 +37,9 @@ def _quoted(value: object) -> str:
     return quoted(value, 200)
 
 
-def at_most_ten(faults: list[str]) -> list[str]:
+def at_most_ten(faults: Iterable[str]) -> list[str]:
     """The first ten, and how many there are besides."""
+    faults = list(faults)
     return faults[:10] + ([f"And {len(faults) - 10} more."] if faults[10:] else [])
 
 
