@@ -12,6 +12,7 @@ description:
   - Makes the lines of a list file of the items in the role's variables, and says what is wrong with the items.
   - The filter checks addresses and durations as the modules M(pingkiller.fleet.xdp_blocklist) and M(pingkiller.fleet.xdp_allowlist) do.
   - Only the role uses this filter. It has no other use.
+positional: host
 options:
   _input:
     description:
