@@ -22,7 +22,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--groups", type=int, default=300, metavar="N", help="ask the kernel so many questions of each sort"
     )
-    parser.addoption("--row", default="", metavar="NAME", help="of the table, only the rows that have this in their names")
+    parser.addoption(
+        "--row", default="", metavar="NAME", help="of the table, only the rows that have this in their names"
+    )
     today = datetime.date.today().toordinal()
     parser.addoption(
         "--seed", type=int, default=today, metavar="S", help="ask those that a run with this seed has asked"
