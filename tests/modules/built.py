@@ -12,67 +12,73 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler
+import kept
 
-_KEPT = tempfile.TemporaryDirectory(prefix="pingkiller-built-")  # of this process, and of the modules that it forks
+try:
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import bpf, compiler
+except ImportError:  # in the process of a runtime
+    from pingkiller import bpf, compiler
+
 _XDP, _CLASSIFIER = 6, 3
 _LOAD_64, _FROM_MAP = 0x18, 1
+_PINS = "HOST_PINS", "LIST_PINS", "FILTER_PINS"  #: directories of maps: each in the one before it, or beside it
 _INSTRUCTION = struct.Struct("=BBhi")  #: operation, registers (the source in the upper half), offset, number
 
 _compile = compiler.compile_program
 
 
 def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str):
-    """What the compiler's function of this name does, once for the same arguments."""
-    described = json.dumps([sources, defines, hook], sort_keys=True).encode()
-    kept = os.path.join(_KEPT.name, hashlib.sha256(described).hexdigest())
-    if not os.path.exists(kept):
-        function = _compile(sources, defines, hook)
-        _keep(kept, function.bpf.dump_func(compiler.FUNCTION.encode()), defines)
-        return function
-    return _load(kept, hook)
+    """What the compiler's function of this name does, once for the same arguments. Where maps are pinned is not in the code."""
+    pins = {name: json.loads(defines[name]) for name in _PINS}
+    decisive = {name: value for name, value in defines.items() if name not in pins}
+    described = json.dumps([sources, decisive, hook], sort_keys=True).encode()
+    built = kept.once(hashlib.sha256(described).hexdigest(), lambda: _build(sources, defines, hook, pins))
+    return _load(built, hook, pins)
 
 
-def _keep(kept: str, code: bytes, defines: dict[str, str]) -> None:
-    """Write the instructions down, with what each map is whose file descriptor is in them."""
-    paths = _paths(json.loads(defines[name]) for name in ("HOST_PINS", "LIST_PINS", "FILTER_PINS"))
+def anew() -> None:
+    """What a module's process calls first that is to meet all that it meets on a host: it compiles, whatever is kept."""
+    compiler.compile_program = _compile
+
+
+def _build(sources: dict[str, str], defines: dict[str, str], hook: str, pins: dict[str, str]) -> dict:
+    """The instructions, with what each map is whose file descriptor is in them."""
+    function = _compile(sources, defines, hook)
+    code = function.bpf.dump_func(compiler.FUNCTION.encode())
+    places = _places(pins)
     maps = {}
     for start in range(0, len(code), _INSTRUCTION.size):
         operation, registers, _offset, number = _INSTRUCTION.unpack_from(code, start)
         if operation == _LOAD_64 and registers >> 4 == _FROM_MAP:
             with bpf.Map(os.dup(number)) as found:
-                maps[start] = paths.get(found.id), found.name, found.info
-    with open(f"{kept}.new", "w") as file:
-        json.dump({"code": code.hex(), "maps": maps}, file)
-    os.rename(f"{kept}.new", kept)
+                maps[start] = places.get(found.id), found.name, found.info
+    return {"code": code.hex(), "maps": maps}
 
 
-def _paths(directories) -> dict[int, str]:
-    """The pins of maps below these directories, by the maps' ids."""
+def _places(pins: dict[str, str]) -> dict[int, tuple[str, str]]:
+    """By the ids of maps: below which of these directories they are pinned, the innermost one, and where there."""
     found = {}
-    for directory in directories:
+    for place, directory in pins.items():
         for inside, _directories, names in os.walk(directory):
             for path in (os.path.join(inside, name) for name in names):
                 with bpf.Map.open(path) as each:
-                    found[each.id] = path
+                    found[each.id] = place, os.path.relpath(path, directory)
     return found
 
 
-def _load(kept: str, hook: str):
+def _load(built: dict, hook: str, pins: dict[str, str]):
     """BCC's function object of the program, loaded with the maps that are pinned there now, and own ones of those that are not."""
     from bcc import BPF
 
-    with open(kept) as file:
-        built = json.load(file)
     code = bytearray.fromhex(built["code"])
     with contextlib.ExitStack() as stack:
-        maps: dict[str, bpf.Map] = {}
-        for start, (path, name, info) in built["maps"].items():
-            if name not in maps:
+        maps: dict[str, bpf.Map] = {}  # by path, or by name
+        for start, (place, name, info) in built["maps"].items():
+            path = os.path.join(pins[place[0]], place[1]) if place else ""
+            if (path or name) not in maps:
                 one = bpf.Map.open(path) if path else bpf.Map.create(name, bpf.MapInfo(*info))
-                maps[name] = stack.enter_context(one)
-            struct.pack_into("=i", code, int(start) + 4, maps[name].fd)
+                maps[path or name] = stack.enter_context(one)
+            struct.pack_into("=i", code, int(start) + 4, maps[path or name].fd)
         program = bpf.Program.load(compiler.FUNCTION, _XDP if hook == "xdp" else _CLASSIFIER, bytes(code))
     return BPF.Function(None, compiler.FUNCTION.encode(), program.fd)

@@ -112,8 +112,7 @@ def _be_the_module(name, prepare, check, arguments, said, complaint):
         # Since 2.19 a process that has loaded a plugin is taken for the controller's, which is handed no warnings.
         with contextlib.suppress(KeyError):
             sys.modules["ansible.module_utils._internal"].is_controller = False
-        if not prepare:  # what is prepared, such as a fault, is to meet all that it meets on a host
-            compiler.compile_program = built.compile_program
+        compiler.compile_program = built.compile_program
         for call in prepare:
             call()
         MODULES[name].main()
