@@ -73,7 +73,9 @@ class Operation(NamedTuple):
         if of_compiler:
             self.set_up()
             loaded = faults.record(self.run)
-            lasting = [[step for step in each if step.lasts and step.call not in of_compiler] for each in (steps, loaded)]
+            lasting = [
+                [step for step in each if step.lasts and step.call not in of_compiler] for each in (steps, loaded)
+            ]
             assert lasting[0] == lasting[1]  # or who is there without BCC could not take a place for the same one
         return steps, list(of_compiler)
 

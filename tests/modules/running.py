@@ -16,6 +16,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import bcc  # noqa: F401  # so that none of the modules that are forked has to import it
 import built
 from ansible.module_utils import basic
 from machine import look
