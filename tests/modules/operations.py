@@ -73,10 +73,10 @@ class Operation(NamedTuple):
         if of_compiler:
             self.set_up()
             loaded = faults.record(self.run)
-            lasting = [
+            with_bcc, without = (
                 [step for step in each if step.lasts and step.call not in of_compiler] for each in (steps, loaded)
-            ]
-            assert lasting[0] == lasting[1]  # or who is there without BCC could not take a place for the same one
+            )
+            assert with_bcc == without  # so that the same step is the same place in both
         return steps, list(of_compiler)
 
 
@@ -87,7 +87,7 @@ class Recorded(NamedTuple):
     of_compiler: set[tuple]
 
     def needs(self, step: faults.Step) -> tuple:
-        """What a run is prepared with that is to come to this step: with BCC, if that has to do with it."""
+        """What prepares a run that is to come to this step: it compiles, but where BCC makes no such calls."""
         return () if step.lasts and step.call not in self.of_compiler else (built.anew,)
 
 
