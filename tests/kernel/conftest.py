@@ -15,7 +15,8 @@ import pytest
 from harness import Host
 from network import Cable, run, unique_name
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import compiler, lock
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
 
 
 def pytest_addoption(parser):
