@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import built
 from model import ECHO_REQUEST, EVERY_TYPE, Options, Source
 from network import run, unique_name
 
@@ -306,7 +307,7 @@ class Host:
                 self.pins.ensure(self.pins.filter_pin(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host_pin("lists"), "FILTER": self.pins.filter_pin(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            yield compiler.compile_program(sources, {**definitions.of(chosen), **paths}, chosen.hook)
+            yield built.by_bcc(sources, {**definitions.of(chosen), **paths}, chosen.hook)
         finally:
             self.pins.remove_filter(name)
 
