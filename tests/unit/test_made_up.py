@@ -34,10 +34,9 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
     filter_notes,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, schema, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import effects
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import hooks
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE
 
 _HANG = 60  #: seconds for what takes milliseconds
@@ -88,7 +87,7 @@ UNTIL = "2099-01-01T00:00:00Z"
 DIGEST = copies.digest(copies.pack([b"\1\2\3\4"]))
 SAMPLES = {
     "host": {"base": DEFAULT_BASE, "max_entries": 65536},
-    "filters/lo": {hook: {**FilterOptions(hook=hook).as_dict(), "force": False} for hook in hooks.HOOKS},
+    "filters/lo": {hook: {**FilterOptions(hook=hook).as_dict(), "force": False} for hook in schema.HOOKS},
     "owners": {"lo": "inventory", "eth7/tc_egress": "inventory"},
     "entries/blocklist/adhoc": {
         "entries": {

@@ -18,7 +18,7 @@ from ..entries.list_files import Reading
 from ..entries.wishes import Wanted, Wishes
 from ..errors import PingKillerError, bounded, quoted, quoted_path
 from ..files import deadline
-from ..filters import apply
+from ..filters import change
 from ..filters.options import FilterOptions
 from ..filters.request import FilterRequest
 from ..kept import copies, entry_notes, filter_notes
@@ -157,7 +157,7 @@ def _restore_interface(run: Run, interface: str) -> None:
 
 def _restore_filter(run: Run, interface: str, hook: str, options: dict) -> None:
     request = _filter_request(run, interface, hook, options)
-    result = apply.present(run.base, request, run.check, run.lock_timeout)
+    result = change.present(run.base, request, check=run.check, lock_timeout=run.lock_timeout)
     run.outcome.warnings.extend(result["warnings"])
     if result["changed"]:
         name = filter_programs.own_name(hooks.filter_name(interface, hook))
@@ -174,7 +174,9 @@ def _filter_request(run: Run, interface: str, hook: str, options: dict) -> Filte
         path = run.store.path(f"filters/{interface}")
         what = error if isinstance(error, PingKillerError) else quoted(str(error))
         raise PingKillerError(f"{path} is not as PingKiller writes it ({what}): deploy again") from None
-    return FilterRequest((interface,), checked, run.sources, run.capacity, force)
+    return FilterRequest(
+        interfaces=(interface,), options=checked, sources=run.sources, capacity=run.capacity, force=force
+    )
 
 
 def _check_types(given: dict) -> None:

@@ -68,7 +68,7 @@ def _check_host(about: dict) -> None:
 
 def _check_filters(by_hook: dict) -> None:
     for hook, options in by_hook.items():
-        if hook not in hooks.HOOKS or not isinstance(options, dict):
+        if hook not in schema.HOOKS or not isinstance(options, dict):
             raise ValueError(f"{hook}: {options}")
 
 
@@ -76,7 +76,7 @@ def _check_owners(by_filter: dict) -> None:
     for name, owner in by_filter.items():
         interface, hook = hooks.split_name(name)
         named = 0 < len(os.fsencode(interface)) < _LONGEST_NAME and "\0" not in interface
-        if not named or hook not in hooks.HOOKS or not isinstance(owner, str):
+        if not named or hook not in schema.HOOKS or not isinstance(owner, str):
             raise ValueError(f"{name}: {owner}")
 
 

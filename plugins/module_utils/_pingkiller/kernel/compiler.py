@@ -53,7 +53,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
 
     ``sources`` are texts by file name, ``defines`` the values of macros.
     """
-    kind = "XDP" if hook == "xdp" else "SCHED_CLS"
+    kind = "XDP" if hook == schema.XDP else "SCHED_CLS"
     compilation = _Compilation(purpose="the filter", main=MAIN, functions=[schema.FUNCTION], kind=kind)
     return _compile(compilation, sources, defines)[schema.FUNCTION]
 

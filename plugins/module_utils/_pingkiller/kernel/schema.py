@@ -43,6 +43,9 @@ def counters(names: dict[int, str], numbers: int) -> Layout:
 SOURCE, DESTINATION = 0, 1
 BLOCKLIST, ALLOWLIST = "blocklist", "allowlist"
 LISTS = (BLOCKLIST, ALLOWLIST)
+
+#: The places where a filter can be attached.
+HOOKS = XDP, TC_INGRESS, TC_EGRESS = ("xdp", "tc_ingress", "tc_egress")
 #: Maps of lists and of filters have in the kernel the name of their pin with one of these before it.
 LIST_PREFIX = {BLOCKLIST: "block_", ALLOWLIST: "allow_"}
 FILTER_PREFIX = "filter_"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..entries import addresses
 from ..entries.claims import Claims, Held, Plan, effective
 from ..errors import PingKillerError, quoted
+from ..kernel import schema
 from ..store import entry_list, hooks
 
 
@@ -48,7 +49,7 @@ class Foreseen(NamedTuple):
 def _is_filter(name: object, told: object) -> bool:
     options = told.get("options") if isinstance(told, dict) else None
     monitor = options.get("monitor") if isinstance(options, dict) else None
-    return isinstance(name, str) and hooks.split_name(name)[1] in hooks.HOOKS and isinstance(monitor, bool)
+    return isinstance(name, str) and hooks.split_name(name)[1] in schema.HOOKS and isinstance(monitor, bool)
 
 
 class ListToCome:
