@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import errors
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import HOOKS
 
 _PREFIX = "pingkiller_"
 _VERSION = r"\d{1,5}\.\d{1,5}"
@@ -64,7 +65,7 @@ def look(told: str) -> dict[str, str]:
     return found
 
 
-_FILTER = re.compile(r"[^\s/]{1,128}(/tc_(in|e)gress)?")
+_FILTER = re.compile(rf"[^\s/]{{1,128}}(/({'|'.join(HOOKS)}))?")
 _MOST_FILTERS = 10000
 #: What the role makes something of, of the module xdp_filter: its type.
 _ANSWERED = {"filters": dict, "owned": list, "removed": list, "max_entries": int}

@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bcc_package, compiler
 
-BPF = Path(__file__).resolve().parents[2] / "bpf"
+CHECKOUT = Path(__file__).resolve().parents[2]
+BPF = CHECKOUT / "bpf"
 SOURCES = {path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")}
 #: What is compiled, and the sources that go with it.
 MAINS = {
@@ -95,3 +97,12 @@ def test_what_a_c_library_prints_is_kept_and_not_shown(capfd):
     os.write(2, b"after\n")
     assert said() == "a word of clang's\n"
     assert capfd.readouterr().err == "after\n"
+
+
+def test_every_distribution_has_the_package_that_messages_and_documents_name():
+    role = CHECKOUT / "roles/pingkiller"
+    assert yaml.safe_load((role / "vars/main.yml").read_text())["_pingkiller_packages"] == bcc_package.PACKAGES
+    documents = [CHECKOUT / "README.md", role / "README.md", role / "meta/argument_specs.yml"]
+    for path in (*documents, CHECKOUT / "plugins/modules/xdp_filter.py"):
+        named = set(re.findall(r"python3-b(?:pf)?cc", path.read_text()))
+        assert named == set(bcc_package.PACKAGES.values()), path

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 LIBRARY = PLUGINS / "module_utils/_pingkiller"
+USERS = [path for top in ("plugins", "tests", "bench") for path in sorted((PLUGINS.parent / top).rglob("*.py"))]
 PACKAGE = "ansible_collections.pingkiller.fleet.plugins."
 #: From the bottom to the top. A room imports what is below it, and nothing of a neighbour on its own floor.
 FLOORS = (
@@ -87,3 +89,32 @@ def test_what_compiles_nothing_brings_no_compiler_to_the_host(module):
     files = {str(path.relative_to(LIBRARY)) for path in shipped(module) if path.is_relative_to(LIBRARY)}
     assert "store/pins.py" in files
     assert "kernel/compiler.py" not in files
+
+
+def library_names(tree: ast.Module) -> tuple[set[str], list[str]]:
+    """The modules of the library that a file imports, by the names that they have there, and other names that it imports."""
+    modules, names = set(), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or "_pingkiller" in (node.module or "")):
+            modules |= {each.asname or each.name for each in node.names}
+            names += [each.name for each in node.names]
+    return modules, names
+
+
+@pytest.mark.parametrize("path", USERS, ids=lambda path: str(path.relative_to(PLUGINS.parent)))
+def test_nobody_uses_what_a_file_of_the_library_keeps_to_itself(path):
+    tree = ast.parse(path.read_text())
+    modules, used = library_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            used.append(node.attr)
+        if (
+            isinstance(node, ast.Call)
+            and node.args[1:]
+            and isinstance(node.args[0], ast.Name)
+            and node.args[0].id in modules
+        ):
+            used += [
+                each.value for each in node.args[1:2] if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            ]
+    assert [name for name in used if re.match(r"_(?!_|replace$|asdict$|fields$|field_defaults$)", name)] == []

@@ -97,5 +97,6 @@ def reminders(steps: list[Step]) -> list[str]:
 def prediction_warnings(steps: list[Step]) -> list[str]:
     """Return the warnings that the run itself would give, as far as they are known before."""
     if any(step.needed for step in steps) and not bcc_package.directory():
-        return ["this host has no BCC yet, so the run itself needs the package python3-bpfcc or python3-bcc first"]
+        packages = " or ".join(dict.fromkeys(bcc_package.PACKAGES.values()))
+        return [f"this host has no BCC yet, so the run itself needs the package {packages} first"]
     return reminders([step for step in steps if not step.switches])

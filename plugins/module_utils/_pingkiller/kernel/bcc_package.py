@@ -11,6 +11,9 @@ import re
 
 from ..errors import PingKillerError
 
+#: The package that has BCC for the system's Python, by ``ID`` or ``ID_LIKE`` of os-release(5).
+PACKAGES = {"debian": "python3-bpfcc", "fedora": "python3-bcc", "rhel": "python3-bcc", "suse": "python3-bcc"}
+
 
 def directory() -> str | None:
     """Return the directory of BCC for this interpreter, or None. The package of the same name on PyPI is another one."""
@@ -24,7 +27,8 @@ def version() -> str:
     found = directory()
     if not found:
         raise PingKillerError(
-            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
+            f"this host's Python has no BCC: install the package {PACKAGES['debian']} (Debian, Ubuntu) or "
+            f"{PACKAGES['rhel']} (Red Hat, SUSE)"
         )
     with open(os.path.join(found, "version.py")) as file:
         told = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", file.read())
