@@ -9,7 +9,10 @@ from __future__ import annotations
 def pytest_addoption(parser):
     parser.addoption("--every", type=int, default=1, metavar="N", help="run only every Nth test, on a slow machine")
     parser.addoption("--begin", type=int, default=0, metavar="M", help="begin with the test after so many")
+    parser.addoption("--of", default="", metavar="FILE", help="of this file; of the others run all tests")
 
 
 def pytest_collection_modifyitems(config, items):
-    items[:] = items[config.getoption("--begin") :: config.getoption("--every")]
+    many = [item for item in items if config.getoption("--of") in item.nodeid]
+    left_out = set(many) - set(many[config.getoption("--begin") :: config.getoption("--every")])
+    items[:] = [item for item in items if item not in left_out]

@@ -166,19 +166,6 @@ def facts_of(ansible):
 
 
 @pytest.fixture(scope="session")
-def state_of(facts_of):
-    """What is to be the same on a machine after a boot: the lists, and what filters, with options and mode."""
-
-    def read(host):
-        facts = facts_of(host)
-        entries = {name: sorted(entry["ip"] for entry in each["entries"]) for name, each in facts["lists"].items()}
-        attached = {name: each for name, each in facts["filters"].items() if each["mode"] != "none"}
-        return entries, {name: (each["mode"], each["options"]) for name, each in attached.items()}
-
-    return read
-
-
-@pytest.fixture(scope="session")
 def shell(run_tool):
     """Run a script on a machine; what it printed."""
 

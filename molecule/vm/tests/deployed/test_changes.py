@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes of machines that PingKiller is deployed to, while they are pinged."""
 
-import pytest
-
 BLOCKED, BLOCKED6, FREE, FREE6 = "203.0.113.66", "2001:db8:bad::66", "203.0.113.5", "2001:db8::5"
 
 
@@ -24,38 +22,3 @@ def test_no_blocked_ping_is_answered_and_no_other_lost_while_options_and_lists_c
             assert (lost, answers > 20) == ([], True), (source, host)
         else:
             assert answers == 0, (source, host)
-
-
-@pytest.fixture
-def too_large(everywhere, on, ansible, deploy):
-    """An MTU that virtio-net cannot run an XDP program with, set while no filter is there."""
-
-    def set_mtu(mtu):
-        done = ansible("ansible", "all", "-m", "xdp_filter", "-a", "interface=eth1 state=absent")
-        assert done.returncode == 0
-        everywhere(lambda host: on(host, "ip", "link", "set", "eth1", "mtu", mtu))
-
-    set_mtu("9000")
-    yield
-    set_mtu("1500")
-    assert deploy().returncode == 0
-
-
-@pytest.mark.usefixtures("too_large")
-def test_where_the_driver_refuses_native_mode_generic_mode_takes_its_place_and_the_reason_is_told(
-    everywhere, hosts, facts_of, deploy, answered
-):
-    done = deploy()
-    assert done.returncode == 0
-    assert done.said.count("the driver refused native mode") >= 1
-    for host in hosts:
-        attached = facts_of(host)["filters"]["eth1"]
-        assert attached["mode"] == "generic"
-        assert "MTU" in attached["mode_reason"]
-    assert set(map(tuple, everywhere(answered).values())) == {(FREE, FREE6)}
-    assert set(deploy().changed.values()) == {0}
-    refused = deploy(pingkiller_mode="native")
-    assert refused.returncode != 0
-    assert all(counts["failed"] for counts in refused.recap.values())
-    assert "MTU" in refused.said
-    assert set(map(tuple, everywhere(answered).values())) == {(FREE, FREE6)}

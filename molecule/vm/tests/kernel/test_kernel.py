@@ -22,76 +22,87 @@ TAKEN = (
     "tests/kernel",
     "tests/trace",
 )
+PYTEST = "python3 -m pytest -q -rfEp -c /dev/null -p no:cacheprovider --import-mode=importlib --rootdir=."
+TABLE, JUDGE, ON_TC = (f"tests/kernel/test_{name}.py" for name in ("table", "judge", "tc"))
+TRACERS = " ".join(f"tests/trace/test_{name}.py" for name in ("calls", "processes", "looking"))
+
+
+def runs_of_the_day(number):
+    """What the machine of this number is to run, by name: others of the many tests each day, and others than its neighbours.
+    Each start of pytest takes its time here, and so does each program that is compiled."""
+
+    def every(stride):
+        return f"--every={stride} --begin={(date.today().toordinal() + number) % stride}"
+
+    # The hooks follow each other in the table, and the stride shares no factor with their number.
+    table = f"--of={TABLE} {every(13)}"
+    # Of the rarest sort of questions, too, some are to be answered.
+    groups = "--groups=600"
+    return {
+        "kernel": f"{PYTEST} {table} {groups} -k 'table or judge or way_in or way_out' {TABLE} {JUDGE} {ON_TC}",
+        "trace": f"{PYTEST} {every(3)} {TRACERS}",
+        "matrix": "python3 tests/kernel/matrix.py --together 1",
+    }
+
+
+@pytest.fixture(scope="module")
+def ran(everywhere, hosts, ssh_config):
+    """What the runs of the day said, by machine and name. Each machine goes through its own without waiting for the others."""
+
+    def copy_and_run(host):
+        copy_sources(ssh_config, host)
+        chosen = runs_of_the_day(hosts.index(host))
+        return {name: on_machine(ssh_config, host, command) for name, command in chosen.items()}
+
+    return everywhere(copy_and_run)
+
+
+def copy_sources(ssh_config, host):
+    """The library, the C and the tests are to be on the machine."""
+    unpack = f"mkdir -p {PACKAGE} && tar -x -z -C {PACKAGE}"
+    with subprocess.Popen(["tar", "-c", "-z", *TAKEN], cwd=CHECKOUT, stdout=subprocess.PIPE) as tar:
+        subprocess.run(["ssh", "-F", ssh_config, host, unpack], stdin=tar.stdout, check=True, timeout=300)
 
 
 def on_machine(ssh_config, host, command):
+    command = f"cd {PACKAGE} && PYTHONPATH={HOME}:tests/kernel:tests/trace {command}"
     return subprocess.run(["ssh", "-F", ssh_config, host, command], text=True, capture_output=True, timeout=1500)
 
 
-@pytest.fixture(scope="module")
-def with_sources(everywhere, ssh_config):
-    """The library, the C and the tests are on the machines."""
-
-    def copy(host):
-        unpack = f"mkdir -p {PACKAGE} && tar -x -z -C {PACKAGE}"
-        with subprocess.Popen(["tar", "-c", "-z", *TAKEN], cwd=CHECKOUT, stdout=subprocess.PIPE) as tar:
-            subprocess.run(["ssh", "-F", ssh_config, host, unpack], stdin=tar.stdout, check=True, timeout=300)
-
-    everywhere(copy)
+def passed(ran, name, test):
+    """The run passed on every machine, and a test that this matches was part of it."""
+    for host, runs in ran.items():
+        unlisted = re.sub(r"^PASSED .*\n", "", runs[name].stdout, flags=re.MULTILINE)
+        print(f"--- {host}\n{unlisted[-4000:]}{runs[name].stderr[-2000:]}")
+    for host, runs in ran.items():
+        assert runs[name].returncode == 0, host
+        assert re.search(f"^PASSED {test}", runs[name].stdout, re.MULTILINE), host
 
 
-@pytest.fixture(scope="module")
-def run_tests(with_sources, everywhere, ssh_config):
-    """Run a file of tests on all machines at once; what it said, by machine."""
-
-    def run(file, *options, suite="kernel"):
-        command = f"cd {PACKAGE} && PYTHONPATH={HOME}:tests/{suite} PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -q -c /dev/null"
-        command += (
-            f" -p no:cacheprovider --import-mode=importlib --rootdir=. {' '.join(options)} tests/{suite}/{file}.py"
-        )
-        done = everywhere(lambda host: on_machine(ssh_config, host, command))
-        for host, each in done.items():
-            print(f"--- {host}\n{each.stdout[-4000:]}{each.stderr[-2000:]}")
-        return done
-
-    return run
+def test_decision_table_holds_on_every_kernel(ran):
+    passed(ran, "kernel", rf"{TABLE}::.*, xdp\]$")
 
 
-def of_the_day(every):
-    """The options that take some of the tests only, others each day."""
-    return f"--every={every}", f"--begin={date.today().toordinal() % every}"
+def test_decision_table_holds_on_tc_as_well_on_every_kernel(ran):
+    passed(ran, "kernel", rf"{TABLE}::.*, tc_\w+\]$")
 
 
-def test_decision_table_holds_on_every_kernel(run_tests):
-    """All rows of some of the sets of options. The stride shares no factor with the number of hooks."""
-    passed(run_tests("test_table", *of_the_day(7)))
+def test_pings_are_filtered_on_tc_as_well_on_every_kernel(ran):
+    passed(ran, "kernel", ON_TC)
 
 
-def test_pings_are_filtered_on_tc_as_well_on_every_kernel(run_tests):
-    passed(run_tests("test_tc", "-k", "'way_in or way_out'"))
+def test_nothing_gets_around_on_any_kernel(ran):
+    passed(ran, "kernel", JUDGE)
 
 
-def test_nothing_gets_around_on_any_kernel(run_tests):
-    passed(run_tests("test_judge", "--groups=600"))  # of the rarest sort, too, some are to be answered
+def test_tracers_count_the_same_on_every_kernel(ran):
+    passed(ran, "trace", "tests/trace")
 
 
-@pytest.mark.parametrize("file", ["test_calls", "test_processes", "test_looking"])
-def test_tracers_count_the_same_on_every_kernel(run_tests, file):
-    """Each compiles, which takes longest here."""
-    passed(run_tests(file, *of_the_day(3), suite="trace"))
-
-
-def passed(runs):
-    for host, done in runs.items():
-        assert done.returncode == 0, host
-        assert re.search(r"\d+ passed", done.stdout), host
-
-
-def test_program_loads_with_every_feature_on_every_kernel(with_sources, everywhere, ssh_config):
+def test_program_loads_with_every_feature_on_every_kernel(ran):
     """Each value of each feature at least once, the heaviest of all together first. The tables stay in tests/output."""
     output = CHECKOUT / "tests/output"
     output.mkdir(parents=True, exist_ok=True)
-    command = f"cd {PACKAGE} && PYTHONPATH={HOME}:tests/kernel python3 tests/kernel/matrix.py --together 1"
-    for host, done in everywhere(lambda host: on_machine(ssh_config, host, command)).items():
-        (output / f"verifier-{host}.md").write_text(done.stdout)
-        assert done.returncode == 0, (host, done.stderr)
+    for host, runs in ran.items():
+        (output / f"verifier-{host}.md").write_text(runs["matrix"].stdout)
+        assert runs["matrix"].returncode == 0, (host, runs["matrix"].stderr)
