@@ -52,7 +52,7 @@ def _own_lock(monkeypatch, tmp_path):
 
 @contextlib.contextmanager
 def control_map(host):
-    with host_maps.opened(host.pins) as maps, contextlib.closing(control.Control(maps["control"])) as opened:
+    with host_maps.opened(host.pins) as maps, contextlib.closing(control.Control(maps.control)) as opened:
         yield opened
 
 
@@ -263,7 +263,7 @@ def test_a_listener_hears_all_of_more_than_the_buffer_holds_at_once(reporting):
             filter_.repeat(PING, times)
             assert filter_.told()["events"]["sent"] == before + times
             with contextlib.closing(
-                ring_buffer.RingBuffer(filter_.host.pins.open(filter_.host.pins.host_pin("events")))
+                ring_buffer.RingBuffer(filter_.host.pins.open_map(filter_.host.pins.host_pin("events")))
             ) as ring:
                 wait_until(lambda ring=ring: ring._position[0] == ring._produced[0], "the listener does not read")
 

@@ -154,7 +154,7 @@ def test_the_control_map_is_read_as_it_was_written():
     for (block, name), (kind, kind_name) in itertools.product(enumerate(schema.LISTS), enumerate(schema.KINDS)):
         row = offset("control", "lists", block, kind)
         members = [("entries",), ("matching", 0), ("matching", 1), ("timed",)]
-        names = [f"{name}.{kind_name}.{what}" for what in ("entries", 0, 1, "timed")]
+        names = [f"{name}.{kind_name}.{what}" for what in schema.POPULATION]
         assert [found[each] for each in names] == [row + offset("population", *path) for path in members]
 
 

@@ -19,7 +19,7 @@ from ..kept.directory import Store
 from ..kernel import access, schema
 from ..report import facts
 from ..store import filter_programs, hooks
-from ..store.pins import DEFAULT_BASE
+from ..store.paths import DEFAULT_BASE
 from . import runtime
 from . import trace as trace_command
 

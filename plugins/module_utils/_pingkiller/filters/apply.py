@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .. import VERSION
 from ..errors import PingKillerError
 from ..kernel import access, bpf, compiler, netlink, schema, tc
-from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, migration, recovery
+from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, migration, recovery
 from ..store import pins as pins_module
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
@@ -86,7 +86,7 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
         stays = reminders([step for step in steps if not step.needed])
         if replaces_maps(pins, request, capacity):
             return stays + _move(pins, request, todo, request.capacity or capacity)
-        host_maps.create(pins, request.capacity or entry_list.DEFAULT_CAPACITY)
+        host_maps.create(pins, request.capacity or limits.DEFAULT_CAPACITY)
         return stays + _renew(pins, request, todo)
     except BaseException:
         _undo(pins, existed, made)
@@ -122,7 +122,7 @@ def _complete(pins: Pins, request: FilterRequest) -> list[str]:
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
     """Remove the pins made for filters that did not come to run, and maps that did not come into use."""
-    pins.next.remove_all()
+    pins.new.remove_all()
     failed = [name for name in made if not filter_programs.running(pins, name)]
     for name in failed:
         remove_clsact(pins, name)
@@ -148,7 +148,7 @@ def _build(pins: Pins, request: FilterRequest, step: Step) -> Built:
 
     def build(hook: str = step.options.hook, **special: str):
         program = compiler.compile_program(request.sources, {**defines, **special}, hook)
-        recovery.bind(pins, step.name, program.fd)
+        lost_pins.bind(pins, step.name, program.fd)
         return program
 
     program, switch = build(), None
@@ -172,7 +172,7 @@ def _filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
 def _drop_other_size(pins: Pins, filter_name: str, name: str, info: bpf.MapInfo) -> None:
     """Another size starts a new count."""
     path = pins.filter_pin(filter_name, name)
-    existing = pins.open(path, info, any_size=True) if name in schema.SIZED_MAPS else None
+    existing = pins.open_map(path, info, any_size=True) if name in schema.SIZED_MAPS else None
     if existing:
         with existing:
             if existing.info != info:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ..kept.edit import Edit
 from ..kept.filter_notes import owner_changes
 from ..kernel import compiler
-from ..store import filter_programs, recovery
+from ..store import filter_programs, lost_pins
 from ..store.pins import Pins
 from . import options as options_module
 from .options import FilterOptions
@@ -70,7 +70,7 @@ def takeover_notes(
 ) -> list[str]:
     """Of filters that are there already and become the owner's with this run."""
     new = owner_changes(kept, own_name) if request.owner else {}
-    there = [step for step in steps if step.before or recovery.lost(pins, step.link, step.name)]
+    there = [step for step in steps if step.before or lost_pins.lost(pins, step.link, step.name)]
     return [_takeover_note(step.name, new[step.name], request.owner) for step in there if step.name in new]
 
 

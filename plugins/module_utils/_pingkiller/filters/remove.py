@@ -11,7 +11,7 @@ from ..kept.directory import Store
 from ..kept.edit import Edit
 from ..kept.filter_notes import plan_filters, plan_forgetting, plan_owner
 from ..kernel import access, compiler
-from ..store import filter_meta, filter_programs, hooks, recovery
+from ..store import filter_meta, filter_programs, hooks, lost_pins, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from .clsact import remove_clsact
@@ -39,7 +39,7 @@ def absent(
     access.require_bpf()
     pins = Pins(base)
     names = None if names is None else tuple(dict.fromkeys(map(filter_programs.own_name, names)))
-    there = (pins.check_mount() and pins.in_use().exists()) or recovery.any_lost(pins)
+    there = (pins.check_mount() and pins.in_use().exists()) or lost_pins.any_lost(pins)
     kept = _plan_forgetting(store, names, owner)
     everything = names is None
     if check and there:

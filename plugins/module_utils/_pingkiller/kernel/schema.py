@@ -87,9 +87,9 @@ RECORD = Layout(
 )
 SLOT = struct.Struct("=I")
 
-_POPULATIONS = [
-    f"{name}.{kind}.{what}:I" for name in LISTS for kind in KINDS for what in ("entries", *DIRECTIONS["both"], "timed")
-]
+#: What is counted of the entries of one kind: all, those that match on each side, those that expire.
+POPULATION = ("entries", "src", "dst", "timed")
+_POPULATIONS = [f"{name}.{kind}.{column}:I" for name in LISTS for kind in KINDS for column in POPULATION]
 CONTROL = Layout("schema_version:I", "dirty:I", "listening:I", ":4x", "generation:Q", *_POPULATIONS)
 
 #: list, kind, prefix length, owner, address

@@ -29,7 +29,7 @@ def listen(base: str, duration: float, limit: int) -> dict:
         raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
     pins = Pins(base)
     pins.check_mount()
-    ring_map = pins.open(pins.host_pin("events"), schema.EVENTS_MAP)
+    ring_map = pins.open_map(pins.host_pin("events"), schema.EVENTS_MAP)
     if ring_map is None:
         raise _nobody_reports()
     with ring_map, host_maps.opened(pins) as host, listener_lock():

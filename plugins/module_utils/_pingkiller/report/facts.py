@@ -113,7 +113,7 @@ def _total(reasons: Iterable[dict]) -> dict:
 def _percpu(pins: Pins, interface: str, name: str, info: bpf.MapInfo) -> list[bytes]:
     """One value for each CPU, in this version's layout whichever version made the map."""
     before, after = schema.layouts(host_maps.schema_number(pins))[name], schema.LAYOUTS[name]
-    found = pins.open(pins.filter_pin(interface, name), info._replace(value_size=before.size))
+    found = pins.open_map(pins.filter_pin(interface, name), info._replace(value_size=before.size))
     if found is None:
         return []
     with found:
@@ -141,7 +141,7 @@ def _processing_time(pins: Pins, interface: str, sample: int) -> dict | None:
 
 def _ratelimit(pins: Pins, interface: str, limit: int, options: dict) -> dict | None:
     """The sources that are blocked now, or would be but for monitor mode, the longest to come first. None without a limit."""
-    found = pins.open(pins.filter_pin(interface, "sources"))
+    found = pins.open_map(pins.filter_pin(interface, "sources"))
     if found is None:
         return None
     now = durations.boot_time()
