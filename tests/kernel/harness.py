@@ -328,7 +328,7 @@ class Host:
 
     def heard(self) -> list:
         """The events since the last look, as xdp_events tells them, but for where and when."""
-        found = [events._decode(record) for record in self._ring.read()] if self._ring else []
+        found = [events.decode(record) for record in self._ring.read()] if self._ring else []
         for event in found:
             event.update({side: _spelled(event[side]) for side in ("src", "dst") if event[side]})
             for name in ("time", "interface", "processing_ns"):

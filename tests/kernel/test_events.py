@@ -30,7 +30,7 @@ from packets import (
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Raw
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import ring_buffer
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import ring_buffer, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import control, host_maps, lock
 
@@ -291,6 +291,13 @@ def test_listening_ends_with_its_time_and_says_what_came(reporting):
 
 
 def test_listening_where_nothing_reports_is_refused(live_host):
+    with pytest.raises(PingKillerError, match="^no filter on this host reports events: set events of xdp_filter"):
+        events.listen(live_host.base, 1, 1)
+
+
+def test_listening_where_only_the_pin_of_the_events_is_left_is_refused(live_host):
+    live_host.pins.prepare()
+    live_host.pins.ensure(live_host.pins.host_pin("events"), schema.EVENTS_MAP).close()
     with pytest.raises(PingKillerError, match="^no filter on this host reports events: set events of xdp_filter"):
         events.listen(live_host.base, 1, 1)
 

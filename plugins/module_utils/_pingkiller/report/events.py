@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from itertools import islice
+from typing import Any
 
 from ..durations import wall_clock
 from ..entries import addresses
@@ -22,8 +24,8 @@ from ..store.pins import Pins
 _POLL_SECONDS = 0.05
 
 
-def listen(base: str, duration: float, limit: int) -> dict:
-    """What happens in ``duration`` seconds, or until ``limit`` events have come. Raises PingKillerError."""
+def listen(base: str, duration: float, limit: int) -> dict[str, Any]:
+    """Return the events of the next ``duration`` seconds, or the first ``limit`` events. Raises PingKillerError."""
     access.require_bpf()
     if duration <= 0 or limit < 1:
         raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
@@ -33,14 +35,15 @@ def listen(base: str, duration: float, limit: int) -> dict:
     if ring_map is None:
         raise _nobody_reports()
     with ring_map, host_maps.opened(pins) as host, listener_lock():
-        if host is None:  # what an interrupted removal has left
+        if host is None:  # an interrupted removal has left the events only
             raise _nobody_reports()
-        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host["control"])) as control:
+        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host.control)) as control:
             try:
-                events = _collect(ring, control, time.monotonic() + duration, limit)
+                records = _collect(ring, control, limit=limit, deadline=time.monotonic() + duration)
             finally:
                 _end_listening(pins)
-    return {"changed": False, "events": [_decode(event) for event in events], "count": len(events)}
+    events = [decode(record) for record in sorted(records, key=_moment)]
+    return {"changed": False, "events": events, "count": len(events)}
 
 
 def _nobody_reports() -> PingKillerError:
@@ -50,33 +53,36 @@ def _nobody_reports() -> PingKillerError:
 
 
 def _end_listening(pins: Pins) -> None:
-    """Also in a control map that has taken the place of the one in which it began."""
+    """Tell the filters that nobody listens. All maps may have been replaced meanwhile, so open them again."""
     with host_maps.opened(pins) as host:
         if host:
-            with contextlib.closing(Control(host["control"])) as control:
+            with contextlib.closing(Control(host.control)) as control:
                 control.listening = False
 
 
-def _collect(ring: RingBuffer, control: Control, deadline: float, limit: int) -> list[bytes]:
-    events: list[bytes] = []
+def _collect(ring: RingBuffer, control: Control, *, limit: int, deadline: float) -> list[bytes]:
+    """Return the records that arrive until the deadline, up to ``limit``."""
+    records: list[bytes] = []
     ring.skip()
     control.listening = True
     try:
-        while len(events) < limit:
-            for record in ring.read():
-                events.append(record)
-                if len(events) == limit:
-                    break
+        while len(records) < limit:
+            records += islice(ring.read(), limit - len(records))
             left = deadline - time.monotonic()
             if left <= 0:
                 break
             time.sleep(min(_POLL_SECONDS, left))
     finally:
         control.listening = False
-    return sorted(events, key=lambda record: schema.EVENT.unpack_from(record)[0])
+    return records
 
 
-def _decode(record: bytes) -> dict:
+def _moment(record: bytes) -> int:
+    return schema.EVENT.unpack_from(record)[0]
+
+
+def decode(record: bytes) -> dict[str, Any]:
+    """Return an event as RETURN of the module xdp_events describes it, from ``struct event`` in bpf/schema.h."""
     (
         moment,
         interface,
@@ -93,7 +99,7 @@ def _decode(record: bytes) -> dict:
         source,
         destination,
     ) = schema.EVENT.unpack(record)
-    length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # none where tags hide it
+    length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # None if VLAN tags hide the addresses
     return {
         "time": wall_clock(moment),
         "interface": _interface_name(interface),
@@ -114,5 +120,5 @@ def _decode(record: bytes) -> dict:
 def _interface_name(index: int) -> str:
     try:
         return socket.if_indextoname(index)
-    except OSError:  # gone since
+    except OSError:  # removed since
         return str(index)
