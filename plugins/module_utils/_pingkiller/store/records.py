@@ -128,10 +128,10 @@ class Records:
 
     def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
         """Change when an entry's match ends and who owns it. Its counters go on."""
-        self.write(slot, "until_source", untils[schema.SOURCE])
-        self.write(slot, "until_destination", untils[schema.DESTINATION])
-        start = self.place(slot) * self._size
-        self.as_u8[start + self._owner] = owner
+        place = self.place(slot)
+        start = place * self._u64_size
+        self.as_u64[start + self._until], self.as_u64[start + self._until_destination] = untils
+        self.as_u8[place * self._size + self._owner] = owner
 
     def see(self, slot: int, moment: int) -> None:
         """Note that an entry was last seen at this moment, unless it was seen later."""
