@@ -37,7 +37,7 @@ from ansible_collections.pingkiller.fleet.plugins.action.xdp_filter import read_
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler, syscall
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
@@ -263,11 +263,12 @@ class Flood:
         os.sched_setaffinity(0, {WORLD_CPU})
         os.nice(-10)  # the flood is what there is most of
         given, offered = ctypes.create_string_buffer(self.frame, len(self.frame)), 0
-        # program, result, sizes and addresses, repetitions, duration, contexts, flags, CPU, frames in a batch
-        layout, fd, address = "=IIIIQQIIIIQQIIII", self.program.fd, ctypes.addressof(given)
+        burst = {"repeat": BURST, "flags": LIVE_FRAMES, "batch_size": 64}
+        frame = {"data_in": ctypes.addressof(given), "data_size_in": len(self.frame)}
         with self.outside.entered():
             while time.monotonic() < until:
-                bpf._bpf(10, layout, fd, 0, len(self.frame), 0, address, 0, BURST, 0, 0, 0, 0, 0, LIVE_FRAMES, 0, 64, 0)
+                attributes = syscall.Attributes(syscall.TEST_RUN, prog_fd=self.program.fd, **frame, **burst)
+                attributes.call(syscall.PROG_TEST_RUN)
                 offered += BURST
         result.put(("flood", offered))
 

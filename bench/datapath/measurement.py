@@ -20,7 +20,7 @@ class Runner(NamedTuple):
 
     def run(self, frame: bytes, repeat: int) -> int:
         """Nanoseconds for one packet, on average."""
-        duration = self.program.test_run(frame, repeat)[1]
+        duration = self.program.test_run(frame, repeat).duration
         if self.tidy:
             self.tidy()
         return duration

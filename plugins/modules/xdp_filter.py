@@ -319,6 +319,7 @@ removed:
   sample: [eth0]
 """
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
     LOCK_OPTION,
@@ -326,7 +327,6 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     STATE_OPTION,
     Module,
     finish,
-    move_to_interpreter_with_bcc,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove

@@ -48,7 +48,7 @@ def name_faults(names: Iterable[str], known: Iterable[str], host: str) -> Iterat
     known = {*known, *_OF_PLAYBOOKS}
     for name in sorted(names):
         if name.startswith(PREFIX) and name not in known and not _LIST.fullmatch(name):
-            meant = did_you_mean(name[len(PREFIX) :], (each[len(PREFIX) :] for each in known), PREFIX)
+            meant = did_you_mean(name[len(PREFIX) :], (each[len(PREFIX) :] for each in known), prefix=PREFIX)
             yield (
                 f"{name} of {host} is no variable of this role{meant}: correct it, or if it is one of your own, "
                 f"name it in pingkiller_extra_variables."

@@ -9,7 +9,6 @@ Frames are handed to it with BPF_PROG_TEST_RUN; what they did is read from the c
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import ipaddress
 import itertools
 import json
@@ -64,7 +63,6 @@ WARNINGS_ARE_ERRORS = """\
 #pragma clang diagnostic error "-Wextra"
 #pragma clang diagnostic ignored "-Wunused-parameter"
 """
-MOST_BYTES = 4096  # that a test run takes and gives back
 
 
 def read_sources():
@@ -101,13 +99,13 @@ class Filter:
     def send(self, frame: bytes) -> Seen:
         """Run the program on a frame. That it leaves the frame alone is checked on the way, for each of them."""
         before = self.counters()
-        action, after_frame = self._test_run(frame)
-        assert after_frame == frame, "the filter changed the frame"
+        result = self._program.test_run(frame)
+        assert result.frame == frame, "the filter changed the frame"
         after = self.counters()
         moved = {key: tuple(new - old for new, old in zip(after[key], before[key])) for key in after}
         changes = {key: by for key, by in moved.items() if any(by)}
         told = {("event", number): event for number, event in enumerate(self.host.heard())}
-        return Seen(self._actions.get(action, str(action)), {**changes, **told})
+        return Seen(self._actions.get(result.verdict, str(result.verdict)), {**changes, **told})
 
     def counters(self) -> dict:
         """All counters of the filter and of the lists' entries, by the names that the model gives them."""
@@ -128,16 +126,15 @@ class Filter:
         """How many frames were measured."""
         if "timing" not in self._maps:
             return {}
-        words = self._percpu("timing", schema.TIMING_MAP.value_size)[schema.TIMING_HEAD.size // 8 :]
-        counts = words[:: schema.TIMING.size // 8]
-        return {("timed", verdict): (count,) for verdict, count in zip(schema.VERDICTS, counts)}
+        words, offsets = self._percpu("timing", schema.TIMING.size), schema.TIMING.offsets
+        return {("timed", verdict): (words[offsets[f"{verdict}.count"] // 8],) for verdict in schema.VERDICTS}
 
     def _events(self) -> dict:
         """What became of the events."""
         if "event_budget" not in self._maps:
             return {}
-        words = self._percpu("event_budget", schema.EVENT_BUDGET.size)
-        return {("events", name): (count,) for name, count in zip(("sent", "suppressed", "lost"), words)}
+        words, offsets = self._percpu("event_budget", schema.EVENT_BUDGET.size), schema.EVENT_BUDGET.offsets
+        return {("events", name): (words[offsets[name] // 8],) for name in ("sent", "suppressed", "lost")}
 
     def _percpu(self, name: str, size: int) -> list:
         """The 64-bit numbers of a map that every CPU has for itself, each the sum over all of them."""
@@ -147,7 +144,7 @@ class Filter:
 
     def start_at(self, number: int):
         """Let everything that the filter counts go on from this number, on every CPU."""
-        for name, size in (("counters", COUNTERS.size), ("timing", schema.TIMING_MAP.value_size)):
+        for name, size in (("counters", COUNTERS.size), ("timing", schema.TIMING.size)):
             if name in self._maps:
                 words = size // 8 * self.host.cpus
                 self._maps[name].update(schema.ZERO, struct.pack(f"={words}Q", *[number] * words))
@@ -156,11 +153,10 @@ class Filter:
         """What the rate limit knows, by the names that the model gives the sources."""
         found = {}
         for key, value in self._maps["sources"].read_all() if "sources" in self._maps else ():
-            family, address = schema.SOURCE_KEY.unpack(key)
-            length = 4 if schema.FAMILIES[family] == "ipv4" else 16
-            assert not any(address[length:]), "the key of a source has more than its address"
-            window, blocked_until, packets = schema.SOURCE_STATE.unpack(value)
-            found[str(ipaddress.ip_address(address[:length]))] = Source(window, packets, blocked_until)
+            source = schema.SOURCE_KEY.unpack(key)
+            length = 4 if schema.FAMILIES[source["family"]] == "ipv4" else 16
+            assert not any(source["address"][length:]), "the key of a source has more than its address"
+            found[str(ipaddress.ip_address(source["address"][:length]))] = Source(**schema.SOURCE_STATE.unpack(value))
         return found
 
     def set_sources(self, sources: dict[str, Source]):
@@ -170,8 +166,9 @@ class Filter:
             table.delete(key)
         for name, source in sources.items():
             address = ipaddress.ip_address(name)
-            key = schema.SOURCE_KEY.pack(schema.FAMILIES.index(f"ipv{address.version}"), address.packed)
-            table.update(key, schema.SOURCE_STATE.pack(source.window, source.blocked_until, source.packets))
+            family = schema.FAMILIES.index(f"ipv{address.version}")
+            key = schema.SOURCE_KEY.pack(family=family, address=address.packed)
+            table.update(key, schema.SOURCE_STATE.pack(**source._asdict()))
 
     def facts(self) -> dict:
         """The same, as xdp_facts tells it."""
@@ -215,15 +212,7 @@ class Filter:
 
     def repeat(self, frame: bytes, times: int):
         """Run the program on a frame many times, in one call and on the CPU that this thread is on."""
-        self._test_run(frame, times)
-
-    def _test_run(self, frame: bytes, repeat: int = 1):
-        given, taken = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(MOST_BYTES)
-        pointers = ctypes.addressof(given), ctypes.addressof(taken)
-        layout = "=IIIIQQIIIIQQ"  # fd, result, sizes and addresses of both frames, repetitions, and what is not used
-        answer = bpf._bpf(10, layout, self._program.fd, 0, len(frame), MOST_BYTES, *pointers, repeat, *[0] * 5)
-        _fd, action, _size, size, *_rest = struct.unpack(layout, answer)
-        return action, taken.raw[:size]
+        self._program.test_run(frame, times)
 
 
 def on_every_cpu(action):
@@ -291,7 +280,7 @@ class Host:
     def compiled(self, **options):
         """BCC's object of the program with these options, loaded and attached nowhere. No warning is let pass."""
         chosen, name = FilterOptions.checked(**options), "load"
-        sources = {**self.sources, compiler._MAIN: WARNINGS_ARE_ERRORS + self.sources[compiler._MAIN]}
+        sources = {**self.sources, compiler.MAIN: WARNINGS_ARE_ERRORS + self.sources[compiler.MAIN]}
         host_maps.create(self.pins, CAPACITY)
         self.pins.make_directory(self.pins.filter_pin(name))
         if chosen.events != "none":
@@ -308,8 +297,9 @@ class Host:
     def measure(self, **options) -> Measured:
         """What the verifier makes of the program with these options."""
         with self.compiled(**options) as function, bpf.Program(os.dup(function.fd)) as program:
-            jited, translated = struct.unpack_from("=II", program._info(32), 16)
-            return Measured(program.info.instructions or walked(function), translated // 8, jited)
+            info = program.info
+            verified = info.instructions or walked(function)
+            return Measured(verified, translated=info.translated_size // 8, jited=info.machine_code_size)
 
     @contextlib.contextmanager
     def listening(self):
@@ -432,11 +422,8 @@ def walked(function) -> int:
 
     The program is loaded once more for that, as BCC has left it, because BCC asks for no summary.
     """
-    code, license_ = function.bpf.dump_func(function.name), b"GPL\0"
-    text = ctypes.create_string_buffer(4096)
-    given = [ctypes.create_string_buffer(each, len(each)) for each in (code, license_)]
+    log = bytearray(4096)
     with bpf.Program(os.dup(function.fd)) as program:
-        fields = (program.info.type, len(code) // 8, *map(ctypes.addressof, given))
-        summary_only = 4  # BPF_LOG_STATS
-        os.close(bpf._bpf_fd(5, "=IIQQIIQII", *fields, summary_only, len(text), ctypes.addressof(text), 0, 0))
-    return int(re.search(rb"processed (\d+) insns", text.value)[1])
+        code = function.bpf.dump_func(function.name)
+        bpf.Program.load(schema.FUNCTION, program.info.type, code, log=log).close()
+    return int(re.search(rb"processed (\d+) insns", log)[1])

@@ -58,9 +58,9 @@ def test_a_new_second_is_a_new_count(limited):
     filter_.repeat(PING, PPS)
     with sources(filter_) as table:
         ((key, value),) = table.items()
-        window, _until, packets = schema.SOURCE_STATE.unpack(value)
-        assert packets == PPS
-        table.update(key, schema.SOURCE_STATE.pack(window - 10**9, 0, packets))
+        source = schema.SOURCE_STATE.unpack(value)
+        assert source["packets"] == PPS
+        table.update(key, schema.SOURCE_STATE.pack(window=source["window"] - 10**9, packets=source["packets"]))
     assert filter_.moved(lambda: filter_.repeat(PING, PPS)) == {"policy_pass": PPS}
 
 

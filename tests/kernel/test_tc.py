@@ -58,7 +58,7 @@ def test_the_lists_hold_on_every_hook_of_an_interface(live_host, cable):
 
 @pytest.mark.parametrize("hook", ["tc_ingress", "tc_egress"])
 def test_somebody_elses_classifier_stays_through_all_that_is_done_with_ours(live_host, cable, hook):
-    index = netlink.link(cable.interface).index
+    index = netlink.link(cable.interface).ifindex
 
     def there():
         return [each.program_id for each in tc.classifiers(index, hook)]

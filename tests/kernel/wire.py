@@ -70,10 +70,10 @@ BUT_ROUTER_SOLICITATIONS = [0xFFFFFFFF ^ (1 << 133 % 32 if word == 133 // 32 els
 @contextmanager
 def behind(filter_, interface: str, way: str):
     """A loaded filter on one more interface of this thread's namespace, in any of the WAYS."""
-    index, fd = netlink.link(interface).index, filter_.program_fd
+    index, fd = netlink.link(interface).ifindex, filter_.program_fd
     if way == "tc_ingress":
         tc.ensure_clsact(index)
-        tc.attach(index, way, fd)
+        tc.attach(index, way, fd=fd)
     else:
         netlink.attach_xdp(index, fd, way)
     try:
@@ -144,7 +144,7 @@ class End:
         """Addresses, and the way to everybody else."""
         bring_up(self.namespace, "pk0")
         with self.namespace.entered():
-            self._index = struct.pack("=i", netlink.link("pk0").index)
+            self._index = struct.pack("=i", netlink.link("pk0").ifindex)
             for kind, length in (("ipv4", 24), ("ipv6", 64), ("link-local", 64)):
                 neighbour = f"{GATEWAY[kind]} lladdr {GATEWAY_MAC.hex(':')}"
                 run(*f"ip addr add {END[kind]}/{length} dev pk0".split())

@@ -43,7 +43,7 @@ def _keep(kept: str, code: bytes, defines: dict[str, str]) -> None:
         operation, registers, _offset, number = _INSTRUCTION.unpack_from(code, start)
         if operation == _LOAD_64 and registers >> 4 == _FROM_MAP:
             with bpf.Map(os.dup(number)) as found:
-                maps[start] = paths.get(found.id), found.name, found.info
+                maps[start] = paths.get(found.map_id), found.name, found.info
     with open(f"{kept}.new", "w") as file:
         json.dump({"code": code.hex(), "maps": maps}, file)
     os.rename(f"{kept}.new", kept)
@@ -56,7 +56,7 @@ def _paths(directories) -> dict[int, str]:
         for inside, _directories, names in os.walk(directory):
             for path in (os.path.join(inside, name) for name in names):
                 with bpf.Map.open(path) as each:
-                    found[each.id] = path
+                    found[each.map_id] = path
     return found
 
 

@@ -20,7 +20,7 @@ import subprocess
 import time
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, claims
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, schema, syscall
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
@@ -34,12 +34,11 @@ NOBODY = 65534
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 _MNT_DETACH = 2
-_PROG_LOAD, _XDP = 5, 6
-_LINK_CREATE, _XDP_ATTACH_TYPE = 28, 37
+_XDP, _XDP_ATTACH_TYPE = 6, 37
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
 _VERDICTS = {1: "drop", 2: "pass"}
 
-BPF_CALL = bpf._SYSCALL
+BPF_CALL = syscall.NUMBER
 MOUNT_CALL = {"x86_64": 165}.get(platform.machine(), 40)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -211,7 +210,7 @@ def program(interface: str) -> int:
 def ping(interface: str, source: str, number: int = 1) -> str:
     """What the filter on an interface makes of echo requests from an IPv4 address: pass or drop."""
     with bpf.Program.from_id(program(interface)) as attached:
-        return _VERDICTS[attached.test_run(echo_request(source), number)[0]]
+        return _VERDICTS[attached.test_run(echo_request(source), number).verdict]
 
 
 def echo_request(source: str) -> bytes:
@@ -235,14 +234,17 @@ def drop_links():
 def put_foreign_program(interface: str, mode: str = "native", link: bool = False) -> bpf.ProgramInfo:
     """Attach a program of somebody else's, which passes everything; with ``link`` this process holds it there."""
     code = struct.pack("=BBhi", 0xB7, 0, 0, 2) + struct.pack("=BBhi", 0x95, 0, 0, 0)  # r0 = XDP_PASS; exit
-    buffers = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
-    fields = (_XDP, 2, *map(ctypes.addressof, buffers), 0, 0, 0, 0, 0, b"somebody_else")
-    with bpf.Program(bpf._bpf_fd(_PROG_LOAD, "=IIQQIIQII16s", *fields)) as foreign:
-        index = netlink.link(interface).index
+    with bpf.Program.load("somebody_else", _XDP, code) as foreign:
+        ifindex = netlink.link(interface).ifindex
         if link:
-            _links.append(
-                bpf._bpf_fd(_LINK_CREATE, "=IIII", foreign.fd, index, _XDP_ATTACH_TYPE, netlink.MODE_FLAGS[mode])
+            attributes = syscall.Attributes(
+                syscall.LINK,
+                prog_fd=foreign.fd,
+                target_ifindex=ifindex,
+                attach_type=_XDP_ATTACH_TYPE,
+                flags=netlink.MODE_FLAGS[mode],
             )
+            _links.append(attributes.call(syscall.LINK_CREATE))
         else:
-            netlink.attach_xdp(index, foreign.fd, mode)
+            netlink.attach_xdp(ifindex, foreign.fd, mode)
         return foreign.info

@@ -114,7 +114,7 @@ def described() -> dict:
         "held": held(),
         "capacity": {name: each["capacity"] for name, each in told["lists"].items()},
         "programs": [each.programs for each in netlink.links()],
-        "clsact": [each.name for each in netlink.links() if tc.has_clsact(each.index)],
+        "clsact": [each.name for each in netlink.links() if tc.has_clsact(each.ifindex)],
         "there": os.path.isdir(DEFAULT_BASE),
     }
 
@@ -122,7 +122,7 @@ def described() -> dict:
 def shot_by(program_id: int, source: str) -> bool:
     """Whether the classifier that stands in while a mode is changed drops a ping."""
     with bpf.Program.from_id(program_id) as classifier:
-        return classifier.test_run(echo_request(source))[0] == TC_ACT_SHOT
+        return classifier.test_run(echo_request(source)).verdict == TC_ACT_SHOT
 
 
 def met() -> int:

@@ -13,6 +13,7 @@ from functools import partial
 from running import SOURCES
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.layout import Layout
 
 
 def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:
@@ -74,7 +75,7 @@ def be_later() -> None:
     schema.LAYOUTS["counters"] = schema.counters({**dict(enumerate(passing)), **dropping}, schema.REASON_NUMBERS)
     schema.COUNTED["counters"] = tuple(schema.LAYOUTS["counters"].offsets)
     fields = ("until_source:Q", "until_destination:Q", "address:16s", "used:B", "prefix_length:B", "owner:B", ":5x")
-    schema.RECORD = schema.Layout(":64x", "packets:Q", "bytes:Q", "last_seen:Q", *fields)
+    schema.RECORD = Layout(":64x", "packets:Q", "bytes:Q", "last_seen:Q", *fields)
     schema.LAYOUTS["records"] = schema.RECORD
     schema.SCHEMA_VERSION = 4
     schema.FILTER_MAPS.update(schema.of_schema(schema.FILTER_MAPS, 4))

@@ -63,11 +63,11 @@ def never_without_a_program(*interfaces: str):
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE) as told:
         told.bind((0, _CHANGES_OF_LINKS))
         yield
-        changes: list[bytes] = []
+        changes: list[netlink.Message] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                netlink._collect(told.recv(1 << 16), changes)
-    links = [netlink._decode(change) for change in changes]
+                changes += netlink.messages(told.recv(1 << 16))
+    links = [netlink.decode_link(change.body) for change in changes]
     for interface in interfaces:
         programs = [next(iter(link.programs.values()), None) for link in links if link.name == interface]
         assert set(programs) - {before[interface]} == {program(interface)}

@@ -70,7 +70,7 @@ def look_at_files() -> dict:
 def test_a_map_of_another_shape_is_refused_with_its_path_and_not_written_to(blocking, pin):
     path = path_of(pin)
     os.unlink(path)
-    shape = bpf.MapInfo(bpf.ARRAY, 4, 24, 3, 0)
+    shape = bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=24, max_entries=3, flags=0)
     with bpf.Map.create("somebody_else", shape) as foreign:
         foreign.update(schema.ZERO, b"p" * 24)
         foreign.pin(path)

@@ -40,7 +40,7 @@ CHANGING_LISTS = {
     records.__file__: {"fill", "edit", "free"},
     control.__file__: {"changing", "mark_dirty", "add", "add_matching", "recount"},
     owners.__file__: {"number"},
-    bpf.__file__: {"update", "delete", "update_many", "delete_many", "_batch"},
+    bpf.__file__: {"update", "delete", "update_many", "delete_many"},
 }
 MAKING = {
     host_maps.__file__: {"create", "create_lists"},

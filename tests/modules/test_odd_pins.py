@@ -50,11 +50,11 @@ def remove(path: str) -> None:
 def pin_any_map(chance: random.Random, path: str) -> None:
     kind = chance.choice(TYPES)
     info = bpf.MapInfo(
-        kind,
-        0 if kind == bpf.RINGBUF else chance.choice([4, 8, 16, 20]),
-        0 if kind == bpf.RINGBUF else chance.choice([1, 4, 8, 64, 4096]),
-        chance.choice([1, 2, 64, 4096]),
-        chance.choice([0, bpf.NO_PREALLOC, bpf.MMAPABLE]),
+        type=kind,
+        key_size=0 if kind == bpf.RINGBUF else chance.choice([4, 8, 16, 20]),
+        value_size=0 if kind == bpf.RINGBUF else chance.choice([1, 4, 8, 64, 4096]),
+        max_entries=chance.choice([1, 2, 64, 4096]),
+        flags=chance.choice([0, bpf.NO_PREALLOC, bpf.MMAPABLE]),
     )
     with contextlib.suppress(OSError), bpf.Map.create("odd", info) as odd:  # not all of these exist
         odd.pin(path)

@@ -124,7 +124,11 @@ OTHER_PINS = [
 CHANGING = [asked for asked in RUNS if asked not in ("facts", "events")]
 
 
-def pin_for_others(path: str, name: str = "theirs", info: bpf.MapInfo = bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)):
+def pin_for_others(
+    path: str,
+    name: str = "theirs",
+    info: bpf.MapInfo = bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=8, max_entries=1, flags=0),
+):
     before = os.umask(0o077)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.umask(before)
@@ -247,7 +251,7 @@ def test_a_directory_that_others_could_put_in_the_place_of_ours_is_refused(tmp_p
     module, arguments = RUNS[asked]
     said = refused(module, config_dir=f"{shelf}/pingkiller", **{**arguments, **NOTING[asked]})
     assert said.startswith(
-        f"{shelf} is a directory of user {NOBODY} with mode 0755, so that others than root could lead "
+        f"{shelf} is a directory of user {NOBODY} with mode 0755, so that others than root could replace "
     )
     assert said.endswith(": nothing was changed; name one below directories that only root can write to")
     assert os.listdir(shelf) == []

@@ -227,7 +227,7 @@ def test_a_named_pipe_in_the_place_of_a_list_file_is_refused_at_once(filtered, t
     pipe = tmp_path / "list"
     os.mkfifo(pipe)
     assert refused("xdp_blocklist", src=str(pipe)) == (
-        f"src='{pipe}' is no regular file: give the path of a list file on the managed host"
+        f"src='{pipe}' is not a regular file: give the path of a list file on the managed host"
     )
 
 

@@ -106,7 +106,9 @@ def test_a_program_that_took_the_place_of_ours_is_left(filtered):
 
 def test_pins_of_others_are_left_and_named(filtered):
     pin = f"{BASE}/somebody_else"
-    bpf.Map.create("somebody_else", bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)).pin(pin)
+    bpf.Map.create("somebody_else", bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=8, max_entries=1, flags=0)).pin(
+        pin
+    )
     before = look()
     said = run("xdp_filter", state="absent")["msg"]
     assert said.startswith(
@@ -124,7 +126,9 @@ def test_a_removal_that_is_refused_forgets_nothing_of_what_is_wanted(tmp_path):
     changed("xdp_filter", interface="pk0", persist=True, owner="inventory", config_dir=str(config))
     pin = f"{BASE}/lists/blocklist/records"
     os.unlink(pin)
-    bpf.Map.create("somebody_else", bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)).pin(pin)
+    bpf.Map.create("somebody_else", bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=8, max_entries=1, flags=0)).pin(
+        pin
+    )
     before = {str(path): path.read_bytes() for path in config.rglob("*") if path.is_file()}
     assert run("xdp_filter", state="absent", all=True, config_dir=str(config)).get("failed")
     assert program("pk0")

@@ -38,7 +38,7 @@ MODES = ("generic", "native")
 def tc_in_use(request):
     """Whether pk0 has a clsact before anything flows."""
     if request.param == "tc in use":
-        tc.ensure_clsact(netlink.link("pk0").index)
+        tc.ensure_clsact(netlink.link("pk0").ifindex)
     return request.param == "tc in use"
 
 

@@ -10,7 +10,7 @@ import resource
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, syscall
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
@@ -20,20 +20,20 @@ def old_kernel(monkeypatch):
     """A kernel that makes no map under a limit; the limits that were set."""
     limits = [(65536, 65536)]
 
-    def create(_command, _layout, *_fields):
+    def create(_attributes, _command):
         if limits[-1] != UNLIMITED:
             raise PermissionError(1, "Operation not permitted")
         return os.open("/dev/null", os.O_RDONLY)
 
-    monkeypatch.setattr(bpf, "_bpf_fd", create)
-    monkeypatch.setattr(bpf.resource, "getrlimit", lambda _kind: limits[-1])
-    monkeypatch.setattr(bpf.resource, "setrlimit", lambda _kind, limit: limits.append(limit))
+    monkeypatch.setattr(syscall.Attributes, "call", create)
+    monkeypatch.setattr(syscall.resource, "getrlimit", lambda _kind: limits[-1])
+    monkeypatch.setattr(syscall.resource, "setrlimit", lambda _kind, limit: limits.append(limit))
     return limits
 
 
 def test_a_map_is_made_where_the_limit_of_locked_memory_forbids_it_until_lifted(old_kernel):
     bpf.probe()
-    with bpf.Map.create("name", bpf.MapInfo(bpf.ARRAY, 4, 8, 1, 0)):
+    with bpf.Map.create("name", bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=8, max_entries=1, flags=0)):
         assert old_kernel[1:] == [UNLIMITED]
 
 
@@ -41,6 +41,6 @@ def test_the_kernels_answer_is_told_where_the_limit_may_not_be_lifted(old_kernel
     def refuse(_kind, _limit):
         raise ValueError("not allowed to raise maximum limit")
 
-    monkeypatch.setattr(bpf.resource, "setrlimit", refuse)
+    monkeypatch.setattr(syscall.resource, "setrlimit", refuse)
     with pytest.raises(PermissionError):
         bpf.probe()

@@ -25,7 +25,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import deadline
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import (
     copies,
@@ -302,7 +302,7 @@ def unmapped(network):
 
 
 def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "within", lambda _seconds, call: call())  # a process for each would take minutes
+    monkeypatch.setattr(deadline, "within", lambda _seconds, call: call())  # a process for each would take minutes
     path = tmp_path / "list"
 
     def act(chance):

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Others, Wanted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import deadline, reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import limits
 
@@ -177,7 +177,7 @@ def test_a_device_is_refused_without_being_opened(feeds, device):
 def test_a_pipe_is_refused_without_waiting(feeds):
     with somebody():
         os.mkfifo(feeds / "list")
-    assert refusal(feeds / "list").endswith(" is no regular file: give the path of a list file on the managed host")
+    assert refusal(feeds / "list").endswith(" is not a regular file: give the path of a list file on the managed host")
 
 
 def test_a_file_whose_owner_has_the_kernel_hold_up_others_is_refused_without_waiting(feeds):
@@ -198,7 +198,7 @@ def test_a_file_whose_owner_has_the_kernel_hold_up_others_is_refused_without_wai
 
 @pytest.mark.parametrize("path", ["list\0", "\ud800", ""])
 def test_what_no_file_can_be_called_is_refused(path):
-    assert "is no path" in refusal(path)
+    assert "is not a path" in refusal(path)
 
 
 # Length
@@ -326,6 +326,6 @@ def test_nothing_stays_open_of_what_was_refused(feeds, secret):
 
 
 def test_what_is_bounded_within_something_bounded_leaves_no_process_of_its_own_behind():
-    outer, inner = reading.within(30, lambda: (os.getpid(), reading.within(30, os.getpid)))
+    outer, inner = deadline.within(30, lambda: (os.getpid(), deadline.within(30, os.getpid)))
     assert outer == inner
     assert outer != os.getpid()

@@ -9,7 +9,9 @@ The declarations are read from the C, laid out by ctypes as a C compiler would, 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -23,6 +25,9 @@ SOURCES = ("schema.h", "protocols.h", "lists.h", "maps.h", "ratelimit.h", "timin
 C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCES), flags=re.DOTALL)
 
 NUMBERS = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
+#: Of each schema, by number; see ``fingerprint``.
+FINGERPRINTS = {1: "3fa94f852c757a90", 2: "01b7a8ae58fee76b", 3: "f845bf85a1102abf"}
+
 DEFINED = {name: int(value, 0) for name, value in re.findall(r"#define (\w+) (0x[0-9a-f]+|\d+)\n", C)}
 
 
@@ -172,6 +177,31 @@ def test_every_earlier_schema_is_known():
         assert schema.layouts(number).keys() == schema.LAYOUTS.keys()
 
 
+def fingerprint(number: int) -> str:
+    """A hash of all that a schema lays out in maps."""
+    maps = {**schema.HOST_MAPS, **schema.FILTER_MAPS, **schema.list_maps(1000), "sources": schema.sources_map(1000)}
+    maps.update(timing=schema.TIMING_MAP, event_budget=schema.EVENT_BUDGET_MAP, events=schema.EVENTS_MAP)
+    others = (schema.CLAIM_KEY, schema.CLAIM, schema.SOURCE_KEY, schema.SOURCE_STATE, schema.EVENT)
+    laid_out = {
+        "maps": schema.of_schema(maps, number),
+        "layouts": {name: layout.fields for name, layout in schema.layouts(number).items()},
+        "others": [layout.fields for layout in others],
+    }
+    return hashlib.sha256(json.dumps(laid_out, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("number", "known"), FINGERPRINTS.items())
+def test_a_layout_that_hosts_have_is_not_changed_without_a_new_schema(number, known):
+    assert fingerprint(number) == known, (
+        "hosts have maps of this schema: make a new SCHEMA_VERSION and put the layout before it into EARLIER; "
+        "or, if only a name was changed, note the new fingerprint"
+    )
+
+
+def test_every_schema_has_a_fingerprint():
+    assert list(FINGERPRINTS) == list(range(1, schema.SCHEMA_VERSION + 1))
+
+
 def test_a_counter_is_where_the_library_looks_for_it():
     found = schema.LAYOUTS["counters"].offsets
     for (reason, name), (family, family_name) in itertools.product(
@@ -185,37 +215,38 @@ def test_a_counter_is_where_the_library_looks_for_it():
 
 def test_processing_times_are_read_as_the_filter_wrote_them():
     assert DEFINED["TIMING_BUCKETS"] == schema.TIMING_BUCKETS
-    head, one = schema.TIMING_HEAD, schema.TIMING
-    assert (
-        ctypes.sizeof(STRUCTS["timing"]) == head.size + one.size * len(schema.VERDICTS) == schema.TIMING_MAP.value_size
-    )
-    for number, verdict in enumerate(schema.VERDICTS):
-        assert offset("timing", verdict) == head.size + number * one.size
-    timing = STRUCTS["verdict_timing"].from_buffer_copy(one.pack(*range(2 + schema.TIMING_BUCKETS)))
-    assert (timing.count, timing.sum, *timing.bucket) == tuple(range(2 + schema.TIMING_BUCKETS))
+    offsets = schema.TIMING.offsets
+    assert offsets["unsampled"] == offset("timing", "unsampled")
+    for verdict in schema.VERDICTS:
+        for name in ("count", "sum"):
+            assert offsets[f"{verdict}.{name}"] == offset("timing", verdict, name)
+        for number in range(schema.TIMING_BUCKETS):
+            assert offsets[f"{verdict}.bucket{number}"] == offset("timing", verdict, "bucket", number)
 
 
 def test_sources_are_read_as_the_filter_wrote_them():
-    key = STRUCTS["source_key"].from_buffer_copy(schema.SOURCE_KEY.pack(2, bytes(range(16))))
+    key = STRUCTS["source_key"].from_buffer_copy(schema.SOURCE_KEY.pack(family=2, address=bytes(range(16))))
     assert (key.family, bytes(key.address)) == (2, bytes(range(16)))
-    source = STRUCTS["source"].from_buffer_copy(schema.SOURCE_STATE.pack(1, 2, 3))
+    source = STRUCTS["source"].from_buffer_copy(schema.SOURCE_STATE.pack(window=1, blocked_until=2, packets=3))
     assert (source.window, source.blocked_until, source.packets) == (1, 2, 3)
 
 
 def test_an_event_is_read_as_the_filter_wrote_it():
-    source, destination = bytes(range(16)), bytes(range(16, 32))
-    packed = schema.EVENT.pack(*range(1, 13), source, destination)
+    members = [name for name, _kind in STRUCTS["event"]._fields_ if name != "reserved"]
+    assert schema.EVENT.offsets == {name: offset("event", name) for name in members}
+    assert schema.EVENT.size == ctypes.sizeof(STRUCTS["event"])
+    fields = {name: number for number, name in enumerate(members[:-2], 1)}
+    packed = schema.EVENT.pack(**fields, source=bytes(range(16)), destination=bytes(range(16, 32)))
     event = STRUCTS["event"].from_buffer_copy(packed)
-    names = [name for name, _kind in event._fields_ if name not in ("reserved", "source", "destination")]
-    assert [getattr(event, name) for name in names] == list(range(1, 13))
-    assert names[:6] == ["time", "interface", "bytes", "processing", "vlan", "family"]
-    assert names[6:] == ["protocol", "type", "code", "has_type", "reason", "monitored"]
-    assert (bytes(event.source), bytes(event.destination)) == (source, destination)
+    assert {name: getattr(event, name) for name in fields} == fields
+    assert (bytes(event.source), bytes(event.destination)) == (bytes(range(16)), bytes(range(16, 32)))
     assert DEFINED["NO_VLAN"] == schema.NO_VLAN
 
 
 def test_the_counts_of_events_are_read_as_the_filter_wrote_them():
-    budget = STRUCTS["event_budget"].from_buffer_copy(schema.EVENT_BUDGET.pack(1, 2, 3, 4, 5))
+    budget = STRUCTS["event_budget"].from_buffer_copy(
+        schema.EVENT_BUDGET.pack(sent=1, suppressed=2, lost=3, window=4, used=5)
+    )
     assert (budget.sent, budget.suppressed, budget.lost, budget.window, budget.used) == (1, 2, 3, 4, 5)
 
 
@@ -265,4 +296,7 @@ def test_the_filter_has_every_map_of_both_lists():
 def test_the_structures_of_user_space_hold_what_is_put_into_them():
     assert len(schema.ZERO) == 4
     assert schema.CLAIM_KEY.size == 20
-    assert schema.CLAIM.unpack(schema.CLAIM.pack(schema.FOREVER, 3)) == (schema.FOREVER, 3)
+    assert schema.CLAIM.unpack(schema.CLAIM.pack(until=schema.FOREVER, sides=3)) == {
+        "until": schema.FOREVER,
+        "sides": 3,
+    }

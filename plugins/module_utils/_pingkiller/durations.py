@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Durations as users write them."""
+"""Durations as users write them, and times of the host's clocks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import time
 
 from .errors import PingKillerError, quoted
 
-
-def wall_clock(monotonic: int) -> str:
-    """UTC to the microsecond."""
-    seconds, nanoseconds = divmod(time.time_ns() - time.monotonic_ns() + monotonic, 10**9)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06d}Z"
-
-
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _NS = 1_000_000_000
-_LONGEST = 100 * 365 * 86400  #: in nanoseconds still far from 64 bits
+_LONGEST = 100 * 365 * 86400  #: seconds; in nanoseconds still far from 64 bits
+_ISO = "%Y-%m-%dT%H:%M:%S"
+
+# Durations
 
 
 def parse(text: object) -> int:
-    """Seconds from ``90``, ``90s``, ``10m``, ``1h``, ``2d`` or ``1w``. Raises ValueError with a reason that follows the value."""
+    """Return the seconds of ``90``, ``90s``, ``10m``, ``1h``, ``2d`` or ``1w``.
+
+    Raises ValueError with a reason that can follow the value.
+    """
     found = re.fullmatch(r"([0-9]{1,12})([smhdw]?)", str(text).strip())
     seconds = int(found.group(1)) * _SECONDS[found.group(2)] if found else 0
     if not 0 < seconds <= _LONGEST:
@@ -33,43 +32,58 @@ def parse(text: object) -> int:
 
 
 def checked(name: str, text: object) -> int:
-    """The same for an option. Raises PingKillerError."""
+    """Return the seconds of the value of an option. Raises PingKillerError."""
     try:
         return parse(text)
     except ValueError as error:
         raise PingKillerError(f"{name}={quoted(str(text))} {error}") from None
 
 
+# The clock of expiry, which goes on while the host is suspended
+
+
 def boot_time() -> int:
-    """The clock that expiry goes by, CLOCK_BOOTTIME in ns: it goes on while the host is suspended."""
+    """Return CLOCK_BOOTTIME in ns."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def until(seconds: int) -> int:
-    """The end of a duration that begins now, in whole seconds, so that asking twice within one is asking once."""
+    """Return the end of a duration that begins now, as CLOCK_BOOTTIME in ns.
+
+    It is a whole second, so that two requests within one second are the same request.
+    """
     return -(-boot_time() // _NS) * _NS + seconds * _NS
 
 
+def left(end: int) -> int:
+    """Return the whole seconds until a time of CLOCK_BOOTTIME in ns, at least one."""
+    return max(1, (end - boot_time()) // _NS)
+
+
+# The wall clock
+
+
 def from_boot(nanoseconds: int) -> float:
-    """A moment of CLOCK_BOOTTIME as seconds of the wall clock."""
+    """Return a time of CLOCK_BOOTTIME as seconds of the wall clock."""
     return time.time() + (nanoseconds - boot_time()) / _NS
 
 
 def from_monotonic(nanoseconds: int) -> float:
-    """The same of CLOCK_MONOTONIC, which the packet path notes."""
+    """Return a time of CLOCK_MONOTONIC, which the filter notes, as seconds of the wall clock."""
     return time.time() - time.monotonic() + nanoseconds / _NS
 
 
+def wall_clock(nanoseconds: int) -> str:
+    """Return a time of CLOCK_MONOTONIC in UTC, to the microsecond."""
+    seconds, rest = divmod(time.time_ns() - time.monotonic_ns() + nanoseconds, _NS)
+    return f"{time.strftime(_ISO, time.gmtime(seconds))}.{rest // 1000:06d}Z"
+
+
 def iso(seconds: float) -> str:
-    """The wall clock in UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(round(seconds)))
+    """Return a time of the wall clock in UTC, to the second."""
+    return time.strftime(f"{_ISO}Z", time.gmtime(round(seconds)))
 
 
 def from_iso(text: str) -> int:
-    """The inverse of ``iso``. Raises ValueError."""
-    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
-
-
-def left(end: int) -> int:
-    """The whole seconds until a moment of CLOCK_BOOTTIME, at least one."""
-    return max(1, (end - boot_time()) // _NS)
+    """Return the seconds of the wall clock that ``iso`` has written. Raises ValueError."""
+    return calendar.timegm(time.strptime(text, f"{_ISO}Z"))

@@ -1,74 +1,75 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception that front ends show to the user, and what helps to word it."""
+"""The exception that front ends show to the user, and helpers to word its sentence."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
 
-_QUOTED, _PATH = 60, 255  #: characters; the latter are as many as the kernel takes for one name
+_QUOTED, _PATH = 60, 255  #: characters; the kernel takes no more than the latter for one name
 _LISTED = 20  #: names
-SCREEN = 4000  #: characters: ten sentences of what is wrong with a list, or with variables, have room on it
+SCREEN = 4000  #: characters: enough for ten sentences about a list or about variables
 
 
 class PingKillerError(Exception):
-    """Something the user can act on: one sentence with the value, what is wrong with it and the way out."""
+    """An error that the user can act on: one sentence with the value, what is wrong with it and what to do."""
 
 
 def quoted(text: str) -> str:
-    """As much of a text as a sentence shows: what others wrote may be long, and may hold what a terminal obeys."""
+    """Return a text in quotes for a sentence, cut and escaped: it may be long, and may hold control characters."""
     return repr(shortened(text))
 
 
 def quoted_path(path: str) -> str:
-    """The same of a path, of which one has to see where it leads."""
+    """Return a path in quotes for a sentence. It is cut later than other texts, so that one sees where it leads."""
     return repr(shortened_path(path))
 
 
 def shortened(text: str, most: int = _QUOTED) -> str:
+    """Return a text cut to this many characters, with an ellipsis where it was cut."""
     return text if len(text) <= most else text[:most] + "..."
 
 
 def shortened_path(path: str) -> str:
+    """Return a path cut to the length that sentences show of it."""
     return shortened(path, _PATH)
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """Return the first names with commas between, and the number of the others."""
     more = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def bounded(sentence: str) -> str:
-    """No more than a screen of it, with the way out, which comes last."""
+    """Return a sentence cut to SCREEN characters in its middle, because its advice comes last."""
     half = SCREEN // 2 - 3
     return sentence if len(sentence) <= SCREEN else f"{sentence[:half]} ... {sentence[-half:]}"
 
 
 def on_screen(sentence: str) -> str:
-    """What a user is shown, whatever it was made of."""
+    """Return a sentence cut and escaped, as a user is shown it."""
     return bounded(printable(bounded(sentence)))
 
 
 def printable(text: str) -> str:
-    """Text of whatever origin as a terminal can be given it: what cannot be printed is escaped as in Python, line ends too.
+    """Return text of any origin as a terminal can show it. Unprintable characters and line ends are escaped as in Python.
 
-    The kernel takes any byte but a few for the name of an interface, and files hold anything.
+    The kernel takes almost any byte for the name of an interface, and files hold any bytes.
     """
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def did_you_mean(word: str, words: Iterable[str], prefix: str = "", others: dict[str, str] | None = None) -> str:
-    """`` (did you mean WORD?)`` to follow a word that does not exist, if one of ``words`` is like it; else empty.
+def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "", others: dict[str, str] | None = None) -> str:
+    """Return `` (did you mean WORD?)`` to follow a word that does not exist, or nothing if none of ``words`` is like it.
 
-    ``prefix`` comes before each of them; ``others`` are what other tools call the same, by their names.
+    ``prefix`` is put before the suggested word. ``others`` are names that other tools use, with the word for each.
     """
-
-    known = {str(each).replace("_", "-"): prefix + str(each) for each in words}
+    known = {str(name).replace("_", "-"): f"{prefix}{name}" for name in words}
     known.update(others or {})
     nearest = difflib.get_close_matches(word[:_QUOTED].lower().replace("_", "-"), known, n=1, cutoff=0.5)
     return f" (did you mean {known[nearest[0]]}?)" if nearest else ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of text, and amounts as people read them. What others have written is escaped by who fills in a cell."""
+"""Tables of text, and numbers and times as people read them. Callers escape the text that comes from others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 LEFT, RIGHT = "<", ">"
 _GAP = "  "
-_WIDE = ("W", "F")  #: of Unicode's East Asian Width: two columns of a terminal each
+_TIMES = ((10**9, "s"), (10**6, "ms"), (10**3, "us"))  #: units with their nanoseconds
+_WIDE = ("W", "F")  #: values of East Asian Width in Unicode: two columns of a terminal
 
 
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines, the headings first. ``columns`` has of each heading the side on which its cells are put."""
+    """Return the lines of a table, the headings first. ``columns`` has the headings, each with LEFT or RIGHT for its cells."""
     cells = [list(columns), *map(list, rows)]
     widths = [max(map(width, column)) for column in zip(*cells)]
     return [_GAP.join(map(_padded, line, widths, columns.values())).rstrip() for line in cells]
@@ -26,18 +27,18 @@ def _padded(text: str, columns: int, side: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return the columns of a terminal that a text takes."""
     return len(text) if text.isascii() else sum(map(_character_width, text))
 
 
 def _character_width(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me"):  # drawn over the one before
+    if unicodedata.category(character) in ("Mn", "Me"):  # drawn over the character before it
         return 0
     return 2 if unicodedata.east_asian_width(character) in _WIDE else 1
 
 
 def cut(text: str, columns: int) -> str:
-    """As much of a text as so many columns of a terminal hold."""
+    """Return as much of a text as fits into these columns of a terminal."""
     if text.isascii():
         return text[:columns]
     end, left = 0, columns
@@ -50,14 +51,12 @@ def cut(text: str, columns: int) -> str:
 
 
 def number(value: int | None) -> str:
+    """Return a number with commas between thousands, or a dash for None."""
     return "-" if value is None else f"{value:,}"
 
 
-_TIMES = ((10**9, "s"), (10**6, "ms"), (10**3, "us"))  #: nanoseconds in each
-
-
 def time(nanoseconds: int | None) -> str:
-    """Three digits of it: 850 ns, 12.3 us, 4.56 ms, 1,230 s."""
+    """Return a time with three digits, such as 850 ns, 12.3 us, 4.56 ms or 1,230 s, or a dash for None."""
     if nanoseconds is None:
         return "-"
     for size, unit in _TIMES:

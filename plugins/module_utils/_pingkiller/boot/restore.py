@@ -17,7 +17,7 @@ from ..entries import addresses
 from ..entries.list_files import Reading
 from ..entries.wishes import Wanted, Wishes
 from ..errors import PingKillerError, bounded, quoted, quoted_path
-from ..files import reading
+from ..files import deadline
 from ..filters import apply
 from ..filters.options import FilterOptions
 from ..filters.request import FilterRequest
@@ -238,7 +238,7 @@ def _of_present_file(name: str, path: str, about: dict) -> Part:
     how = Reading(**{option: about[option] for option in Reading._fields if option in about})
     request = ListRequest(name, src=path, direction=about["direction"], reading=how)
     try:
-        wishes = reading.within(_PATIENCE, lambda: read_demand(request).wishes)
+        wishes = deadline.within(_PATIENCE, lambda: read_demand(request).wishes)
     except TimeoutError:
         raise PingKillerError(
             f"src={quoted_path(path)} was not read within {_PATIENCE:g} s, so that nothing of it is on the {name}: see what its file "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories in which nobody but root has a say: made as such, and told from others'. Nothing that is there is changed."""
+"""Directories that only root can change: making them, and checking that they are. Existing ones are left as they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shlex
 import stat
 
 from ..errors import PingKillerError, shortened_path
-from . import reading
+from . import walk
 
 MODE = 0o700
 _REMEDY = (
@@ -22,7 +22,7 @@ _REMEDY = (
 
 
 def make_directory(path: str) -> None:
-    """For its owner only, whatever the umask. Raises FileExistsError."""
+    """Make a directory for its owner only, with any umask. Raises FileExistsError."""
     before = os.umask(0o077)
     try:
         os.mkdir(path, MODE)
@@ -30,19 +30,19 @@ def make_directory(path: str) -> None:
         os.umask(before)
 
 
-def make_way(path: str) -> bool:
-    """A directory and those around it that are missing; whether it was. What ``check_way`` refuses is to be known by then."""
+def make_directories(path: str) -> bool:
+    """Make a directory and the missing ones above it. Return whether it was missing. Call ``check_path`` before."""
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(os.path.abspath(path))
-    for each in reversed(missing):
-        make_directory(each)
+    for directory in reversed(missing):
+        make_directory(directory)
     return bool(missing)
 
 
 def check_directory(path: str) -> None:
-    """Nothing, or a directory as ``make_directory`` makes it for root. Raises PingKillerError for anything else."""
+    """Raise PingKillerError unless nothing is there, or a directory of root's as ``make_directory`` makes it."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -53,13 +53,13 @@ def check_directory(path: str) -> None:
         )
 
 
-def check_way(path: str, top: str = "/") -> None:
-    """Raises PingKillerError where somebody else could lead a path elsewhere, or has. What is not there yet is fine.
+def check_path(path: str, top: str = "/") -> None:
+    """Raise PingKillerError if a user other than root could lead a path elsewhere. A path may end in missing directories.
 
-    Every directory and every link that the kernel passes is looked at, from ``top`` on, which the path begins with.
-    What the path leads to is not, so it is another's to judge. Raises OSError where there is no such way.
+    Every directory and link that the kernel passes is checked, from ``top`` on, which the path begins with. The file at the
+    end is not. Raises OSError if the path cannot be followed.
     """
-    above = len(reading.parts(top)) - 1
+    above = len(walk.parts(top)) - 1
     passed = itertools.count()
 
     def look(descriptor: int, status: os.stat_result) -> None:
@@ -67,29 +67,33 @@ def check_way(path: str, top: str = "/") -> None:
             _check_passed(descriptor, status)
 
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        # Not made shorter: behind a link, ``..`` is not where it seems to be.
-        os.close(reading.find(os.path.join(os.getcwd(), path), look).descriptor)
+        # Not normalised: after a link, ``..`` is the directory above the link's target.
+        os.close(walk.find(os.path.join(os.getcwd(), path), look).descriptor)
 
 
 def _check_passed(descriptor: int, status: os.stat_result) -> None:
-    """A link of root's, or a directory in which nobody can take root's away. Raises PingKillerError for anything else."""
+    """Raise PingKillerError unless this is a link of root's, or a directory where nobody else can replace root's files."""
     others_write = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
     if not _trusted(status) or (others_write and not stat.S_ISLNK(status.st_mode)):
-        raise _led_elsewhere(os.readlink(f"/proc/self/fd/{descriptor}"), status)
+        raise _changeable(os.readlink(f"/proc/self/fd/{descriptor}"), status)
 
 
-def _led_elsewhere(path: str, status: os.stat_result) -> PingKillerError:
-    """Of what may be anybody's, down to /etc, so that nothing is advised that takes away its use."""
-    mend = ""
+def _changeable(path: str, status: os.stat_result) -> PingKillerError:
+    """Return the error for a directory or link that others could change.
+
+    It may be any directory of the host, even /etc, so the error advises nothing that would make it unusable.
+    """
+    remedy = ""
     if _trusted(status) and stat.S_ISDIR(status.st_mode):
-        mend = f"take the right to write from group and others (chmod go-w {shlex.quote(shortened_path(path))}), or "
+        remedy = f"take the right to write from group and others (chmod go-w {shlex.quote(shortened_path(path))}), or "
     return PingKillerError(
-        f"{shortened_path(path)} is {_described(status)}, so that others than root could lead what is below it elsewhere: nothing was changed; "
-        f"{mend}name one below directories that only root can write to"
+        f"{shortened_path(path)} is {_described(status)}, so that others than root could replace what is below it: nothing was changed; "
+        f"{remedy}name one below directories that only root can write to"
     )
 
 
 def _trusted(status: os.stat_result) -> bool:
+    """Return whether a file belongs to root or to this process's user."""
     return status.st_uid in (0, os.geteuid())
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .. import VERSION
 from ..errors import PingKillerError
-from ..kernel import access, bpf, compiler, netlink, schema, tc
+from ..kernel import access, bcc_package, bpf, compiler, netlink, schema, tc
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, migration, recovery
 from ..store import pins as pins_module
 from ..store.lock import check_timeout, host_lock
@@ -79,7 +79,7 @@ def _apply(pins: Pins, request: FilterRequest, steps: list[Step], capacity: int 
     todo = [step for step in steps if step.needed]
     if not todo:
         return reminders(steps)
-    compiler.bcc_version()  # where BCC is missing, say so before anything is made
+    bcc_package.version()  # where BCC is missing, say so before anything is made
     existed = pins.exists()
     made = [step.name for step in todo if not os.path.isdir(pins.filter_pin(step.name))]
     try:
@@ -111,7 +111,7 @@ def _complete(pins: Pins, request: FilterRequest) -> list[str]:
             if entries is not None:
                 entries.settle(anew=True)
     steps = [
-        each for each in steps_of_others(pins, request, set(), compiler.bcc_version(), rebuild=False) if each.needed
+        each for each in steps_of_others(pins, request, set(), bcc_package.version(), rebuild=False) if each.needed
     ]
     notes = _renew(pins, request, steps)
     done = "a change of all maps that was interrupted has been completed"
@@ -188,7 +188,7 @@ def _put(pins: Pins, step: Step, built: Built) -> list[str]:
             mode, reason, warning = _attach(step, built)
         finally:
             if made_clsact and not keeps_clsact:
-                tc.remove_clsact(step.link.index)
+                tc.remove_clsact(step.link.ifindex)
         identity = bpf.program_id(built.program.fd)
         noted = _described(step)._replace(mode=mode, mode_reason=reason, program_id=identity, base=pins.base)
         filter_meta.store(built.meta, noted._replace(made_clsact=made_clsact and keeps_clsact))

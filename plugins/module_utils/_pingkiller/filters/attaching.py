@@ -15,8 +15,8 @@ from ..store.hooks import STAND_IN_HOOK, XDP, Attached, detach, stand_ins, wait_
 def attach(link: netlink.Link, hook: str, program, mode: str) -> tuple[str, str | None]:
     """Attach where no filter is: the mode it runs in and, where that is not the first choice, the driver's reason."""
     if hook != XDP:
-        tc.ensure_clsact(link.index)
-        tc.attach(link.index, hook, program.fd)
+        tc.ensure_clsact(link.ifindex)
+        tc.attach(link.ifindex, hook, fd=program.fd)
         return "tc", None
     first = "generic" if mode == "generic" else "native"
     reason = compiler.attach(link, program, first)
@@ -38,10 +38,10 @@ def replace(link: netlink.Link, program, old: Attached) -> None:
     """Put a program in another's place, without a moment between. Raises PingKillerError; the old one then goes on."""
     try:
         if old.classifier:
-            tc.replace(link.index, program.fd, old.classifier)
+            tc.replace(link.ifindex, program.fd, old.classifier)
             return
         with bpf.Program.from_id(old.program_id) as previous:
-            netlink.replace_xdp(link.index, program.fd, previous.fd, old.mode)
+            netlink.replace_xdp(link.ifindex, new_fd=program.fd, old_fd=previous.fd, mode=old.mode)
     except OSError as error:
         # Since Linux 5.15 the kernel refuses, also for a program that only takes another's place.
         above = (
@@ -84,7 +84,7 @@ def switch_mode(
         now, reason = attach(link, XDP, switch.marking, mode)
     except PingKillerError:
         if old:
-            netlink.attach_xdp(link.index, switch.marking.fd, old.mode)
+            netlink.attach_xdp(link.ifindex, switch.marking.fd, old.mode)
             _end_switch(link, switch, previous, old.mode, stand_in)
         raise
     _end_switch(link, switch, switch.final, now, stand_in)
@@ -97,8 +97,8 @@ def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> 
         replace(link, switch.stand_in, left)
     else:
         try:
-            tc.ensure_clsact(link.index)
-            tc.attach(link.index, STAND_IN_HOOK, switch.stand_in.fd, tc.EARLY_PRIORITIES)
+            tc.ensure_clsact(link.ifindex)
+            tc.attach(link.ifindex, STAND_IN_HOOK, fd=switch.stand_in.fd, priorities=tc.EARLY_PRIORITIES)
         except OSError as error:
             return None, error.strerror
     identity = bpf.program_id(switch.stand_in.fd)
@@ -110,4 +110,4 @@ def _end_switch(link: netlink.Link, switch: Switch, final, mode: str, stand_in: 
     wait_for_packets()
     if stand_in:
         detach(link, stand_in)
-    netlink.replace_xdp(link.index, final.fd, switch.marking.fd, mode)
+    netlink.replace_xdp(link.ifindex, new_fd=final.fd, old_fd=switch.marking.fd, mode=mode)

@@ -21,7 +21,7 @@ def note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
     if step.options.hook == hooks.XDP and not step.switches:
         return noted
     together = (name for name in pins.filters() if hooks.split_name(name)[0] == step.link.name)
-    ours = any(_made_clsact(pins, name) for name in together) or not tc.has_clsact(step.link.index)
+    ours = any(_made_clsact(pins, name) for name in together) or not tc.has_clsact(step.link.ifindex)
     if ours != noted:
         filter_meta.store(meta, known._replace(made_clsact=ours))
     return ours
@@ -35,4 +35,4 @@ def remove_clsact(pins: Pins, name: str) -> None:
     """Remove what was made for a filter that is not attached, or not any more."""
     link = netlink.link(hooks.split_name(name)[0])
     if link and _made_clsact(pins, name):
-        tc.remove_clsact(link.index)
+        tc.remove_clsact(link.ifindex)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..kept.edit import Edit
 from ..kept.filter_notes import owner_changes
-from ..kernel import compiler
+from ..kernel import bcc_package
 from ..store import filter_programs, lost_pins
 from ..store.pins import Pins
 from . import options as options_module
@@ -103,6 +103,6 @@ def reminders(steps: list[Step]) -> list[str]:
 
 
 def prediction_warnings(steps: list[Step]) -> list[str]:
-    if any(step.needed for step in steps) and not compiler.bcc_directory():
+    if any(step.needed for step in steps) and not bcc_package.directory():
         return ["this host has no BCC yet, so the run itself needs the package python3-bpfcc or python3-bcc first"]
     return reminders([step for step in steps if not step.switches])

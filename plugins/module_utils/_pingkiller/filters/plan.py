@@ -12,7 +12,7 @@ from ..errors import PingKillerError, listed, quoted, shortened
 from ..kept.directory import Store
 from ..kept.edit import Edit
 from ..kept.filter_notes import plan_filters, plan_owner
-from ..kernel import bpf, compiler, netlink, routes, schema
+from ..kernel import bcc_package, links, netlink, routes, schema
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, recovery
 from ..store.pins import Pins
 from . import options as options_module
@@ -53,7 +53,7 @@ def usable_links(request: FilterRequest) -> list[netlink.Link]:
     names = routes.default_interfaces() if request.interfaces is None else request.interfaces
     if not names:
         raise PingKillerError("this host has no default route to take the interface from: name one with interface")
-    return list({link.index: link for link in map(_usable_link, names)}.values())
+    return list({link.ifindex: link for link in map(_usable_link, names)}.values())
 
 
 def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
@@ -88,7 +88,7 @@ def replaces_maps(pins: Pins, request: FilterRequest, capacity: int | None) -> b
 
 def _bcc_version_or_none() -> str | None:
     """Check mode works before BCC is installed; compiling is what complains."""
-    return compiler.bcc_version() if compiler.bcc_directory() else None
+    return bcc_package.version() if bcc_package.directory() else None
 
 
 def _capacity(pins: Pins, request: FilterRequest) -> int | None:
@@ -186,7 +186,7 @@ def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | Non
     info = filter_programs.program_info(found.program_id)
     described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
     hint = "; it may be a filter with another base" if info and info.name == schema.FUNCTION else ""
-    held = bpf.xdp_link(link.index, found.program_id)
+    held = links.xdp_link(link.ifindex, found.program_id)
     if held is None and force:
         return found
     way_out = _way_past_link(*held) if held else "remove it, set force: true to replace it"

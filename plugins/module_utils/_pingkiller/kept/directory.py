@@ -43,7 +43,7 @@ class Store:
 
     def require_own(self) -> None:
         """Before anything is planned there. Raises PingKillerError if the directory is somebody else's, or could become so."""
-        own.check_way(self.directory)
+        own.check_path(self.directory)
         own.check_directory(self.directory)
 
     def path(self, name: str) -> str:
@@ -189,7 +189,7 @@ class Store:
                 _check_own(each, os.lstat(each), stat.S_ISDIR)
 
     def _make_directories(self, directory: str) -> None:
-        own.make_way(self.directory)
+        own.make_directories(self.directory)
         for each in reversed(self._inner_directories(directory)):
             with contextlib.suppress(FileExistsError):
                 own.make_directory(each)

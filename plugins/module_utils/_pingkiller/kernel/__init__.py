@@ -1,4 +1,4 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's interfaces: bpf(2), netlink, tc, ring buffers, BCC, and the layouts that the C shares with Python."""
+"""The interfaces of the kernel: bpf(2), netlink, tc, ring buffers, BCC, and the layouts that C and Python share."""

@@ -1,89 +1,113 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BCC: from C to loaded programs. The only file that imports bcc, and only where it compiles."""
+"""From C to loaded programs, by BCC. No other file imports bcc, and this one does so only where it needs it."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from ..errors import PingKillerError
 from . import bpf, netlink, schema
 
-_MAIN = "pingkiller.c"
-_TREES, _TREE = (
-    "/run",
-    "pingkiller-headers-",
-)  #: where the headers are for the time of a compilation; root's own directory
+MAIN = "pingkiller.c"  #: the file of the filter that includes the others
+_RUN = "/run"  #: a directory that only root can write to
+_TREE = "pingkiller-headers-"  #: begins the name of the directory that holds the headers during a compilation
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
-def bcc_directory() -> str | None:
-    """Where this interpreter would import BCC from. The package of the same name on PyPI is something else."""
-    spec = importlib.util.find_spec("bcc")
-    directory = os.path.dirname(spec.origin) if spec and spec.origin else ""
-    return directory if os.path.exists(os.path.join(directory, "libbcc.py")) else None
+class Function(Protocol):
+    """BCC's object of a loaded function. The program is unloaded with it, unless it has been attached by then."""
+
+    fd: int
+    bpf: Any  #: BCC's object of all that was compiled together
 
 
-def bcc_version() -> str:
-    """BCC's version, without the tenth of a second that importing it takes. Raises PingKillerError without BCC."""
-    directory = bcc_directory()
-    if not directory:
-        raise PingKillerError(
-            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
-        )
-    with open(os.path.join(directory, "version.py")) as file:
-        found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", file.read())
-    return found.group(1) if found else "unknown"
+class _Compilation(NamedTuple):
+    """The programs that are made of one text of C."""
+
+    purpose: str  #: for messages
+    main: str  #: the file that includes the others
+    functions: Sequence[str]
+    kind: str  #: of the programs, as BCC names it
 
 
-def amalgamate(sources: dict[str, str], name: str = _MAIN) -> str:
-    """The C as one text. BCC rewrites map accesses in the text it is given, not in what that includes."""
+def amalgamate(sources: dict[str, str], main: str = MAIN) -> str:
+    """Return a file and all that it includes as one text: BCC rewrites map accesses only in the text that it is given."""
 
-    def included(match) -> str:
+    def included(match: re.Match[str]) -> str:
         return amalgamate(sources, match.group(1))
 
-    return f'#line 1 "{name}"\n' + _INCLUDE.sub(included, sources[name]) + "\n"
+    return f'#line 1 "{main}"\n' + _INCLUDE.sub(included, sources[main]) + "\n"
 
 
-def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str):
-    """Compile and load the filter; BCC's function object, whose ``fd`` is the program. Raises PingKillerError with clang's words.
+def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str) -> Function:
+    """Compile and load the filter. Raises PingKillerError with the words of the compiler or of the verifier.
 
-    The program is unloaded when the object goes away, unless it has been attached by then.
+    ``sources`` are texts by file name, ``defines`` the values of macros.
     """
     kind = "XDP" if hook == "xdp" else "SCHED_CLS"
-    return _compile(sources, _MAIN, defines, [schema.FUNCTION], kind, "the filter")[schema.FUNCTION]
+    compilation = _Compilation(purpose="the filter", main=MAIN, functions=[schema.FUNCTION], kind=kind)
+    return _compile(compilation, sources, defines)[schema.FUNCTION]
 
 
 def compile_tracer(
-    sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str]
+    sources: dict[str, str], defines: dict[str, str], *, main: str, functions: Sequence[str]
 ) -> dict[str, bpf.Program]:
-    """The same of a tracer: its functions by name, each a program for raw tracepoints. They share their maps."""
-    compiled = _compile(sources, main, defines, functions, "RAW_TRACEPOINT", "the tracer")
-    programs = {name: bpf.Program(os.dup(program.fd)) for name, program in compiled.items()}
-    for program in list(compiled.values())[:1]:
-        program.bpf.cleanup()  # the compiler's 75 MB, which a filter's run gives back by ending
+    """Compile and load a tracer. Raises PingKillerError with the words of the compiler or of the verifier.
+
+    Returns a program for raw tracepoints for each function of the file ``main``; they share their maps.
+    """
+    compilation = _Compilation(purpose="the tracer", main=main, functions=functions, kind="RAW_TRACEPOINT")
+    compiled = _compile(compilation, sources, defines)
+    programs = {name: bpf.Program(os.dup(function.fd)) for name, function in compiled.items()}
+    for function in list(compiled.values())[:1]:
+        function.bpf.cleanup()  # the compiler's 75 MB; a run that compiles a filter ends soon
     return programs
 
 
-def _compile(
-    sources: dict[str, str], main: str, defines: dict[str, str], functions: list[str], kind: str, what: str
-) -> dict:
+def _compile(compilation: _Compilation, sources: dict[str, str], defines: dict[str, str]) -> dict[str, Function]:
+    """Compile and load, and return the functions by name."""
+    flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    with _headers(sources):
+        return _load(compilation, amalgamate(sources, compilation.main), flags)
+
+
+def _load(compilation: _Compilation, text: str, flags: list[str]) -> dict[str, Function]:
+    from bcc import BPF  # a tenth of a second and 75 MB, so only here
+
+    with captured_stderr() as said:
+        try:
+            compiled = BPF(text=text, cflags=flags)
+            kind = getattr(BPF, compilation.kind)
+            programs = {name: compiled.load_func(name, kind) for name in compilation.functions}
+        except Exception as error:  # BCC raises plain Exception
+            failure = error
+        else:
+            return programs
+    words = " | ".join(said().strip().splitlines()[-30:])
+    raise PingKillerError(
+        f"{compilation.purpose} does not compile or load on this host ({failure}); the compiler said: {words}"
+    )
+
+
+@contextlib.contextmanager
+def _headers(sources: dict[str, str]) -> Iterator[None]:
+    """Let BCC use headers of our own in place of the kernel's, which a host need not have."""
     remove_abandoned_headers()
-    tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_TREES)
+    tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_RUN)
     held = _hold(tree)
     try:
         _write_tree(tree, sources)
         os.environ["BCC_KERNEL_SOURCE"] = tree
-        flags = [f"-D{name}={value}" for name, value in sorted(defines.items())]
-        return _load(amalgamate(sources, main), flags, functions, kind, what)
+        yield
     finally:
         os.environ.pop("BCC_KERNEL_SOURCE", None)
         shutil.rmtree(tree)
@@ -91,18 +115,21 @@ def _compile(
 
 
 def remove_abandoned_headers() -> None:
-    """What killed runs were compiling with. One that is held belongs to a run in another PID namespace, which is not seen."""
-    for name in os.listdir(_TREES):
+    """Remove the headers of runs that were killed.
+
+    Headers that are locked belong to a run in another PID namespace, whose processes cannot be seen from here.
+    """
+    for name in os.listdir(_RUN):
         process = name.removeprefix(_TREE).partition("-")[0]
         if name.startswith(_TREE) and process.isdigit() and not os.path.exists(f"/proc/{process}"):
-            tree = os.path.join(_TREES, name)
-            with contextlib.suppress(OSError):  # it is held, or has gone
+            tree = os.path.join(_RUN, name)
+            with contextlib.suppress(OSError):  # it is locked, or gone
                 os.close(_hold(tree))
                 shutil.rmtree(tree, ignore_errors=True)
 
 
 def _hold(tree: str) -> int:
-    """A descriptor by which a directory is locked. Raises BlockingIOError if somebody else has it locked."""
+    """Lock a directory and return the descriptor that holds the lock. Raises BlockingIOError if it is locked already."""
     fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +140,7 @@ def _hold(tree: str) -> int:
 
 
 def _write_tree(tree: str, sources: dict[str, str]) -> None:
-    """The headers that stand in for the kernel's: BCC looks for them in DIRECTORY/include."""
+    """Write the headers below DIRECTORY/include, where BCC looks for them."""
     for name, text in sources.items():
         if name.startswith("include/"):
             path = os.path.join(tree, name)
@@ -122,24 +149,9 @@ def _write_tree(tree: str, sources: dict[str, str]) -> None:
                 file.write(text)
 
 
-def _load(text: str, flags: list[str], functions: list[str], kind: str, what: str) -> dict:
-    from bcc import BPF  # a tenth of a second and 75 MB, so only here
-
-    with captured_stderr() as said:
-        try:
-            compiled = BPF(text=text, cflags=flags)
-            programs = {name: compiled.load_func(name, getattr(BPF, kind)) for name in functions}
-        except Exception as error:  # BCC raises plain Exception
-            failure: Exception | None = error
-        else:
-            return programs
-    words = " | ".join(said().strip().splitlines()[-30:])
-    raise PingKillerError(f"{what} does not compile or load on this host ({failure}); the compiler said: {words}")
-
-
 @contextlib.contextmanager
-def captured_stderr() -> Iterator:
-    """Keep what C libraries print, and hand it out as text afterwards; Ansible's own stream stays clean."""
+def captured_stderr() -> Iterator[Callable[[], str]]:
+    """Keep the output of C libraries out of Ansible's stream. Yields a function that returns it as text afterwards."""
     saved = os.dup(2)
     with tempfile.TemporaryFile() as file:
 
@@ -157,21 +169,21 @@ def captured_stderr() -> Iterator:
             content = file.read()
 
 
-def attach(link: netlink.Link, program, mode: str) -> str | None:
-    """Attach where no program is; the driver's reason as text if it refused, else None.
+def attach(link: netlink.Link, function: Function, mode: str) -> str | None:
+    """Attach a program where none is. Returns the driver's reason if it refused, else None.
 
-    BCC keeps the reason to itself, so after a refusal the kernel is asked once more in a way that lets it answer.
+    BCC does not tell the reason, so after a refusal the kernel is asked once more by netlink, which does.
     """
     from bcc import BPF
 
     with captured_stderr():
         try:
-            BPF.attach_xdp(link.name, program, netlink.MODE_FLAGS[mode] | netlink.FLAG_NOEXIST)
+            BPF.attach_xdp(link.name, function, netlink.MODE_FLAGS[mode] | netlink.FLAG_NOEXIST)
             return None
         except Exception:  # BCC raises plain Exception
             pass
     try:
-        netlink.attach_xdp(link.index, program.fd, mode)
+        netlink.attach_xdp(link.ifindex, function.fd, mode)
     except netlink.NetlinkError as error:
         return error.strerror
     return None

@@ -42,7 +42,8 @@ def listen(base: str, duration: float, limit: int) -> dict[str, Any]:
                 records = _collect(ring, control, limit=limit, deadline=time.monotonic() + duration)
             finally:
                 _end_listening(pins)
-    events = [decode(record) for record in sorted(records, key=_moment)]
+    records.sort(key=lambda record: schema.EVENT.unpack(record)["time"])  # CPUs write their records in any order
+    events = [decode(record) for record in records]
     return {"changed": False, "events": events, "count": len(events)}
 
 
@@ -77,43 +78,25 @@ def _collect(ring: RingBuffer, control: Control, *, limit: int, deadline: float)
     return records
 
 
-def _moment(record: bytes) -> int:
-    return schema.EVENT.unpack_from(record)[0]
-
-
 def decode(record: bytes) -> dict[str, Any]:
-    """Return an event as RETURN of the module xdp_events describes it, from ``struct event`` in bpf/schema.h."""
-    (
-        moment,
-        interface,
-        size,
-        processing,
-        vlan,
-        family,
-        protocol,
-        icmp_type,
-        code,
-        has_type,
-        reason,
-        monitored,
-        source,
-        destination,
-    ) = schema.EVENT.unpack(record)
-    length = {"ipv4": 4, "ipv6": 16}.get(schema.FAMILIES[family])  # None if VLAN tags hide the addresses
+    """Return an event as RETURN of the module xdp_events describes it, from ``schema.EVENT``."""
+    event = schema.EVENT.unpack(record)
+    family, reason = schema.FAMILIES[event["family"]], event["reason"]
+    length = {"ipv4": 4, "ipv6": 16}.get(family)  # None if VLAN tags hide the addresses
     return {
-        "time": wall_clock(moment),
-        "interface": _interface_name(interface),
-        "family": schema.FAMILIES[family],
-        "protocol": protocol,
-        "type": icmp_type if has_type else None,
-        "code": code if has_type else None,
-        "verdict": "would_drop" if monitored else "drop" if reason >= schema.FIRST_DROP else "pass",
+        "time": wall_clock(event["time"]),
+        "interface": _interface_name(event["interface"]),
+        "family": family,
+        "protocol": event["protocol"],
+        "type": event["type"] if event["has_type"] else None,
+        "code": event["code"] if event["has_type"] else None,
+        "verdict": "would_drop" if event["monitored"] else "drop" if reason >= schema.FIRST_DROP else "pass",
         "reason": schema.REASONS_BY_NUMBER.get(reason, f"reason {reason}"),
-        "src": addresses.display(source[:length]) if length else None,
-        "dst": addresses.display(destination[:length]) if length else None,
-        "length": size,
-        "vlan": None if vlan == schema.NO_VLAN else vlan,
-        "processing_ns": processing or None,
+        "src": addresses.display(event["source"][:length]) if length else None,
+        "dst": addresses.display(event["destination"][:length]) if length else None,
+        "length": event["bytes"],
+        "vlan": None if event["vlan"] == schema.NO_VLAN else event["vlan"],
+        "processing_ns": event["processing"] or None,
     }
 
 

@@ -147,7 +147,7 @@ def _ratelimit(pins: Pins, name: str, options: dict[str, Any], limit: int) -> di
         return None
     now = durations.boot_time()
     with found:
-        sources = [(key, schema.SOURCE_STATE.unpack(value)[1]) for key, value in found.read_all()]
+        sources = [(key, schema.SOURCE_STATE.unpack(value)["blocked_until"]) for key, value in found.read_all()]
     over = sorted(((until, key) for key, until in sources if until > now), reverse=True)
     ipv6_prefix = options.get("ratelimit_ipv6_prefix", 128)
     shown = [
@@ -161,10 +161,10 @@ def _ratelimit(pins: Pins, name: str, options: dict[str, Any], limit: int) -> di
 
 def _source_name(key: bytes, ipv6_prefix: int) -> str:
     """Return an IPv4 address, or the IPv6 prefix whose addresses count as one source."""
-    family, address = schema.SOURCE_KEY.unpack(key)
-    if schema.FAMILIES[family] == "ipv4":
-        return addresses.display(address[:4])
-    return addresses.display(address) + (f"/{ipv6_prefix}" if ipv6_prefix < 128 else "")
+    source = schema.SOURCE_KEY.unpack(key)
+    if schema.FAMILIES[source["family"]] == "ipv4":
+        return addresses.display(source["address"][:4])
+    return addresses.display(source["address"]) + (f"/{ipv6_prefix}" if ipv6_prefix < 128 else "")
 
 
 def _event_counts(pins: Pins, name: str) -> dict[str, int] | None:

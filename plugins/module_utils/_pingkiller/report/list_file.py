@@ -42,8 +42,8 @@ def _make_directory(dest: str) -> None:
     """Make the directory and those above it. Raises PingKillerError if other users could change or replace it."""
     if not dest.isprintable():
         raise PingKillerError(f"dest={quoted_path(dest)} has characters that cannot be printed: give another directory")
-    own.check_way(dest)
-    made = own.make_way(dest)
+    own.check_path(dest)
+    made = own.make_directories(dest)
     status = os.stat(dest)
     if not made and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
         raise PingKillerError(

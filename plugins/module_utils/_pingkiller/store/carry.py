@@ -16,6 +16,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..kernel import bpf, schema
+from ..kernel.layout import Layout
 from .list_maps import ListMaps
 
 #: Operations, as linux/bpf.h puts them together.
@@ -76,7 +77,7 @@ def carry_list(old: ListMaps, new: ListMaps) -> None:
                 carrier.add(old_slot, slot, [getattr(counts, field) for field in schema.COUNTED["records"]])
 
 
-def carry_filter_map(name: str, old: bpf.Map, new: bpf.Map, *, layout: schema.Layout, carried: bpf.Map) -> None:
+def carry_filter_map(name: str, old: bpf.Map, new: bpf.Map, *, layout: Layout, carried: bpf.Map) -> None:
     """Add what a map of a filter has counted. No program may count in the old map any more.
 
     ``layout`` is the old map's. ``carried`` has an element for each name of ``schema.COUNTED``, which is the mark.

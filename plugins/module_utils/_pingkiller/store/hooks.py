@@ -47,7 +47,7 @@ def programs(link: netlink.Link, hook: str) -> list[Attached]:
     """Return all programs on a hook of an interface, other programs than ours included."""
     if hook == XDP:
         return [Attached(mode, identity) for mode, identity in link.programs.items()]
-    return [Attached("tc", found.program_id, found) for found in tc.classifiers(link.index, hook)]
+    return [Attached("tc", found.program_id, found) for found in tc.classifiers(link.ifindex, hook)]
 
 
 def stand_ins(link: netlink.Link, hook: str) -> list[Attached]:
@@ -59,10 +59,10 @@ def detach(link: netlink.Link, old: Attached) -> None:
     """Detach this program and no other. Raises PingKillerError."""
     try:
         if old.classifier:
-            tc.detach(link.index, old.classifier)
+            tc.detach(link.ifindex, old.classifier)
             return
         with bpf.Program.from_id(old.program_id) as program:
-            netlink.detach_xdp(link.index, program.fd, old.mode)
+            netlink.detach_xdp(link.ifindex, program.fd, old.mode)
     except OSError as error:
         raise PingKillerError(
             f"the filter on {link.name!r} could not be detached ({error.strerror}): it goes on; run again"

@@ -127,4 +127,4 @@ def map_id(pins_: Pins, path: str, info: bpf.MapInfo | None = None, *, any_size:
     if found is None:
         return None
     with found:
-        return found.id
+        return found.map_id

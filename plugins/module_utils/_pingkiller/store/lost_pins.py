@@ -154,7 +154,7 @@ def _pin(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> None:
 def _missing(pins_: Pins, places: dict[str, str], maps: dict[str, bpf.Map]) -> dict[str, bpf.Map]:
     """Return the maps that are not in their places, by place. Raises PingKillerError if something else is there."""
     found = {path: maps.get(bpf.kernel_name(name)) for path, name in places.items()}
-    return {path: map_ for path, map_ in found.items() if map_ and _id_in_place(pins_, path, map_.info) != map_.id}
+    return {path: map_ for path, map_ in found.items() if map_ and _id_in_place(pins_, path, map_.info) != map_.map_id}
 
 
 def _id_in_place(pins_: Pins, path: str, info: bpf.MapInfo) -> int | None:

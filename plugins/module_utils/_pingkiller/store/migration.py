@@ -94,7 +94,7 @@ def _carry_filter_map(pins_: Pins, filter_name: str, name: str) -> None:
     old = pins_.old
     old_map, new_map = (each.open_map(each.filter_pin(filter_name, name)) for each in (old, pins_))
     with old_map or contextlib.nullcontext(), new_map or contextlib.nullcontext():
-        if not (old_map and new_map) or old_map.id == new_map.id:
+        if not (old_map and new_map) or old_map.map_id == new_map.map_id:
             return
         layout = schema.layouts(host_maps.schema_number(old))[name]
         with old.ensure(old.filter_pin(filter_name, known_pins.CARRIED), schema.CARRIED_MAP) as carried:

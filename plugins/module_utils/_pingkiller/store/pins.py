@@ -29,7 +29,7 @@ class Pins(Paths):
         if mount == self.base:
             raise PingKillerError(f"base={quoted_path(self.base)} is a mount point: give a directory below it")
         if mount:
-            own.check_way(self.base, mount)
+            own.check_path(self.base, mount)
             for pins in (self, self.new, self.old):  # other users may have made them, if they can write there
                 own.check_directory(pins.base)
             return True

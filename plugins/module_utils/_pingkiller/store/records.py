@@ -21,6 +21,7 @@ from itertools import chain, compress
 from typing import NamedTuple
 
 from ..kernel import bpf, schema
+from ..kernel.layout import Layout
 
 #: Slots looked at or filled together: many for speed, few because one slot that differs costs a look at each.
 _STRETCH = 1024
@@ -59,7 +60,7 @@ class Records:
     written in one piece.
     """
 
-    def __init__(self, table: bpf.Map, layout: schema.Layout = schema.RECORD) -> None:
+    def __init__(self, table: bpf.Map, layout: Layout = schema.RECORD) -> None:
         self.capacity = table.info.max_entries
         self._table, self._layout = table, layout
         self._size, self._u64_size, self._u32_size = layout.size, layout.size // 8, layout.size // 4
@@ -276,7 +277,7 @@ def _signature(tag: int, source: int, destination: int) -> Signature | None:
     return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
 
 
-def _packed(keys: list[bytes], layout: schema.Layout, *, untils: tuple[int, int], owner: int) -> bytearray:
+def _packed(keys: list[bytes], layout: Layout, *, untils: tuple[int, int], owner: int) -> bytearray:
     """Return the records of new entries of one kind, one after the other."""
     kind = schema.KIND_OF_SIZE[len(keys[0])]
     record = layout.pack(

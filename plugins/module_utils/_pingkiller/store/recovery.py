@@ -125,7 +125,7 @@ def _blocklist_of(info: bpf.ProgramInfo) -> int | None:
     """Return the id of the map that has the records of a program's blocklist."""
     with pins.closing_all(lost_pins.maps_of(info.id)) as maps:
         found = maps.get(bpf.kernel_name(schema.LIST_PREFIX[schema.BLOCKLIST] + "records"))
-        return found.id if found else None
+        return found.map_id if found else None
 
 
 # Interfaces that were renamed

@@ -20,21 +20,12 @@ from ..kernel import bpf, schema
 from .owners import Owners
 
 
-class _ClaimKey(NamedTuple):
-    """The fields of ``schema.CLAIM_KEY``."""
+class _Claim(NamedTuple):
+    """Whose claim an element of the map is, and on what."""
 
     list_number: int
-    kind: int
-    prefix_length: int
+    key: bytes  #: the entry's
     owner: int
-    address: bytes
-
-    @property
-    def entry(self) -> bytes:
-        """The key of the entry."""
-        kind = schema.KINDS[self.kind]
-        address = self.address[: 4 if kind.endswith("4") else 16]
-        return schema.SLOT.pack(self.prefix_length) + address if kind.startswith("network") else address
 
 
 class SharedClaims:
@@ -58,16 +49,18 @@ class SharedClaims:
         """Return all claims by the key of their entry. They include those that ``forget_strays`` would delete."""
         found: dict[bytes, Claims] = defaultdict(dict)
         for packed, value in self._map.read_all():
-            claim_key = _ClaimKey._make(schema.CLAIM_KEY.unpack(packed))
-            if claim_key.list_number == self._list_number:
-                found[claim_key.entry][self._owners.name(claim_key.owner)] = _unpacked(value)
+            claim = _unpacked_key(packed)
+            if claim.list_number == self._list_number:
+                found[claim.key][self._owners.name(claim.owner)] = _unpacked(value)
         return found
 
     def store(self, key: bytes, claims: Claims) -> None:
         """Write the claims of an entry."""
         for name, wanted in claims.items():
             bits = sum(1 << side for side in wanted.sides)
-            self._map.update(self._claim_key(key, self._owners.number(name)), schema.CLAIM.pack(wanted.until, bits))
+            self._map.update(
+                self._claim_key(key, self._owners.number(name)), schema.CLAIM.pack(until=wanted.until, sides=bits)
+            )
 
     def forget(self, key: bytes, but: Collection[str] = ()) -> None:
         """Delete the claims on an entry, except those of the owners ``but``."""
@@ -78,8 +71,8 @@ class SharedClaims:
     def forget_strays(self, is_shared: Callable[[bytes], bool]) -> None:
         """Delete the claims on entries that no longer exist, or no longer have several owners, as ``is_shared`` says."""
         for packed, _value in self._map.read_all():
-            claim_key = _ClaimKey._make(schema.CLAIM_KEY.unpack(packed))
-            if claim_key.list_number == self._list_number and not is_shared(claim_key.entry):
+            claim = _unpacked_key(packed)
+            if claim.list_number == self._list_number and not is_shared(claim.key):
                 self._map.delete(packed)
 
     def check(self, number: int) -> None:
@@ -94,9 +87,20 @@ class SharedClaims:
     def _claim_key(self, key: bytes, owner: int) -> bytes:
         address, length = addresses.split(key)
         kind = schema.KINDS.index(schema.KIND_OF_SIZE[len(key)])
-        return schema.CLAIM_KEY.pack(self._list_number, kind, length, owner, address)
+        return schema.CLAIM_KEY.pack(
+            list=self._list_number, kind=kind, prefix_length=length, owner=owner, address=address
+        )
+
+
+def _unpacked_key(packed: bytes) -> _Claim:
+    fields = schema.CLAIM_KEY.unpack(packed)
+    kind = schema.KINDS[fields["kind"]]
+    address = fields["address"][: 4 if kind.endswith("4") else 16]
+    prefix = schema.SLOT.pack(fields["prefix_length"]) if kind.startswith("network") else b""
+    return _Claim(list_number=fields["list"], key=prefix + address, owner=fields["owner"])
 
 
 def _unpacked(value: bytes) -> Wanted:
-    until, bits = schema.CLAIM.unpack(value)
-    return Wanted(tuple(side for side in (schema.SOURCE, schema.DESTINATION) if bits >> side & 1), until)
+    fields = schema.CLAIM.unpack(value)
+    sides = tuple(side for side in (schema.SOURCE, schema.DESTINATION) if fields["sides"] >> side & 1)
+    return Wanted(sides, fields["until"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from ..kernel.schema import Layout
+from ..kernel.layout import Layout
 
 MISSED = Layout("lost:Q", "outside:Q", "unfinished:Q")
 ROW_KEY = Layout("pid:I", "generation:I", "user:I", "syscall:I", "error:I", "fd:i", "comm:16s")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from ..errors import PingKillerError
-from ..kernel import bpf, compiler
+from ..kernel import bcc_package, bpf, compiler
 from . import allowed, calls, cgroups, layout, processes
 from .calls import Calls
 from .processes import Processes
@@ -28,7 +28,7 @@ _PAUSE = 0.01  #: seconds between two looks at what the kernel tells
 def plan(request: Request) -> dict:
     """What ``run`` would do, as ``msg``, if nothing forbids it; nothing is compiled and nothing is looked at. Raises PingKillerError."""
     allowed.require()
-    compiler.bcc_version()
+    bcc_package.version()
     cgroups.find(request.unit, request.cgroup)
     *names, last = _probe(request).tracepoints(request)
     return {
@@ -56,7 +56,7 @@ def watch(
     is read of a table while it is being counted in may be one call short here and there; the last result is not.
     """
     allowed.require()
-    compiler.bcc_version()
+    bcc_package.version()
     with _Look(request, sources) as look:
         following = look.began + (every or request.duration)
         while not look.wait(following, stop):
@@ -82,7 +82,9 @@ class _Look:
             kind = Processes if request.probe == "processes" else Calls
             cgroup = cgroups.find(request.unit, request.cgroup)
             defines = {**_whose(request, cgroup), **_probe(request).definitions(request)}
-            programs = compiler.compile_tracer(sources, kind.program, _sized(defines), list(tracepoints.values()))
+            programs = compiler.compile_tracer(
+                sources, _sized(defines), main=kind.program, functions=list(tracepoints.values())
+            )
             self._programs = [stack.enter_context(program) for program in programs.values()]
             self._maps = _maps(self._programs, stack)
             if cgroup:
