@@ -11,9 +11,9 @@ from ansible.module_utils.common.respawn import has_respawned
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, on_screen
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import access
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import paths
 
-BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
+BASE_OPTION = {"base": {"type": "str", "default": paths.DEFAULT_BASE}}
 LOCK_OPTION = {"lock_timeout": {"type": "float", "default": 30}}
 PERSIST_OPTIONS = {
     "persist": {"type": "bool"},

@@ -92,21 +92,30 @@ ansible_facts:
           sample: 6.1.0-18-amd64
         filters:
           description:
-            - The filters by interface. Each has C(mode) (C(none) if its program or interface no longer exists), C(mode_reason) (why the mode
-              is not native), C(hook), C(program) (C(id), C(name), C(tag), C(loaded_at)), C(build_id), C(options), C(counters) and C(ratelimit).
+            - The filters by name, which is the interface, followed by a slash and the hook if that is not V(xdp). Each has C(interface), C(hook),
+              C(mode) (C(none) if its program or interface no longer exists), C(mode_reason) (why the mode is not native), C(program) (C(id), C(name),
+              C(tag), C(loaded_at)), C(build_id), C(options), C(counters), C(processing_time), C(ratelimit) and C(events).
             - C(counters) has C(passed) and C(dropped), and C(reasons) with the counts by reason and family. Each count has C(packets) and C(bytes).
             - C(counters.would_drop) counts packets that passed only because of O(pingkiller.fleet.xdp_filter#module:monitor). It has C(packets), C(bytes)
               and its own C(reasons). These packets are also counted in C(passed). They are not counted in C(dropped) or in C(counters.reasons). The
               counts stay when monitor mode is turned off again.
-            - With a rate limit, C(ratelimit) has C(sources) (the number of counted sources), C(blocked_count) and C(blocked). C(blocked) has C(ip) and
-              C(seconds_left) of each source, the longest remaining time first. In monitor mode no source is blocked. C(would_block_count) and
-              C(would_block) then show the sources that would be blocked.
+            - C(processing_time) has C(sample) (the current O(pingkiller.fleet.xdp_filter#module:timing_sample)), and for C(passed) and for C(dropped) frames
+              C(count) (the number of measured frames) and C(average), C(p50), C(p90) and C(p99) in nanoseconds, which are null if no frame was
+              measured. It is null if the filter never measured times.
+            - C(events) has the number of events since the filter first reported any. C(sent) events went to a listener, C(suppressed) events were more
+              than O(pingkiller.fleet.xdp_filter#module:events_per_second), and C(lost) events found the buffer full. It is null if the filter never
+              reported events.
+            - C(ratelimit) has C(sources) (the number of counted sources), C(blocked_count) and C(blocked). C(blocked) has C(ip) and C(seconds_left) of
+              each source, the longest remaining time first. In monitor mode no source is blocked. C(would_block_count) and C(would_block) then show
+              the sources that would be blocked. It is null without a rate limit.
             - Packets that pass have the reason C(not_icmp), C(malformed), C(protected), C(allowlist), C(type), C(policy_pass) or C(unclassified) (see
               O(pingkiller.fleet.xdp_filter#module:strict)). Dropped packets have the reason C(blocklist), C(ratelimit), C(policy_drop) or C(too_many_tags).
           type: dict
           returned: success
           sample:
             eth0:
+              interface: eth0
+              hook: xdp
               mode: native
               counters:
                 passed: {packets: 7, bytes: 686}
@@ -141,8 +150,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import B
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 
 
-def collect(*arguments):
-    found = facts.collect(*arguments)
+def collect(base, **options):
+    found = facts.collect(base, **options)
     return {"ansible_facts": {"pingkiller": found}, "warnings": found["notes"]}
 
 
@@ -158,7 +167,7 @@ def main():
     )
     given = module.params
     dest = None if module.check_mode else given["dest"]
-    finish(module, collect, given["base"], given["list_limit"], given["top"], dest)
+    finish(module, collect, given["base"], list_limit=given["list_limit"], top=given["top"], dest=dest)
 
 
 if __name__ == "__main__":

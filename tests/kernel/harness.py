@@ -99,7 +99,7 @@ class Filter:
         self.host, self.interface, self.name = host, interface, hooks.filter_name(interface, hook)
         self._actions = ACTIONS[hook.partition("_")[0]]
         self._program = bpf.Program.from_id(filter_programs.running(host.pins, self.name).info.id)
-        found = ((name, host.pins.open(host.pins.filter_pin(self.name, name))) for name in schema.FILTER_PINS)
+        found = ((name, host.pins.open_map(host.pins.filter_pin(self.name, name))) for name in schema.FILTER_PINS)
         self._maps = {name: opened for name, opened in found if opened}
 
     def send(self, frame: bytes) -> Seen:
@@ -311,9 +311,9 @@ class Host:
     def listening(self):
         """Somebody listens: what frames make the filters tell is among their changes."""
         with contextlib.ExitStack() as stack:
-            ring_map = stack.enter_context(self.pins.open(self.pins.host_pin("events"), schema.EVENTS_MAP))
+            ring_map = stack.enter_context(self.pins.open_map(self.pins.host_pin("events"), schema.EVENTS_MAP))
             maps = stack.enter_context(host_maps.opened(self.pins))
-            opened = stack.enter_context(contextlib.closing(control.Control(maps["control"])))
+            opened = stack.enter_context(contextlib.closing(control.Control(maps.control)))
             self._ring = stack.enter_context(contextlib.closing(ring_buffer.RingBuffer(ring_map)))
             self._ring.skip()
             opened.listening = True
@@ -324,7 +324,7 @@ class Host:
 
     def heard(self) -> list:
         """The events since the last look, as xdp_events tells them, but for where and when."""
-        found = [events._decode(record) for record in self._ring.read()] if self._ring else []
+        found = [events.decode(record) for record in self._ring.read()] if self._ring else []
         for event in found:
             event.update({side: _spelled(event[side]) for side in ("src", "dst") if event[side]})
             for name in ("time", "interface", "processing_ns"):
@@ -367,9 +367,9 @@ class Host:
         untils = (schema.FOREVER if until is None else until for until in entry.until)
         after = tuple(until * (entry.direction in (side, "both")) for until, side in zip(untils, ("src", "dst")))
         if before != after:
-            opened._control.add_matching(name, kind, after, 1)
+            opened.control.add_matching(name, kind, untils=after, number=1)
             opened.records.edit(slot, after, owner)
-            opened._control.add_matching(name, kind, before, -1)
+            opened.control.add_matching(name, kind, untils=before, number=-1)
 
     def remove(self):
         """Take all filters, lists and pins away, as xdp_filter with state absent does."""
@@ -380,7 +380,7 @@ class Host:
 
     def entries(self) -> dict:
         """Packets and bytes of every entry, by list and address."""
-        return {key: record[:2] for key, record in self.records().items()}
+        return {key: (record.packets, record.bytes) for key, record in self.records().items()}
 
     def records(self) -> dict:
         """(packets, bytes, last seen in nanoseconds) of every entry."""
@@ -388,10 +388,9 @@ class Host:
 
     def start_entries_at(self, number: int):
         """Let the packets and bytes of every entry go on from this number."""
-        words = schema.RECORD.size // 8
         for records, slot in self._records.values():
-            place = records.place(slot)
-            records.words[place * words], records.words[place * words + 1] = number, number
+            for field in ("packets", "bytes"):
+                records.write(slot, field, number)
 
     def _open_lists(self):
         self._opened.close()

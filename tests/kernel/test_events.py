@@ -30,7 +30,7 @@ from packets import (
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Raw
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import ring_buffer
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import ring_buffer, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import control, host_maps, lock
 
@@ -52,7 +52,7 @@ def _own_lock(monkeypatch, tmp_path):
 
 @contextlib.contextmanager
 def control_map(host):
-    with host_maps.opened(host.pins) as maps, contextlib.closing(control.Control(maps["control"])) as opened:
+    with host_maps.opened(host.pins) as maps, contextlib.closing(control.Control(maps.control)) as opened:
         yield opened
 
 
@@ -263,7 +263,7 @@ def test_a_listener_hears_all_of_more_than_the_buffer_holds_at_once(reporting):
             filter_.repeat(PING, times)
             assert filter_.told()["events"]["sent"] == before + times
             with contextlib.closing(
-                ring_buffer.RingBuffer(filter_.host.pins.open(filter_.host.pins.host_pin("events")))
+                ring_buffer.RingBuffer(filter_.host.pins.open_map(filter_.host.pins.host_pin("events")))
             ) as ring:
                 wait_until(lambda ring=ring: ring._position[0] == ring._produced[0], "the listener does not read")
 
@@ -291,6 +291,13 @@ def test_listening_ends_with_its_time_and_says_what_came(reporting):
 
 
 def test_listening_where_nothing_reports_is_refused(live_host):
+    with pytest.raises(PingKillerError, match="^no filter on this host reports events: set events of xdp_filter"):
+        events.listen(live_host.base, 1, 1)
+
+
+def test_listening_where_only_the_pin_of_the_events_is_left_is_refused(live_host):
+    live_host.pins.prepare()
+    live_host.pins.ensure(live_host.pins.host_pin("events"), schema.EVENTS_MAP).close()
     with pytest.raises(PingKillerError, match="^no filter on this host reports events: set events of xdp_filter"):
         events.listen(live_host.base, 1, 1)
 

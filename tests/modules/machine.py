@@ -23,7 +23,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, schema, syscall
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 BPFFS = "/sys/fs/bpf"
 CONFIG = "/etc/pingkiller"
@@ -195,7 +196,7 @@ def indexed(name: str) -> set:
     pins = Pins(DEFAULT_BASE)
     found = set()
     for kind in schema.KINDS:
-        index = pins.open(pins.list_pin(name, kind))
+        index = pins.open_map(pins.list_pin(name, kind))
         with index:
             found |= {addresses.display(key) for key, _slot in index.items()}
     return found

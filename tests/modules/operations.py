@@ -23,7 +23,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
     filter_programs,
     hooks,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 TC_ACT_SHOT = 2
 

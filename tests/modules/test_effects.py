@@ -12,7 +12,8 @@ from running import changed, facts, run, unchanged
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 ADDRESS = "198.51.100.7"
 
@@ -350,7 +351,7 @@ def test_an_empty_file_that_takes_everything_off_is_said(tmp_path, content):
 
 def index(kind: str) -> bpf.Map:
     pins = Pins(DEFAULT_BASE)
-    return pins.open(pins.list_pin("blocklist", kind))
+    return pins.open_map(pins.list_pin("blocklist", kind))
 
 
 @pytest.mark.usefixtures("filtered")

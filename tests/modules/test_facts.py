@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import calendar
 import os
+import re
 import time
 
 import pytest
+import yaml
 from machine import PING_BYTES, ip, look, nothing_to_lock, ping, program
 from running import changed, facts, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.modules import xdp_facts
 
 EMPTY_LIST = {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
 
@@ -33,6 +36,21 @@ def test_a_host_without_a_filter_has_empty_facts():
         "notes": [],
         "lists": {"blocklist": EMPTY_LIST, "allowlist": EMPTY_LIST},
     }
+
+
+def test_everything_that_is_told_is_documented():
+    """What RETURN says of filters and lists are sentences, which name each fact in C()."""
+    changed("xdp_filter", interface="pk0", events="dropped", ratelimit_pps=1, timing_sample=1)
+    changed("xdp_blocklist", ip="192.0.2.1")
+    assert ping("pk0", "192.0.2.1") == "drop"
+    documented = yaml.safe_load(xdp_facts.RETURN)["ansible_facts"]["contains"]["pingkiller"]["contains"]
+    told = facts()
+    assert told.keys() == documented.keys()
+    for group, nested in (("filters", ("program", "ratelimit", "processing_time", "events")), ("lists", ("entries",))):
+        named = set(re.findall(r"C\((?:\w+\.)?(\w+)\)", " ".join(documented[group]["description"])))
+        for found in told[group].values():
+            inner = [found[name][0] if isinstance(found[name], list) else found[name] for name in nested if found[name]]
+            assert {name for each in (found, *inner) for name in each} <= named
 
 
 def test_facts_are_facts_and_nothing_else():
@@ -128,7 +146,7 @@ def test_a_long_list_is_told_in_part_and_counted_in_full():
 
 @pytest.mark.parametrize("name", ["list_limit", "top"])
 def test_a_negative_number_of_entries_is_refused(name):
-    assert refused("xdp_facts", **{name: -1}) == f"{name}=-1 is less than nothing: give 0 or more"
+    assert refused("xdp_facts", **{name: -1}) == f"{name}=-1 must not be negative: give 0 or more"
 
 
 def test_entries_are_told_in_order():

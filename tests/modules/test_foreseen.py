@@ -10,7 +10,7 @@ from machine import look
 from running import changed, refused, run
 from schemas import EARLIER
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import limits
 
 TOLD = ("changed", "failed", "msg", "count", "added", "removed", "warnings", "diff")
 EGRESS, XDP = ({"interface": "pk0", "hook": hook} for hook in ("tc_egress", "xdp"))
@@ -181,10 +181,10 @@ def test_what_is_no_filter_and_its_options_is_refused_by_name(filters, named):
     assert len(said) < 300
 
 
-@pytest.mark.parametrize("capacity", [0, -1, entry_list.MAX_CAPACITY + 1])
+@pytest.mark.parametrize("capacity", [0, -1, limits.MAX_CAPACITY + 1])
 def test_a_capacity_that_no_list_has_is_refused(capacity):
     said = refused("xdp_blocklist", ip="192.0.2.1", foreseen={"max_entries": capacity})
-    assert said.startswith(f"foreseen.max_entries='{capacity}' is out of range: give 1 to {entry_list.MAX_CAPACITY}, ")
+    assert said.startswith(f"foreseen.max_entries='{capacity}' is out of range: give 1 to {limits.MAX_CAPACITY}, ")
 
 
 @pytest.mark.parametrize(

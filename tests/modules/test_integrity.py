@@ -13,7 +13,8 @@ from machine import LOCK_FILE, look, modes, ping, program
 from running import changed, facts, run
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 BLOCKED = "192.0.2.1"
 LISTS = [f"lists/{name}/{each}" for name in schema.LISTS for each in schema.list_maps(0)]

@@ -20,19 +20,26 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
     filter_meta,
     hooks,
     host_maps,
+    indexes,
     migration,
+    owners,
     pins,
     records,
+    repair,
+    shared_claims,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 #: What changes something, by file: it is in the middle of these that a kill could do harm.
 CHANGING_LISTS = {
-    entry_list.__file__: {
-        *("apply", "repair", "settle", "_add", "_index", "_update", "_remove", "_store_owners", "_forget_stray_claims"),
-    },
+    entry_list.__file__: {"apply", "settle", "_add", "_update", "_remove", "_store_claims"},
+    repair.__file__: {"repair", "_remove_dangling", "_follow_claims"},
+    indexes.__file__: {"add", "remove"},
+    shared_claims.__file__: {"store", "forget", "forget_strays"},
     records.__file__: {"fill", "edit", "free"},
-    control.__file__: {"changing", "add", "add_matching", "recount", "number"},
+    control.__file__: {"changing", "mark_dirty", "add", "add_matching", "recount"},
+    owners.__file__: {"number"},
     bpf.__file__: {"update", "delete", "update_many", "delete_many"},
 }
 MAKING = {
@@ -176,7 +183,8 @@ def test_what_is_blocked_is_blocked_wherever_a_repair_is_killed(filtered):
     changed("xdp_blocklist", ip="192.0.2.1", owner="feed", direction="dst")
     for kill in every_kill(CHANGING_LISTS, stride=5):
         with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
-            entries._control._words[1] = 0b11  # a change was going on
+            for name in schema.LISTS:
+                entries.control.mark_dirty(name)
         was_killed = killed("xdp_blocklist", kill, ip="192.0.2.1,192.0.2.2")
         assert [ping(filtered, source) for source in ("192.0.2.1", "198.51.100.9")] == ["drop", "drop"]
         if not was_killed:
@@ -312,8 +320,8 @@ def test_the_lock_of_a_killed_run_holds_nobody_up():
 def test_a_record_that_no_index_names_is_cleared_away():
     changed("xdp_blocklist", ip="192.0.2.1")
     with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
-        entries._control._words[1] = 0b11  # a change was going on
-        entries.records.fill([range(7, 8)], [b"\xc0\x00\x02\x63"], (schema.FOREVER, 0), 1)
+        entries.control.mark_dirty("blocklist")
+        entries.records.fill([range(7, 8)], [b"\xc0\x00\x02\x63"], untils=(schema.FOREVER, 0), owner=1)
     changed("xdp_blocklist", ip="192.0.2.2")
     assert held()["blocklist"] == ["192.0.2.1 direction=src owner=adhoc", "192.0.2.2 direction=src owner=adhoc"]
     assert_whole("blocklist")

@@ -16,7 +16,8 @@ from test_interrupted import CHANGING_LISTS, assert_whole, die_at_line
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 CAPACITY = 20_000
 
@@ -150,8 +151,8 @@ def test_another_capacity_takes_a_long_list_and_its_counts_along(tmp_path):
         assert ping("pk0", "10.9.9.1") == "drop"
         changed("xdp_blocklist", ip="10.9.9.1", owner="again")  # its one packet is not to be among the busiest
         with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
-            place = entries.records.place(entries.slot_of(addresses.parse("10.9.9.1")))
-            entries.records.words[place * 8] = 0
+            slot = entries.slot_of(addresses.parse("10.9.9.1"))
+            entries.records.write(slot, "packets", 0)
         changed("xdp_blocklist", ip="10.9.9.1", owner="again", state="absent")
 
 

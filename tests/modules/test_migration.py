@@ -18,7 +18,8 @@ from test_interrupted import die_instead_of
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import control, host_maps, migration
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 BLOCKED, OTHER = "192.0.2.1", "192.0.2.2"
 OPTIONS = {"policy": "drop", "timing_sample": 1, "events": "dropped", "ratelimit_pps": 100}
@@ -184,5 +185,5 @@ def test_an_upgrade_takes_a_listener_along_and_nobody_listens_when_it_has_gone(e
 
 
 def listening() -> bool:
-    with host_maps.opened(Pins(DEFAULT_BASE)) as host, contextlib.closing(control.Control(host["control"])) as opened:
+    with host_maps.opened(Pins(DEFAULT_BASE)) as host, contextlib.closing(control.Control(host.control)) as opened:
         return opened.listening

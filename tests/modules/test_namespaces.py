@@ -204,7 +204,7 @@ def test_entries_are_removed_also_where_the_pins_are_out_of_sight(filtered):
 def test_listening_where_an_interrupted_removal_left_the_events_is_refused_in_a_sentence(filtered):
     changed("xdp_filter", interface=filtered, events="dropped")
     pins = Pins(DEFAULT_BASE)
-    events = pins.open(pins.host_pin("events"))
+    events = pins.open_map(pins.host_pin("events"))
     changed("xdp_filter", state="absent", all=True)
     os.mkdir(pins.base, 0o700)
     with events:

@@ -427,7 +427,7 @@ def test_a_map_of_another_shape_is_refused_and_left(filtered):
     os.rename("/sys/fs/bpf/pingkiller/owners", pin)
     result = run("xdp_blocklist", ip="192.0.2.1")
     assert result["msg"].startswith(
-        f"{pin} is a map of another shape (array, key 4, value 64, 256 entries instead of hash, key"
+        f"{pin} has an unexpected layout (array, key 4, value 64, 256 entries instead of hash, key"
     )
     assert ping(filtered, "192.0.2.1") == "pass"
 

@@ -15,7 +15,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.error
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import result as list_result
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import limits
 
 SOURCE, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "both"))
 REQUEST = ListRequest("blocklist", ip=["192.0.2.1"])
@@ -129,9 +129,9 @@ def test_a_long_change_is_told_in_part_and_counted_in_full():
 
 
 def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
-    entry_list.check_capacity("blocklist", 10, 10)
+    limits.check_capacity("blocklist", 10, 10)
     with pytest.raises(PingKillerError) as raised:
-        entry_list.check_capacity("blocklist", 11, 10)
+        limits.check_capacity("blocklist", 11, 10)
     assert str(raised.value) == (
         "the blocklist would have 11 entries and holds 10: nothing was changed; raise max_entries of xdp_filter "
         "(pingkiller_max_entries of the role) to 11 or more"
@@ -139,7 +139,7 @@ def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
 
 
 def test_more_prefix_lengths_than_the_filter_follows_are_refused():
-    entry_list.check_prefix_lengths("allowlist", set(range(32)))
+    limits.check_prefix_lengths("allowlist", set(range(32)))
     with pytest.raises(PingKillerError) as raised:
-        entry_list.check_prefix_lengths("allowlist", set(range(33)))
+        limits.check_prefix_lengths("allowlist", set(range(33)))
     assert "the allowlist would have IPv6 networks of 33 different prefix lengths and may have 32" in str(raised.value)

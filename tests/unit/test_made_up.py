@@ -37,7 +37,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, schema, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import effects
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
 
 _HANG = 60  #: seconds for what takes milliseconds
 _MEMORY = 1 << 29  #: bytes beside those that this process has

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import pins as pins_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import CURRENT, NEXT, Pins
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import mounts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import CURRENT, NEXT
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.recovery import settle_maps
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
@@ -31,7 +32,7 @@ def pins():
 
 
 def mounted(monkeypatch, *places):
-    monkeypatch.setattr(pins_module, "_bpffs_mounts", lambda: list(places))
+    monkeypatch.setattr(mounts, "bpf_mounts", lambda: list(places))
 
 
 @pytest.mark.parametrize(
@@ -94,10 +95,10 @@ names = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name
 @given(st.lists(st.tuples(names, st.sampled_from([b"bpf", b"tmpfs", b"fuse.bpf"]), names), max_size=5))
 @example([(b"/tmp/a\rb\x0bc\xff\x1c\x85", b"bpf", b"bpf - bpf")])
 @example([(b"/tmp/x - bpf\n36 35 0:31 / /sys/fs/bpf/pingkiller rw - bpf bpf rw", b"tmpfs", b"\\040")])
-def test_mounts_are_read_as_the_kernel_writes_them_whatever_somebody_called_them(mounts):
-    table = b"".join(as_the_kernel_writes(b"/" + place, kind, source) for place, kind, source in mounts)
-    expected = [os.fsdecode(b"/" + place) for place, kind, _source in mounts if kind == b"bpf"]
-    assert pins_module._mounted(table, b"bpf") == expected
+def test_mounts_are_read_as_the_kernel_writes_them_whatever_somebody_called_them(there):
+    table = b"".join(as_the_kernel_writes(b"/" + place, kind, source) for place, kind, source in there)
+    expected = [os.fsdecode(b"/" + place) for place, kind, _source in there if kind == b"bpf"]
+    assert mounts.mounted(table, b"bpf") == expected
 
 
 # The kernel takes any name of up to 15 bytes without a slash, a colon or white space, but for "." and "..".
@@ -142,7 +143,7 @@ def put_lists(pins, generation=CURRENT):
 def makers(pins):
     """Of which pins the files are that are there now, by base."""
     found = {}
-    for each in (pins, pins.next, pins.old):
+    for each in (pins, pins.new, pins.old):
         if each.exists():
             (found[each.base],) = {path.read_text() for path in Path(each.base).glob("*/*/*")}
     return found
@@ -150,23 +151,23 @@ def makers(pins):
 
 def test_new_maps_take_the_place_of_the_old_ones(pins):
     put_lists(pins)
-    put_lists(pins.next)
+    put_lists(pins.new)
     pins.swap()
-    assert makers(pins) == {pins.base: pins.next.base, pins.old.base: pins.base}
+    assert makers(pins) == {pins.base: pins.new.base, pins.old.base: pins.base}
     pins.discard_old()
-    assert makers(pins) == {pins.base: pins.next.base}
+    assert makers(pins) == {pins.base: pins.new.base}
 
 
 def test_maps_that_were_not_yet_in_use_go(pins):
     put_lists(pins)
-    put_lists(pins.next)
+    put_lists(pins.new)
     settle_maps(pins)
     assert makers(pins) == {pins.base: pins.base}
 
 
 def test_a_swap_interrupted_half_way_is_taken_back(pins):
     put_lists(pins)
-    put_lists(pins.next)
+    put_lists(pins.new)
     os.rename(pins.base, pins.old.base)
     assert pins.in_use().base == pins.old.base
     assert pins.in_use().in_use().filters() == []
@@ -175,7 +176,7 @@ def test_a_swap_interrupted_half_way_is_taken_back(pins):
     assert makers(pins) == {pins.base: pins.base}
 
 
-@pytest.mark.parametrize("beside", ["next", "old"])
+@pytest.mark.parametrize("beside", ["new", "old"])
 def test_a_directory_that_came_after_it_was_looked_whose_it_is_is_neither_removed_nor_renamed(pins, beside):
     path = getattr(pins, beside).base
     os.rmdir(pins.base)

@@ -20,7 +20,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import deadline, reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import entry_list
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import limits
 
 NOBODY, ANOTHER = 65534, 12345
 SECRET = "root:$6$hush:19000"
@@ -244,7 +244,7 @@ def test_more_entries_than_any_list_holds_are_refused_while_they_are_read(feeds,
 def test_doubles_are_no_entries_and_more_than_the_largest_list_holds_are_refused_at_once_unless_they_go(
     feeds, monkeypatch
 ):
-    monkeypatch.setattr(entry_list, "MAX_CAPACITY", 3)
+    monkeypatch.setattr(limits, "MAX_CAPACITY", 3)
     (feeds / "list").write_text("192.0.2.1\n192.0.2.2\n192.0.2.3\n192.0.2.1\n")
     assert taken(feeds / "list") == 4
     with (feeds / "list").open("a") as file:
@@ -257,7 +257,7 @@ def test_doubles_are_no_entries_and_more_than_the_largest_list_holds_are_refused
 def test_more_distinct_entries_than_the_largest_list_holds_are_refused_before_the_file_is_read_to_its_end(
     feeds, monkeypatch
 ):
-    monkeypatch.setattr(entry_list, "MAX_CAPACITY", 1000)
+    monkeypatch.setattr(limits, "MAX_CAPACITY", 1000)
     monkeypatch.setattr(list_files, "_UNCHECKED", 1000)
     lines = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255} ttl=1h\n" for number in range(100_000)]
     (feeds / "list").write_text("".join(lines) + "and what follows is not read\n")
@@ -265,7 +265,7 @@ def test_more_distinct_entries_than_the_largest_list_holds_are_refused_before_th
 
 
 def test_many_doubles_of_few_entries_are_taken_and_held_once(feeds, monkeypatch):
-    monkeypatch.setattr(entry_list, "MAX_CAPACITY", 1000)
+    monkeypatch.setattr(limits, "MAX_CAPACITY", 1000)
     monkeypatch.setattr(list_files, "_UNCHECKED", 1000)
     (feeds / "list").write_text("192.0.2.1\n192.0.2.2 ttl=1h\n192.0.2.0/24\n" * 50_000)
     demand = read_demand(ListRequest("blocklist", src=str(feeds / "list")))

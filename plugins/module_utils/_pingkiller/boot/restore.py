@@ -28,9 +28,10 @@ from ..lists import sync
 from ..lists.foreseen import Foreseen
 from ..lists.request import ListRequest, read_demand
 from ..store import entry_list, filter_programs, hooks, host_maps
-from ..store.entry_list import DEFAULT_CAPACITY
+from ..store.limits import DEFAULT_CAPACITY
 from ..store.lock import host_lock
-from ..store.pins import DEFAULT_BASE, Pins
+from ..store.paths import DEFAULT_BASE
+from ..store.pins import Pins
 
 _PATIENCE = 10.0  #: seconds for a list file elsewhere, for each of which a boot waits
 

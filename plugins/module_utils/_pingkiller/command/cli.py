@@ -19,7 +19,7 @@ from ..kept.directory import Store
 from ..kernel import access, schema
 from ..report import facts
 from ..store import filter_programs, hooks
-from ..store.pins import DEFAULT_BASE
+from ..store.paths import DEFAULT_BASE
 from . import runtime
 from . import trace as trace_command
 
@@ -159,7 +159,7 @@ def _count(text: str) -> int:
 
 
 def _collect(store: Store, list_limit: int = 0, top: int = 0) -> dict:
-    return facts.collect(filter_notes.host(store).get("base", DEFAULT_BASE), list_limit, top)
+    return facts.collect(filter_notes.host(store).get("base", DEFAULT_BASE), list_limit=list_limit, top=top)
 
 
 def _status(given) -> int:

@@ -11,7 +11,7 @@ import time
 from .. import VERSION
 from ..errors import PingKillerError
 from ..kernel import bcc_package, bpf, schema, tc
-from ..store import entry_list, filter_meta, filter_programs, host_maps, migration, recovery
+from ..store import entry_list, filter_meta, filter_programs, host_maps, limits, migration, recovery
 from ..store.pins import Pins
 from . import attaching
 from .attaching import Placed
@@ -34,7 +34,7 @@ def apply(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
         stays = reminders([step for step in plan.steps if not step.needed])
         if plan.replaces_maps:
             return stays + _move(pins, request.sources, todo, plan.new_capacity)
-        host_maps.create(pins, request.capacity or entry_list.DEFAULT_CAPACITY)
+        host_maps.create(pins, request.capacity or limits.DEFAULT_CAPACITY)
         return stays + _renew(pins, request.sources, todo)
     except BaseException:
         _undo(pins, existed, made)
@@ -69,7 +69,7 @@ def complete_interrupted_move(pins: Pins, request: FilterRequest) -> list[str]:
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
     """Remove the pins made for filters that did not come to run, and maps that did not come into use."""
-    pins.next.remove_all()
+    pins.new.remove_all()
     failed = [name for name in made if not filter_programs.running(pins, name)]
     for name in failed:
         remove_clsact(pins, name)

@@ -10,8 +10,7 @@ import os
 from typing import NamedTuple
 
 from ..kernel import bpf, compiler, schema
-from ..store import hooks, recovery
-from ..store import pins as pins_module
+from ..store import hooks, lost_pins, paths
 from ..store.pins import Pins
 from .attaching import Switch
 from .options import FilterOptions
@@ -36,14 +35,14 @@ def build(pins: Pins, sources: dict[str, str], step: Step) -> Built:
         pins.ensure(pins.host_pin("events"), schema.EVENTS_MAP).close()
     directories = {
         "HOST_PINS": pins.base,
-        "LIST_PINS": pins.host_pin(pins_module.CURRENT),
+        "LIST_PINS": pins.host_pin(paths.CURRENT),
         "FILTER_PINS": pins.filter_pin(step.name),
     }
     defines = {**step.defines, **{name: json.dumps(path) for name, path in directories.items()}}
 
     def compiled(hook: str = step.options.hook, **special: str) -> compiler.Function:
         program = compiler.compile_program(sources, {**defines, **special}, hook)
-        recovery.bind(pins, step.name, program.fd)
+        lost_pins.bind(pins, step.name, program.fd)
         return program
 
     program, switch = compiled(), None
@@ -67,7 +66,7 @@ def filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
 
 def _drop_other_size(pins: Pins, path: str, name: str, info: bpf.MapInfo) -> None:
     """Remove the pin of a map of another size, whose count starts anew."""
-    existing = pins.open(path, info, any_size=True) if name in schema.SIZED_MAPS else None
+    existing = pins.open_map(path, info, any_size=True) if name in schema.SIZED_MAPS else None
     if existing:
         with existing:
             if existing.info != info:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..kept.filter_notes import owner_changes
 from ..kernel import bcc_package
-from ..store import filter_programs, recovery
+from ..store import filter_programs, lost_pins
 from ..store.pins import Pins
 from .options import OPTIONS, FilterOptions, purpose
 from .plan import Plan, Step
@@ -62,7 +62,7 @@ def _takeover_notes(pins: Pins, owner: str | None, plan: Plan) -> list[str]:
     if owner is None:
         return []
     new = owner_changes(plan.kept, plan.own_name)
-    there = [step.name for step in plan.steps if step.before or recovery.lost(pins, step.link, step.name)]
+    there = [step.name for step in plan.steps if step.before or lost_pins.lost(pins, step.link, step.name)]
     return [_takeover_note(name, new[name], owner) for name in there if name in new]
 
 

@@ -13,7 +13,7 @@ from ..kept.directory import Store
 from ..kept.edit import Edit
 from ..kept.filter_notes import plan_filters, plan_owner
 from ..kernel import bcc_package, links, netlink, routes, schema
-from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, recovery
+from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, recovery
 from ..store.pins import Pins
 from . import definitions
 from .options import FilterOptions
@@ -85,7 +85,7 @@ def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
     asked = {}
     for link in links:
         name = hooks.filter_name(link.name, request.hook)
-        noted = {} if request.reset else recovery.noted_options(pins, link, name)
+        noted = {} if request.reset else lost_pins.noted_options(pins, link, name)
         asked[name] = FilterOptions.from_dict({**noted, "hook": request.hook}).changed_by(request.options)
     return asked
 
@@ -102,7 +102,7 @@ def make_plan(pins: Pins, request: FilterRequest, asked: Asked, own_name: Callab
     ]
     if moves:
         steps += steps_of_others(pins, request, named=asked, bcc_version=version, rebuild=True)
-    new_capacity = request.capacity or capacity or entry_list.DEFAULT_CAPACITY
+    new_capacity = request.capacity or capacity or limits.DEFAULT_CAPACITY
     return Plan(
         asked=asked,
         steps=steps,
@@ -121,9 +121,9 @@ def _bcc_version_or_none() -> str | None:
 
 def _capacity(pins: Pins, request: FilterRequest) -> int | None:
     """The lists' capacity. Raises PingKillerError if they hold more than the request leaves room for."""
-    if request.capacity is not None and not 0 < request.capacity <= entry_list.MAX_CAPACITY:
+    if request.capacity is not None and not 0 < request.capacity <= limits.MAX_CAPACITY:
         raise PingKillerError(
-            f"max_entries={shortened(str(request.capacity))} is out of range: give 1 to {entry_list.MAX_CAPACITY}"
+            f"max_entries={shortened(str(request.capacity))} is out of range: give 1 to {limits.MAX_CAPACITY}"
         )
     capacity = None
     for name in schema.LISTS:
@@ -187,7 +187,7 @@ def _step(
 def _check_maps(pins: Pins, name: str) -> None:
     """Raises PingKillerError if what is pinned for a filter is not what it takes."""
     for map_name, info in schema.of_schema(schema.FILTER_MAPS, host_maps.schema_number(pins)).items():
-        found = pins.open(pins.filter_pin(name, map_name), info)
+        found = pins.open_map(pins.filter_pin(name, map_name), info)
         if found:
             found.close()
 
@@ -200,7 +200,7 @@ def _to_replace(
     if before:
         stands_in = hook == schema.XDP and before.attached.classifier
         return None if stands_in else before.attached
-    lost = recovery.lost(pins, link, name)
+    lost = lost_pins.lost(pins, link, name)
     return lost or _foreign(link, hook=hook, force=force)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..kept.edit import Edit
 from ..kept.filter_notes import plan_filters, plan_forgetting, plan_owner
 from ..kernel import access, compiler
-from ..store import filter_meta, filter_programs, hooks, recovery
+from ..store import filter_meta, filter_programs, hooks, lost_pins, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from .clsact import remove_clsact
@@ -31,7 +31,7 @@ def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_time
     pins = Pins(base)
     if request.names is not None:
         request = request._replace(names=tuple(dict.fromkeys(map(filter_programs.own_name, request.names))))
-    there = (pins.check_mount() and pins.in_use().exists()) or recovery.any_lost(pins)
+    there = (pins.check_mount() and pins.in_use().exists()) or lost_pins.any_lost(pins)
     kept = _plan_forgetting(request)
     if check and there:
         pins.require_ours()

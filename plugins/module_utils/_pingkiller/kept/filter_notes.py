@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from ..errors import PingKillerError
 from ..kernel import schema
 from ..store import hooks
-from ..store.entry_list import MAX_CAPACITY
-from ..store.pins import DEFAULT_BASE, Pins
+from ..store.limits import MAX_CAPACITY
+from ..store.paths import DEFAULT_BASE
+from ..store.pins import Pins
 from .directory import HOST, Store
 from .edit import Edit, EntriesEdit, is_number, read_checked, understood
 from .entry_notes import entries_name, owners_of_entries

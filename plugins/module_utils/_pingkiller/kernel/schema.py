@@ -71,9 +71,9 @@ RECORD = Layout(
 )
 SLOT = struct.Struct("=I")  #: the number of a record, which is the value in the indexes; also every key of an array
 
-_POPULATIONS = [
-    f"{name}.{kind}.{what}:I" for name in LISTS for kind in KINDS for what in ("entries", *DIRECTIONS["both"], "timed")
-]
+#: What is counted of the entries of one kind: all, those that match on each side, those that expire.
+POPULATION = ("entries", "src", "dst", "timed")
+_POPULATIONS = [f"{name}.{kind}.{column}:I" for name in LISTS for kind in KINDS for column in POPULATION]
 CONTROL = Layout("schema_version:I", "dirty:I", "listening:I", ":4x", "generation:Q", *_POPULATIONS)
 
 CLAIM_KEY = Layout("list:B", "kind:B", "prefix_length:B", "owner:B", "address:16s")

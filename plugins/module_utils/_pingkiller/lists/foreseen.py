@@ -15,7 +15,7 @@ from ..entries import addresses
 from ..entries.claims import Claims, Held, Plan, effective
 from ..errors import PingKillerError, quoted
 from ..kernel import schema
-from ..store import entry_list, hooks
+from ..store import hooks, limits
 
 
 class Foreseen(NamedTuple):
@@ -34,9 +34,9 @@ class Foreseen(NamedTuple):
                     f"foreseen.filters has {quoted(str(name))}: {quoted(str(each))}, which is no filter and its options: give what "
                     f"xdp_filter returns as filters"
                 )
-        if self.capacity is not None and not 1 <= self.capacity <= entry_list.MAX_CAPACITY:
+        if self.capacity is not None and not 1 <= self.capacity <= limits.MAX_CAPACITY:
             raise PingKillerError(
-                f"foreseen.max_entries={quoted(str(self.capacity))} is out of range: give 1 to {entry_list.MAX_CAPACITY}, as xdp_filter "
+                f"foreseen.max_entries={quoted(str(self.capacity))} is out of range: give 1 to {limits.MAX_CAPACITY}, as xdp_filter "
                 f"returns it"
             )
         return self

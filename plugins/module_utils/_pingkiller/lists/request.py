@@ -19,7 +19,7 @@ from ..errors import PingKillerError, quoted, quoted_path, shortened_path
 from ..files import reading
 from ..kept.directory import Store
 from ..kernel import schema
-from ..store import entry_list
+from ..store import limits
 from .foreseen import Foreseen
 
 _PATIENCE = 60  #: seconds for a list file: the largest there may be, from a slow server
@@ -85,7 +85,7 @@ def _read_wishes(request: ListRequest) -> Wishes:
 
 def _most(request: ListRequest) -> int:
     """How many entries may be asked for: no more than a list holds, but any number may be asked to go."""
-    return sys.maxsize if request.absent else entry_list.MAX_CAPACITY
+    return sys.maxsize if request.absent else limits.MAX_CAPACITY
 
 
 def _check_owner(option: str, owner: str) -> None:

@@ -12,7 +12,7 @@ from ..kept.edit import Edit
 from ..kept.entry_plan import Asked, plan_entries
 from ..kept.filter_notes import plan_host
 from ..kernel import access
-from ..store import entry_list, host_maps, recovery
+from ..store import entry_list, host_maps, limits, lost_pins, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from . import effects
@@ -31,7 +31,7 @@ def change(base: str, request: ListRequest, check: bool = False, lock_timeout: f
     pins = Pins(base)
     mounted = pins.check_mount()
     asked = Asked(request, demand.wishes)
-    there = (mounted and pins.in_use().exists()) or recovery.any_lost(pins)
+    there = (mounted and pins.in_use().exists()) or lost_pins.any_lost(pins)
     if check and (there or not request.absent):  # as the run then does
         pins.require_ours()
     if check or (request.absent and not there):
@@ -54,7 +54,7 @@ def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict:
     host_maps.require_present_schema(pins)
     if not request.absent:
         _check_before_creating(pins, request, demand)
-        host_maps.create(pins, entry_list.DEFAULT_CAPACITY)
+        host_maps.create(pins, limits.DEFAULT_CAPACITY)
     with entry_list.opened_list(pins, request.name) as entries:
         if entries is None:
             return result_of(request, demand, _plan(None, demand), 0, [])
@@ -79,7 +79,7 @@ def _plan_kept(pins: Pins, request: ListRequest, asked: Asked) -> list[Edit]:
 
 def _capacity(pins: Pins, name: str) -> int:
     with entry_list.opened_list(pins.in_use(), name) as entries:
-        return entry_list.DEFAULT_CAPACITY if entries is None else entries.capacity
+        return limits.DEFAULT_CAPACITY if entries is None else entries.capacity
 
 
 def _predict(pins: Pins, request: ListRequest, demand: Demand, foreseen: Foreseen) -> tuple:
@@ -136,5 +136,5 @@ def _check_before_creating(pins: Pins, request: ListRequest, demand: Demand) -> 
 
 
 def _check_fits(request: ListRequest, plan: Plan, capacity: int | None = None) -> None:
-    entry_list.check_capacity(request.name, claims.count(plan.added), capacity or entry_list.DEFAULT_CAPACITY)
-    entry_list.check_prefix_lengths(request.name, set(entry_list.ipv6_lengths(plan.added)))
+    limits.check_capacity(request.name, claims.count(plan.added), capacity or limits.DEFAULT_CAPACITY)
+    limits.check_prefix_lengths(request.name, set(limits.ipv6_lengths(plan.added)))

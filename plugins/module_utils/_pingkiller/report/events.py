@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from itertools import islice
+from typing import Any
 
 from ..durations import wall_clock
 from ..entries import addresses
@@ -22,25 +24,27 @@ from ..store.pins import Pins
 _POLL_SECONDS = 0.05
 
 
-def listen(base: str, duration: float, limit: int) -> dict:
-    """What happens in ``duration`` seconds, or until ``limit`` events have come. Raises PingKillerError."""
+def listen(base: str, duration: float, limit: int) -> dict[str, Any]:
+    """Return the events of the next ``duration`` seconds, or the first ``limit`` events. Raises PingKillerError."""
     access.require_bpf()
     if duration <= 0 or limit < 1:
         raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
     pins = Pins(base)
     pins.check_mount()
-    ring_map = pins.open(pins.host_pin("events"), schema.EVENTS_MAP)
+    ring_map = pins.open_map(pins.host_pin("events"), schema.EVENTS_MAP)
     if ring_map is None:
         raise _nobody_reports()
     with ring_map, host_maps.opened(pins) as host, listener_lock():
-        if host is None:  # what an interrupted removal has left
+        if host is None:  # an interrupted removal has left the events only
             raise _nobody_reports()
-        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host["control"])) as control:
+        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host.control)) as control:
             try:
-                events = _collect(ring, control, time.monotonic() + duration, limit)
+                records = _collect(ring, control, limit=limit, deadline=time.monotonic() + duration)
             finally:
                 _end_listening(pins)
-    return {"changed": False, "events": [_decode(event) for event in events], "count": len(events)}
+    records.sort(key=lambda record: schema.EVENT.unpack(record)["time"])  # CPUs write their records in any order
+    events = [decode(record) for record in records]
+    return {"changed": False, "events": events, "count": len(events)}
 
 
 def _nobody_reports() -> PingKillerError:
@@ -50,36 +54,35 @@ def _nobody_reports() -> PingKillerError:
 
 
 def _end_listening(pins: Pins) -> None:
-    """Also in a control map that has taken the place of the one in which it began."""
+    """Tell the filters that nobody listens. All maps may have been replaced meanwhile, so open them again."""
     with host_maps.opened(pins) as host:
         if host:
-            with contextlib.closing(Control(host["control"])) as control:
+            with contextlib.closing(Control(host.control)) as control:
                 control.listening = False
 
 
-def _collect(ring: RingBuffer, control: Control, deadline: float, limit: int) -> list[bytes]:
-    events: list[bytes] = []
+def _collect(ring: RingBuffer, control: Control, *, limit: int, deadline: float) -> list[bytes]:
+    """Return the records that arrive until the deadline, up to ``limit``."""
+    records: list[bytes] = []
     ring.skip()
     control.listening = True
     try:
-        while len(events) < limit:
-            for record in ring.read():
-                events.append(record)
-                if len(events) == limit:
-                    break
+        while len(records) < limit:
+            records += islice(ring.read(), limit - len(records))
             left = deadline - time.monotonic()
             if left <= 0:
                 break
             time.sleep(min(_POLL_SECONDS, left))
     finally:
         control.listening = False
-    return sorted(events, key=lambda record: schema.EVENT.unpack(record)["time"])
+    return records
 
 
-def _decode(record: bytes) -> dict:
+def decode(record: bytes) -> dict[str, Any]:
+    """Return an event as RETURN of the module xdp_events describes it, from ``schema.EVENT``."""
     event = schema.EVENT.unpack(record)
     family, reason = schema.FAMILIES[event["family"]], event["reason"]
-    length = {"ipv4": 4, "ipv6": 16}.get(family)  # none where tags hide it
+    length = {"ipv4": 4, "ipv6": 16}.get(family)  # None if VLAN tags hide the addresses
     return {
         "time": wall_clock(event["time"]),
         "interface": _interface_name(event["interface"]),
@@ -100,5 +103,5 @@ def _decode(record: bytes) -> dict:
 def _interface_name(index: int) -> str:
     try:
         return socket.if_indextoname(index)
-    except OSError:  # gone since
+    except OSError:  # removed since
         return str(index)

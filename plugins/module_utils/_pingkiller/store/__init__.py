@@ -1,4 +1,4 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PingKiller has in the kernel: pins, maps, entries, attached programs, and how they are put right after a killed run."""
+"""What PingKiller has in the kernel: pins, maps, entries, attached programs; and their repair after a killed run."""

@@ -1,132 +1,110 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host's maps say of the lists as a whole: how much of what they hold, and who the owners are."""
+"""Read and write the control map: the schema, who listens, and how many entries of which kind the lists have."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ..errors import PingKillerError
 from ..kernel import bpf, schema
 
-#: Words that every schema has at the same place.
+#: Fields of 32 bits that are in the same place in every schema, as positions in ``Control``'s view.
 _SCHEMA_VERSION, _DIRTY, _LISTENING = (
-    schema.CONTROL.offsets[name] // 4 for name in ("schema_version", "dirty", "listening")
+    schema.CONTROL.offsets[field] // 4 for field in ("schema_version", "dirty", "listening")
 )
 
 
 class Control:
-    """The control map: whether a change was interrupted, and how many entries of which kind there are."""
+    """The control map, in memory that is shared with the kernel. Close it after use."""
 
     def __init__(self, control: bpf.Map) -> None:
         self._memory = control.memory()
-        self._words = memoryview(self._memory).cast("I")
-        self._layout = schema.layouts(self.schema_version)["control"]
+        self._as_u32 = memoryview(self._memory).cast("I")
+        self._as_u64 = memoryview(self._memory).cast("Q")
+        self._offsets = schema.layouts(self.schema_version)["control"].offsets
 
     def close(self) -> None:
-        self._words.release()
+        self._as_u32.release()
+        self._as_u64.release()
         self._memory.close()
 
     @property
     def schema_version(self) -> int:
-        """A map that was made a moment ago has none yet, and is of this one."""
-        return self._words[_SCHEMA_VERSION] or schema.SCHEMA_VERSION
+        """The schema of the host's maps. A new map has no number yet and gets the schema of this version."""
+        return self._as_u32[_SCHEMA_VERSION] or schema.SCHEMA_VERSION
 
     def stamp(self) -> None:
-        self._words[_SCHEMA_VERSION] = schema.SCHEMA_VERSION
-
-    def is_dirty(self, list_name: str) -> bool:
-        """Whether a change of this list is under way, or was interrupted."""
-        return bool(self._words[_DIRTY] >> schema.LISTS.index(list_name) & 1)
-
-    @contextlib.contextmanager
-    def changing(self, list_name: str) -> Iterator[None]:
-        """The list is dirty meanwhile, and stays it if this does not end well. The filter forgets what it remembered."""
-        bit = 1 << schema.LISTS.index(list_name)
-        self._words[_DIRTY] |= bit
-        yield
-        start = self._layout.offsets.get("generation")
-        if start is not None:
-            with memoryview(self._memory)[start : start + 8] as part, part.cast("Q") as generation:
-                generation[0] += 1
-        self._words[_DIRTY] &= ~bit
+        """Write the schema of this version into the map."""
+        self._as_u32[_SCHEMA_VERSION] = schema.SCHEMA_VERSION
 
     @property
     def listening(self) -> bool:
-        return bool(self._words[_LISTENING])
+        """Whether filters should report events, because somebody reads them."""
+        return bool(self._as_u32[_LISTENING])
 
     @listening.setter
     def listening(self, value: bool) -> None:
-        self._words[_LISTENING] = int(value)
+        self._as_u32[_LISTENING] = int(value)
 
-    def _row(self, list_name: str, kind: str) -> int:
-        return self._layout.offsets[f"{list_name}.{kind}.entries"] // 4
+    # Changes of lists
+
+    def is_dirty(self, list_name: str) -> bool:
+        """Return whether a change of this list is in progress, or was interrupted."""
+        return bool(self._as_u32[_DIRTY] >> schema.LISTS.index(list_name) & 1)
+
+    def mark_dirty(self, list_name: str) -> None:
+        """Note that a change of this list has begun."""
+        self._as_u32[_DIRTY] |= 1 << schema.LISTS.index(list_name)
+
+    @contextlib.contextmanager
+    def changing(self, list_name: str) -> Iterator[None]:
+        """Mark a list as dirty during a change. It stays dirty if the change fails.
+
+        The end of the change makes the filters forget the answers that they remembered.
+        """
+        self.mark_dirty(list_name)
+        yield
+        if "generation" in self._offsets:  # since schema 2
+            self._as_u64[self._offsets["generation"] // 8] += 1
+        self._as_u32[_DIRTY] &= ~(1 << schema.LISTS.index(list_name))
+
+    # How many entries there are
+
+    def _position(self, list_name: str, kind: str, column: str) -> int:
+        return self._offsets[f"{list_name}.{kind}.{column}"] // 4
 
     def count(self, list_name: str, *kinds: str) -> int:
-        """Entries of these kinds, none given: of all."""
-        return sum(self._words[self._row(list_name, kind)] for kind in kinds or schema.KINDS)
-
-    def add(self, list_name: str, kind: str, untils: tuple[int, int], by: int) -> None:
-        """Count so many entries in, or out if it is less than nothing."""
-        row = self._row(list_name, kind)
-        self._words[row] += by
-        self.add_matching(list_name, kind, untils, by)
-
-    def add_matching(self, list_name: str, kind: str, untils: tuple[int, int], by: int) -> None:
-        row = self._row(list_name, kind)
-        for column in matching_columns(untils):
-            self._words[row + column] += by
+        """Return the number of entries of these kinds, by default of all kinds. Includes expired entries."""
+        return sum(self._as_u32[self._position(list_name, kind, "entries")] for kind in kinds or schema.KINDS)
 
     def has_timed(self, list_name: str) -> bool:
-        """Whether any entry has an expiry."""
-        return any(self._words[self._row(list_name, kind) + _TIMED] for kind in schema.KINDS)
+        """Return whether any entry of a list expires."""
+        return any(self._as_u32[self._position(list_name, kind, "timed")] for kind in schema.KINDS)
 
-    def recount(self, list_name: str, counted: dict[str, Counter]) -> None:
-        """Set what has been counted anew, by kind and column; each number at once, for the filter passes over a zero."""
+    def add(self, list_name: str, kind: str, *, untils: tuple[int, int], number: int) -> None:
+        """Count ``number`` more entries of one kind that have these ends; fewer if it is negative."""
+        self._as_u32[self._position(list_name, kind, "entries")] += number
+        self.add_matching(list_name, kind, untils=untils, number=number)
+
+    def add_matching(self, list_name: str, kind: str, *, untils: tuple[int, int], number: int) -> None:
+        """Count as ``add`` does, but only where entries match and whether they expire."""
+        for column in matching_columns(untils):
+            self._as_u32[self._position(list_name, kind, column)] += number
+
+    def recount(self, list_name: str, counted: Mapping[str, Counter[str]]) -> None:
+        """Replace the counts of a list by new ones, given by kind and column.
+
+        Each number is written once: the filter looks up nothing where it finds a zero.
+        """
         for kind in schema.KINDS:
-            row = self._row(list_name, kind)
-            for column in range(_TIMED + 1):
-                self._words[row + column] = counted[kind][column]
+            for column in schema.POPULATION:
+                self._as_u32[self._position(list_name, kind, column)] = counted[kind][column]
 
 
-ENTRIES, _TIMED = 0, 3  #: columns of a population: all entries, those with an expiry; between them the two sides
-
-
-def matching_columns(untils: tuple[int, int]) -> list[int]:
-    """The columns of a population, but for the first, in which such an entry is counted."""
-    columns = [1 + side for side, until in enumerate(untils) if until]
-    return columns + [_TIMED] if any(0 < until < schema.FOREVER for until in untils) else columns
-
-
-class Owners:
-    """Names of owners and the numbers that records carry."""
-
-    def __init__(self, owners: bpf.Map) -> None:
-        self._map = owners
-        memory = owners.memory()
-        size = schema.OWNER_SIZE
-        names = [memory[start : start + size].rstrip(b"\0").decode() for start in range(0, len(memory), size)]
-        memory.close()
-        self.names = names[: schema.MAX_OWNERS]
-        self.numbers = {name: number for number, name in enumerate(self.names) if name}
-
-    def check(self, owners: set[str]) -> None:
-        """Raises PingKillerError if there are no numbers left for those that are new."""
-        new = sorted(owners - set(self.numbers))
-        most = schema.MAX_OWNERS - 1
-        if len(self.numbers) + len(new) > most:
-            raise PingKillerError(
-                f"owner={new[0]!r} would be one more than the {most} owners that a host can have: use one of those that exist"
-            )
-
-    def number(self, name: str) -> int:
-        """The owner's number, given out if it has none; ``check`` comes first."""
-        if name not in self.numbers:
-            free = self.names.index("", 1)
-            self._map.update(schema.SLOT.pack(free), name.encode().ljust(schema.OWNER_SIZE, b"\0"))
-            self.names[free] = name
-            self.numbers[name] = free
-        return self.numbers[name]
+def matching_columns(untils: tuple[int, int]) -> list[str]:
+    """Return the columns of ``schema.POPULATION``, apart from ``entries``, that count an entry with these ends."""
+    columns = [side for side, until in zip(("src", "dst"), untils) if until]
+    return [*columns, "timed"] if any(0 < until < schema.FOREVER for until in untils) else columns

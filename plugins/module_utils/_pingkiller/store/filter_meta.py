@@ -1,9 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a filter notes of itself in its ``meta`` map: options, mode, program, build id.
+"""What is noted about a filter in its ``meta`` map: options, mode, program, build id.
 
-Apart from what changes filters, because facts read it and every file that a module imports travels to the host with it.
+Kept apart from the code that changes filters, because facts read it and a module takes every file that it imports to the
+host.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .pins import Pins
 
 
 class Noted(NamedTuple):
-    """What was noted in a filter's ``meta`` map when it was attached. What was not noted has its default."""
+    """What was noted about a filter when it was attached. A field that was not noted has its default."""
 
     schema: int | None = None
     version: str | None = None  #: of the collection
@@ -26,11 +27,11 @@ class Noted(NamedTuple):
     options: dict[str, Any] = {}
     attached_at: int | None = None  #: seconds since 1970
     mode: str | None = None
-    mode_reason: str | None = None  #: why it is not the mode that ``auto`` would rather have
+    mode_reason: str | None = None  #: why ``auto`` did not choose native
     mtu: int = 0  #: of the interface, bytes
     program_id: int | None = None
     base: str | None = None  #: where the pins are
-    made_clsact: bool = False  #: whether tc's queueing discipline was made for it
+    made_clsact: bool = False  #: whether PingKiller made the interface's clsact qdisc for it
 
 
 _TYPES = {
@@ -42,12 +43,12 @@ _TYPES = {
 
 
 class RunningFilter(NamedTuple):
-    """A filter that is attached, as the kernel has it, and what was noted of it."""
+    """A filter that is attached: what the kernel says about it, and what was noted."""
 
     attached: hooks.Attached
     info: bpf.ProgramInfo
     reads_current_lists: bool
-    noted: Noted  #: empty if the meta map speaks of another program
+    noted: Noted  #: empty if the meta map is about another program
 
     @property
     def mode(self) -> str:
@@ -55,9 +56,9 @@ class RunningFilter(NamedTuple):
 
 
 def read(pins: Pins, name: str) -> Noted:
-    """What was noted when the filter was attached; empty if nothing was."""
-    # Of any size: a filter of another version has to be removable.
-    found = pins.open(pins.filter_pin(name, "meta"))
+    """Return what was noted about a filter; empty if nothing was."""
+    # Of any size: filters of other versions have to be removable.
+    found = pins.open_map(pins.filter_pin(name, "meta"))
     if found is None:
         return Noted()
     with found:
@@ -65,7 +66,7 @@ def read(pins: Pins, name: str) -> Noted:
 
 
 def decode(meta: bpf.Map) -> Noted:
-    """What was noted; nothing if what is there was not written by us, or by a version that wrote something else."""
+    """Return what a meta map says; empty if the text is not ours, or of a version that wrote something else."""
     text = (meta.lookup(schema.ZERO) or b"").rstrip(b"\0")
     try:
         content = json.loads(text)
@@ -81,7 +82,7 @@ def store(meta: bpf.Map, noted: Noted) -> None:
 
 
 def running(pins: Pins, name: str) -> RunningFilter | None:
-    """A filter that is attached: where, its program and, if the meta map speaks of that, the rest. None if it is not."""
+    """Return a filter, or None if it is not attached."""
     found = filter_programs.running(pins, name)
     if not found:
         return None

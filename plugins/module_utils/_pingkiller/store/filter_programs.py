@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs of our filters: which are attached, where, and with which maps."""
+"""Find the programs of filters: which are attached, where, and with which maps."""
 
 from __future__ import annotations
 
@@ -15,58 +15,52 @@ from .pins import Pins
 
 
 class Running(NamedTuple):
-    """Our program, attached."""
+    """A program of a filter, attached."""
 
+    name: str  #: the filter's
     link: netlink.Link
     attached: hooks.Attached
     info: bpf.ProgramInfo
 
 
-def stand_in(pins_: Pins, name: str) -> hooks.Attached | None:
-    """What stands in for a filter since a change of its mode was interrupted."""
-    hook = hooks.split_name(name)[1]
-    found = (each.attached for each in programs(pins_, name))
-    return next((each for each in found if hook == schema.XDP and each.classifier), None)
-
-
-def running(pins_: Pins, name: str) -> Running | None:
-    """The program of a filter, if it is attached."""
-    return next(programs(pins_, name), None)
-
-
-def own_name(name: str) -> str:
-    """A filter's name with its interface's own name in the place of an alternative one."""
-    interface, hook = hooks.split_name(name)
-    link = netlink.link(interface)
-    return hooks.filter_name(link.name, hook) if link else name
-
-
 def programs(pins_: Pins, name: str) -> Iterator[Running]:
-    """The programs of a filter that are attached: those that count in the counters pinned for it, now or before."""
+    """Return the attached programs of a filter: those that count in its pinned counters, or in its old ones."""
     interface, hook = hooks.split_name(name)
     link = netlink.link(interface)
     counters = _counters(pins_, name)
     if link is None or link.name != interface or not counters:
         return
-    # One that stands in for another is there only while the mode is changed, or after that was interrupted.
+    # A stand-in exists only while the mode is changed, or after that was interrupted.
     for attached in (*hooks.programs(link, hook), *hooks.stand_ins(link, hook)):
         info = program_info(attached.program_id)
         if info and counters.intersection(info.map_ids):
-            yield Running(link, attached, info)
+            yield Running(name, link, attached, info)
 
 
-def _counters(pins_: Pins, name: str) -> set[int]:
-    """The ids of the maps in which a filter counts, now or before."""
-    used = (each for each in (pins_, pins_.old) if each.exists())
-    found = (map_id(each, each.filter_pin(name, "counters")) for each in used)
-    return {identity for identity in found if identity is not None}
+def running(pins_: Pins, name: str) -> Running | None:
+    """Return the program of a filter, or None if it is not attached."""
+    return next(programs(pins_, name), None)
+
+
+def stand_in(pins_: Pins, name: str) -> hooks.Attached | None:
+    """Return the classifier that an interrupted change of the mode left in place of an XDP filter, or None."""
+    if hooks.split_name(name)[1] != schema.XDP:
+        return None
+    return next((found.attached for found in programs(pins_, name) if found.attached.classifier), None)
+
+
+def own_name(name: str) -> str:
+    """Return a filter's name with its interface's own name instead of an alternative one."""
+    interface, hook = hooks.split_name(name)
+    link = netlink.link(interface)
+    return hooks.filter_name(link.name, hook) if link else name
 
 
 def goes_on_notes(pins_: Pins, name: str) -> list[str]:
-    """Sentences on the programs of a filter that are loaded, and yet on no interface of its name that can be seen here."""
+    """Return sentences about programs of a filter that are loaded, though not on its interface as far as can be seen here."""
     if not _going_on(pins_, name):
         return []
-    hooks.wait_for_packets()  # one that was taken off just now is unloaded after an RCU grace period
+    hooks.wait_for_packets()  # a program that was just detached is unloaded after an RCU grace period
     return [
         f"the program of the filter on {name} (id {info.id}) is still loaded, though on no interface of that name here: if the "
         f"interface was moved to another network namespace, it goes on filtering there, by the lists of this host, until it is "
@@ -76,13 +70,21 @@ def goes_on_notes(pins_: Pins, name: str) -> list[str]:
 
 
 def _going_on(pins_: Pins, name: str) -> list[bpf.ProgramInfo]:
-    counters, here = _counters(pins_, name), {each.info.id for each in programs(pins_, name)}
+    """Return the loaded programs of a filter that ``programs`` does not find."""
+    counters, here = _counters(pins_, name), {found.info.id for found in programs(pins_, name)}
     loaded = (program_info(identity) for identity in (bpf.program_ids() if counters else ()) if identity not in here)
     return [info for info in loaded if info and counters.intersection(info.map_ids)]
 
 
+def _counters(pins_: Pins, name: str) -> set[int]:
+    """Return the ids of the maps in which a filter counts: the pinned one, and the old one while maps are replaced."""
+    existing = (pins for pins in (pins_, pins_.old) if pins.exists())
+    found = (map_id(pins, pins.filter_pin(name, "counters")) for pins in existing)
+    return {identity for identity in found if identity is not None}
+
+
 def program_info(identity: int) -> bpf.ProgramInfo | None:
-    """What the kernel says of a program, or None if it has just been unloaded."""
+    """Return what the kernel says about a program, or None if it has just been unloaded."""
     try:
         with bpf.Program.from_id(identity) as program:
             return program.info
@@ -91,5 +93,5 @@ def program_info(identity: int) -> bpf.ProgramInfo | None:
 
 
 def reads_lists(pins_: Pins, info: bpf.ProgramInfo) -> bool:
-    """Whether a filter looks into the lists that are pinned here, not into others whose replacement was interrupted."""
+    """Return whether a program reads the lists that are pinned here."""
     return map_id(pins_, pins_.list_pin(schema.BLOCKLIST, "records")) in info.map_ids

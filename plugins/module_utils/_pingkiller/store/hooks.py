@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a filter can be attached, and how: XDP, or tc on either side.
+"""Where a filter can be attached: XDP, or tc on either side.
 
-A filter's name is its interface's, with the hook behind a slash where that is not XDP: ``eth0``, ``eth0/tc_egress``.
+A filter has the name of its interface, followed by a slash and the hook unless that is XDP: ``eth0``, ``eth0/tc_egress``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import PingKillerError
 from ..kernel import bpf, netlink, tc
 from ..kernel.schema import TC_INGRESS, XDP
 
-#: Where a classifier stands in for an XDP program whose mode is being changed.
+#: The hook on which a classifier replaces an XDP program while its mode is changed.
 STAND_IN_HOOK = TC_INGRESS
 
 _MEMBARRIER_NUMBERS = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}
@@ -27,7 +27,7 @@ _MEMBARRIER_GLOBAL = 1
 class Attached(NamedTuple):
     """A program on an interface."""
 
-    mode: str  #: native, generic, offload; tc
+    mode: str  #: native, generic or offload; tc
     program_id: int
     classifier: tc.Classifier | None = None
 
@@ -37,25 +37,25 @@ def filter_name(interface: str, hook: str) -> str:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Interface and hook."""
+    """Return the interface and the hook of a filter."""
     interface, _slash, hook = name.partition("/")
     return interface, hook or XDP
 
 
 def programs(link: netlink.Link, hook: str) -> list[Attached]:
-    """The programs on a hook of an interface, whoever they belong to."""
+    """Return all programs on a hook of an interface, other programs than ours included."""
     if hook == XDP:
         return [Attached(mode, identity) for mode, identity in link.programs.items()]
-    return [Attached("tc", each.program_id, each) for each in tc.classifiers(link.ifindex, hook)]
+    return [Attached("tc", found.program_id, found) for found in tc.classifiers(link.ifindex, hook)]
 
 
 def stand_ins(link: netlink.Link, hook: str) -> list[Attached]:
-    """The programs among which one may stand in, or still stand in, for one on this hook."""
+    """Return the programs of which one may be a stand-in for an XDP program, or none for another hook."""
     return programs(link, STAND_IN_HOOK) if hook == XDP else []
 
 
 def detach(link: netlink.Link, old: Attached) -> None:
-    """Take exactly this program off. Raises PingKillerError."""
+    """Detach this program and no other. Raises PingKillerError."""
     try:
         if old.classifier:
             tc.detach(link.ifindex, old.classifier)
@@ -69,7 +69,7 @@ def detach(link: netlink.Link, old: Attached) -> None:
 
 
 def wait_for_packets() -> None:
-    """Until every packet that a replaced program was at is through: membarrier waits for an RCU grace period."""
+    """Wait until a program that was replaced has finished its last packets. membarrier(2) waits for an RCU grace period."""
     number = _MEMBARRIER_NUMBERS.get(platform.machine(), 283)
     if ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_GLOBAL, 0, 0):
-        time.sleep(0.1)  # with CPUs that have no clock tick the kernel declines
+        time.sleep(0.1)  # the kernel refuses if there are CPUs without a clock tick

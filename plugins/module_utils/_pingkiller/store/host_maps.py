@@ -8,22 +8,33 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..errors import PingKillerError
 from ..kernel import bpf, schema
-from . import pins
 from .control import Control
+from .paths import NEXT
 from .pins import Pins
 
 
+class HostMaps(NamedTuple):
+    """The maps of ``schema.HOST_MAPS``, opened."""
+
+    control: bpf.Map
+    owners: bpf.Map
+    claims: bpf.Map
+
+
 def create(pins_: Pins, capacity: int) -> None:
-    """Make whatever is missing of the host's maps. A host that has lists keeps them, with their capacity."""
+    """Make the maps of the host that are missing. Lists that exist keep their capacity."""
     pins_.prepare()
-    with pins.closing_all({}) as opened:
-        require_present_schema(pins_)
-        for name, info in schema.HOST_MAPS.items():
-            opened[name] = pins_.ensure(pins_.host_pin(name), info)
-        with contextlib.closing(Control(opened["control"])) as control:
+    require_present_schema(pins_)
+    with contextlib.ExitStack() as stack:
+        maps = {
+            name: stack.enter_context(pins_.ensure(pins_.host_pin(name), info))
+            for name, info in schema.HOST_MAPS.items()
+        }
+        with contextlib.closing(Control(maps["control"])) as control:
             control.stamp()
     pins_.make_directory(pins_.host_pin("filters"))
     if not pins_.has_lists():
@@ -33,26 +44,24 @@ def create(pins_: Pins, capacity: int) -> None:
 
 def create_lists(pins_: Pins, capacity: int) -> None:
     """Make the maps of all lists, empty, as the next generation."""
-    pins_.remove_lists(pins.NEXT)
+    pins_.remove_lists(NEXT)
     for list_name in schema.LISTS:
-        pins_.make_directory(pins_.list_pin(list_name, generation=pins.NEXT))
+        pins_.make_directory(pins_.list_pin(list_name, generation=NEXT))
         for name, info in schema.list_maps(capacity).items():
-            path = pins_.list_pin(list_name, name, pins.NEXT)
+            path = pins_.list_pin(list_name, name, NEXT)
             pins_.ensure(path, info, prefix=schema.LIST_PREFIX[list_name]).close()
 
 
 def schema_number(pins_: Pins) -> int:
-    """The schema of the maps, this version's where there are none. Raises PingKillerError if it is not known."""
-    path = pins_.host_pin("control")
-    found = pins_.open(path)
+    """Return the schema of the host's maps, or this version's if there are none.
+
+    Raises PingKillerError if this version does not know the schema.
+    """
+    found = pins_.open_map(pins_.host_pin("control"))
     if found is None:
         return schema.SCHEMA_VERSION
     with found:
-        control = schema.HOST_MAPS["control"]
-        # A value of another size than any that is known may belong to anybody, but for one that is called as ours are.
-        ours = found.name == "control" and found.info._replace(value_size=control.value_size) == control
-        number = int.from_bytes((found.lookup(schema.ZERO) or bytes(4))[:4], sys.byteorder) if ours else 0
-    number = number or schema.SCHEMA_VERSION
+        number = _noted_schema(found) or schema.SCHEMA_VERSION
     if number > schema.SCHEMA_VERSION or number < min(schema.EARLIER):
         raise PingKillerError(
             f"the maps on this host have schema {number} and this version of the collection knows {min(schema.EARLIER)} to "
@@ -62,8 +71,20 @@ def schema_number(pins_: Pins) -> int:
     return number
 
 
+def _noted_schema(control: bpf.Map) -> int:
+    """Return the schema that a control map says it has, or 0 if it says none or is not a control map of ours.
+
+    Every schema has its number in the first 32 bits. The size of the value differs between schemas, so name and shape
+    have to tell whether the map is ours.
+    """
+    declared = schema.HOST_MAPS["control"]
+    if control.name != "control" or control.info._replace(value_size=declared.value_size) != declared:
+        return 0
+    return int.from_bytes((control.lookup(schema.ZERO) or bytes(4))[:4], sys.byteorder)
+
+
 def require_present_schema(pins_: Pins) -> None:
-    """Raises PingKillerError if a list is to be changed whose maps an earlier version made."""
+    """Raise PingKillerError if an earlier version made the maps, since lists of its schema are not changed."""
     number = schema_number(pins_)
     if number != schema.SCHEMA_VERSION:
         raise PingKillerError(
@@ -73,20 +94,36 @@ def require_present_schema(pins_: Pins) -> None:
 
 
 @contextlib.contextmanager
-def opened(pins_: Pins) -> Iterator[dict[str, bpf.Map] | None]:
-    """The host's maps, or None on a host that has no state, or not yet all of it."""
-    with pins.closing_all({}) as maps:
+def opened(pins_: Pins) -> Iterator[HostMaps | None]:
+    """Open the host's maps; None if some of them, or the lists, do not exist."""
+    with contextlib.ExitStack() as stack:
+        maps: dict[str, bpf.Map] = {}
         for name, info in schema.of_schema(schema.HOST_MAPS, schema_number(pins_)).items():
-            found = pins_.open(pins_.host_pin(name), info)
+            found = pins_.open_map(pins_.host_pin(name), info)
             if not found:
                 break
-            maps[name] = found
-        yield maps if len(maps) == len(schema.HOST_MAPS) and pins_.has_lists() else None
+            maps[name] = stack.enter_context(found)
+        is_whole = len(maps) == len(schema.HOST_MAPS) and pins_.has_lists()
+        yield HostMaps(**maps) if is_whole else None
 
 
-def map_id(pins_: Pins, path: str, info: bpf.MapInfo | None = None, any_size: bool = False) -> int | None:
-    """The id of the map pinned at a path, None if there is none. Raises PingKillerError if it is not as ``info`` says."""
-    found = pins_.open(path, info, any_size)
+@contextlib.contextmanager
+def required(pins_: Pins) -> Iterator[HostMaps]:
+    """Open the host's maps. Raises PingKillerError if some of them, or the lists, do not exist."""
+    with opened(pins_) as host:
+        if host is None:
+            raise PingKillerError(
+                f"maps below {pins_.base} are missing: run xdp_filter with state=absent and set the filter up again"
+            )
+        yield host
+
+
+def map_id(pins_: Pins, path: str, info: bpf.MapInfo | None = None, *, any_size: bool = False) -> int | None:
+    """Return the id of the map pinned at a path, or None without a pin.
+
+    Raises PingKillerError if the map does not have the declaration ``info``; with ``any_size``, apart from its size.
+    """
+    found = pins_.open_map(path, info, any_size=any_size)
     if found is None:
         return None
     with found:

@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.05
 
 
 def check_timeout(timeout: float) -> None:
-    """Raises PingKillerError for what would be no bound, or none that anybody wants."""
+    """Raise PingKillerError for a timeout that is no number of seconds, or longer than ``MAX_TIMEOUT``."""
     if not 0 <= timeout <= MAX_TIMEOUT:
         raise PingKillerError(f"lock_timeout={timeout:g} is out of range: give 0 to {MAX_TIMEOUT} seconds")
 
@@ -45,7 +45,10 @@ def host_lock(timeout: float = 30.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def listener_lock() -> Iterator[None]:
-    """Two listeners would each get a part of the events. Raises PingKillerError naming the one that there is."""
+    """Hold the lock of the host's only listener, since two listeners would each get a part of the events.
+
+    Raises PingKillerError naming the holder if it is not free.
+    """
     with _held(
         LISTENER_LOCK_FILE,
         0,
@@ -60,8 +63,8 @@ def listener_lock() -> Iterator[None]:
 def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[None]:
     """Hold the lock of a file.
 
-    The file is removed before the lock is given up, so that nothing stays on the host; whoever waited on the removed
-    file sees that its path leads elsewhere now and starts over.
+    The file is removed before the lock is released, so that nothing stays on the host. A process that waited for the
+    removed file sees that its path has another file now, and starts over.
     """
     fd = _acquire(path, time.monotonic() + timeout, refusal)
     try:
@@ -80,7 +83,7 @@ def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
                 return fd
-            os.close(fd)  # whoever had it has just removed it
+            os.close(fd)  # its holder has just removed it
             continue
         holder = os.pread(fd, 200, 0).decode(errors="replace")
         os.close(fd)
@@ -90,7 +93,7 @@ def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
 
 
 def _open(path: str) -> int:
-    """The file of a lock. Raises PingKillerError for anything else, which is then left as it is."""
+    """Open the file of a lock. Raises PingKillerError for anything else, which stays as it is."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -112,7 +115,7 @@ def _not_ours(path: str) -> PingKillerError:
 
 
 def _command() -> str:
-    """What this run is, as its process list would not say: Ansible's modules are all Python."""
+    """Return the name of this run. The process list does not have it, since Ansible's modules are all Python."""
     return os.path.basename(sys.argv[0]).removesuffix(".py") or "python"
 
 
@@ -120,7 +123,7 @@ def _describe(holder: str) -> str:
     process, _space, rest = holder.partition(" ")
     since, _space, command = rest.partition(" ")
     if not (process.isdigit() and since.isdigit()):
-        return "unknown"  # it is just about to say so
+        return "unknown"  # the holder has not written it yet
     return f"process {process}, {command}, since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(int(since)))}"
 
 

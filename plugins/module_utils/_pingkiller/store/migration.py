@@ -3,76 +3,99 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replace all maps of a host: for lists of another capacity, or because an earlier version laid them out in another way.
 
-The new ones are made beside those in use. What a map holds is copied, field by field where its layout differs; what filters
-count in it begins at zero and is added once no program counts in the old one. A map that stays as it is gets a second pin.
+The new maps are made beside the old ones. What a map holds is copied, field by field if its layout differs. What filters
+count begins at zero in the new maps; the old counts are added once no program counts in the old maps. A map that stays as
+it is gets a second pin.
 """
 
 from __future__ import annotations
 
+import contextlib
+from typing import NamedTuple
+
 from ..kernel import bpf, schema
-from . import carry, host_maps, pins
+from . import carry, host_maps, known_pins
 from .entry_list import EntryList
 from .pins import Pins
 
 
+class _Place(NamedTuple):
+    """Where a map is pinned, or will be."""
+
+    pins: Pins
+    path: str
+
+
 def prepare(pins_: Pins, capacity: int) -> Pins:
-    """Maps of this version's schema with all that those in use hold, beside them."""
-    new, number = pins_.next, host_maps.schema_number(pins_)
+    """Make maps of this version's schema, with all that the maps in use hold, beside them. Returns their pins."""
+    new, number = pins_.new, host_maps.schema_number(pins_)
     new.remove_all()
     new.prepare()
-    with host_maps.opened(pins_) as host:
-        for name in schema.LISTS:
-            with EntryList(pins_, name, host) as entries:
-                entries.settle()
+    _settle_lists(pins_)
     for name in schema.HOST_PINS:
-        _bring(number, name, (pins_, pins_.host_pin(name)), (new, new.host_pin(name)))
+        old_place, new_place = (_Place(each, each.host_pin(name)) for each in (pins_, new))
+        _bring(name, old_place, new_place, schema_number=number)
     for filter_name in pins_.filters():
         new.make_directory(new.filter_pin(filter_name))
         for name in schema.FILTER_PINS:
-            places = (pins_, pins_.filter_pin(filter_name, name)), (new, new.filter_pin(filter_name, name))
-            _bring(number, name, *places, prefix=schema.FILTER_PREFIX)
+            old_place, new_place = (_Place(each, each.filter_pin(filter_name, name)) for each in (pins_, new))
+            _bring(name, old_place, new_place, schema_number=number, prefix=schema.FILTER_PREFIX)
     host_maps.create(new, capacity)
-    with host_maps.opened(pins_) as host, host_maps.opened(new) as new_host:
-        for name in schema.LISTS:
-            with EntryList(pins_, name, host) as old_list, EntryList(new, name, new_host) as new_list:
-                new_list.copy_from(old_list)
+    _copy_lists(pins_, new)
     return new
 
 
-def _bring(number: int, name: str, place: tuple[Pins, str], new_place: tuple[Pins, str], prefix: str = "") -> None:
-    """Let a map be at the new place, too, or what it holds in a new map there."""
-    before, after = schema.layouts(number).get(name), schema.LAYOUTS.get(name)
-    found = place[0].open(place[1])
+def _settle_lists(pins_: Pins) -> None:
+    with host_maps.required(pins_) as host:
+        for name in schema.LISTS:
+            with EntryList(pins_, name, host) as entries:
+                entries.settle()
+
+
+def _copy_lists(old: Pins, new: Pins) -> None:
+    with host_maps.required(old) as host, host_maps.required(new) as new_host:
+        for name in schema.LISTS:
+            with EntryList(old, name, host) as old_list, EntryList(new, name, new_host) as new_list:
+                new_list.copy_from(old_list)
+
+
+def _bring(name: str, old: _Place, new: _Place, *, schema_number: int, prefix: str = "") -> None:
+    """Pin a map at its new place too, or make a new map there with what it holds. Skips a map that does not exist."""
+    before, after = schema.layouts(schema_number).get(name), schema.LAYOUTS.get(name)
+    found = old.pins.open_map(old.path)
     if found is None:
         return
     with found:
-        # The control map says of which schema all of them are, so it is never that of another.
-        if before is after and (name != "control" or number == schema.SCHEMA_VERSION):
-            found.pin(new_place[1])
+        # The control map has the number of its schema, so it is never shared with maps of another schema.
+        is_shared = before is after and (name != "control" or schema_number == schema.SCHEMA_VERSION)
+        if is_shared or before is None or after is None:
+            found.pin(new.path)
             return
-        with new_place[0].ensure(new_place[1], found.info._replace(value_size=after.size), prefix) as new:
-            if found.info.type != bpf.PERCPU_ARRAY:  # in which everything is counted
-                fields = {**before.unpack(found.lookup(schema.ZERO)), "schema_version": schema.SCHEMA_VERSION}
-                new.update(schema.ZERO, after.pack(**fields))
+        with new.pins.ensure(new.path, found.info._replace(value_size=after.size), prefix) as made:
+            if found.info.type != bpf.PERCPU_ARRAY:  # such a map holds counts only, which are added later
+                fields = before.unpack(found.lookup(schema.ZERO) or bytes(before.size))
+                made.update(schema.ZERO, after.pack(**{**fields, "schema_version": schema.SCHEMA_VERSION}))
 
 
 def carry_counts(pins_: Pins) -> None:
-    """Add what the old maps have counted, in which no program counts any more."""
+    """Add what the old maps have counted to the maps in use. No program may count in the old maps any more."""
     old = pins_.old
     with host_maps.opened(pins_) as host, host_maps.opened(old) as old_host:
-        # Whoever removed pins of the old ones has made away with their counts.
-        for name in schema.LISTS if host and old_host else ():
-            with EntryList(old, name, old_host) as old_list, EntryList(pins_, name, host) as new_list:
-                carry.carry_list(old_list, new_list)
-    layouts = schema.layouts(host_maps.schema_number(old))
+        if host and old_host:  # else somebody removed pins of the old maps, and the counts of their lists are lost
+            for name in schema.LISTS:
+                with EntryList(old, name, old_host) as old_list, EntryList(pins_, name, host) as new_list:
+                    carry.carry_list(old_list, new_list)
     for filter_name in old.filters():
-        for number, name in enumerate(schema.COUNTED):
-            with pins.closing_all({}) as maps:
-                for each in (old, pins_):
-                    found = each.open(each.filter_pin(filter_name, name))
-                    if found:
-                        maps[each.base] = found
-                if len({each.map_id for each in maps.values()}) == 2:
-                    maps["carried"] = old.ensure(old.filter_pin(filter_name, pins.CARRIED), schema.CARRIED_MAP)
-                    before, after = maps[old.base], maps[pins_.base]
-                    carry.carry_filter_map(number, before, layouts[name], after, name, maps["carried"])
+        for name in schema.COUNTED:
+            _carry_filter_map(pins_, filter_name, name)
+
+
+def _carry_filter_map(pins_: Pins, filter_name: str, name: str) -> None:
+    old = pins_.old
+    old_map, new_map = (each.open_map(each.filter_pin(filter_name, name)) for each in (old, pins_))
+    with old_map or contextlib.nullcontext(), new_map or contextlib.nullcontext():
+        if not (old_map and new_map) or old_map.map_id == new_map.map_id:
+            return
+        layout = schema.layouts(host_maps.schema_number(old))[name]
+        with old.ensure(old.filter_pin(filter_name, known_pins.CARRIED), schema.CARRIED_MAP) as carried:
+            carry.carry_filter_map(name, old_map, new_map, layout=layout, carried=carried)

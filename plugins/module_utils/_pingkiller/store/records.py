@@ -1,14 +1,14 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of a list's entries, in memory shared with the kernel.
+"""The table of a list's entries, in memory that is shared with the kernel.
 
-A list may have millions of entries, so whatever concerns all of them goes by columns and stretches of the table rather
-than by entries: copying a column is one step of the interpreter, and a stretch of entries that are alike is looked at
-once. The fields that the packet path writes are never written for an entry that an index names.
+A list may have millions of entries. So the methods that concern all of them work on columns and stretches of the table
+instead of entries: the interpreter copies a column in one step, and looks once at a stretch of entries that are alike.
+The fields that the packet path writes are never written for an entry that an index names.
 
-What a process maps of the table counts as its memory, and mapping takes time, so a window of it is mapped, which goes along
-to where a slot is looked at.
+The part of the table that a process maps counts as its memory, and mapping takes time. So only a window is mapped. It
+moves to where a slot is looked at.
 """
 
 from __future__ import annotations
@@ -23,155 +23,183 @@ from typing import NamedTuple
 from ..kernel import bpf, schema
 from ..kernel.layout import Layout
 
-_STRETCH = (
-    1024  #: slots looked at or filled together: large for speed, small because one that differs costs a look at each
-)
-_WINDOW = 64 * _STRETCH  #: slots mapped at once: 4 MB, and whole pages of any size, whatever the size of a record
+#: Slots looked at or filled together: many for speed, few because one slot that differs costs a look at each.
+_STRETCH = 1024
+#: Slots mapped at once: 4 MB, and whole pages whatever the size of a record.
+_WINDOW = 64 * _STRETCH
 
 
 class Signature(NamedTuple):
-    """What entries have in common that are alike for us."""
+    """The fields that entries have in common if they are alike."""
 
     kind: str
     prefix_length: int
     owner: int
-    untils: tuple[int, int]
+    untils: tuple[int, int]  #: the end of the match as a source, and as a destination
+
+
+class Alike(NamedTuple):
+    """Entries that are near one another in the table and have the same signature."""
+
+    signature: Signature
+    slots: Sequence[int]
+
+
+class Counts(NamedTuple):
+    """What the packet path has counted of an entry."""
+
+    packets: int
+    bytes: int
+    last_seen: int  #: CLOCK_MONOTONIC, ns; 0 for never
 
 
 class Records:
-    """The table, opened. 64-bit fields are written in one piece."""
+    """The table, opened. Close it after use.
+
+    ``as_u64``, ``as_u32`` and ``as_u8`` are views of the window, by numbers of this size. 64-bit fields are read and
+    written in one piece.
+    """
 
     def __init__(self, table: bpf.Map, layout: Layout = schema.RECORD) -> None:
         self.capacity = table.info.max_entries
-        self._layout, self._at = layout, layout.offsets
-        self._size, self._words_each, self._halves_each = layout.size, layout.size // 8, layout.size // 4
-        self._counts = [self._at[name] // 8 for name in ("packets", "bytes", "last_seen")]  #: in words of 64 bits
-        self._until, self._tag = self._at["until_source"] // 8, self._at["used"] // 4  #: the latter in words of 32 bits
-        self._table = table
+        self._table, self._layout = table, layout
+        self._size, self._u64_size, self._u32_size = layout.size, layout.size // 8, layout.size // 4
+        # Fields by their place in a record, in numbers of the view that reads them.
+        fields = ("packets", "bytes", "last_seen", "until_source", "until_destination")
+        self._u64 = {field: layout.offsets[field] // 8 for field in fields}
+        self._packets, self._bytes, self._last_seen, self._until, self._until_destination = self._u64.values()
+        self._tag = layout.offsets["used"] // 4  #: ``used``, ``prefix_length`` and ``owner`` in 32 bits
+        self._used, self._owner = layout.offsets["used"], layout.offsets["owner"]
         self._window = range(0)  #: the slots that are mapped
 
     def close(self) -> None:
         if self._window:
             self._window = range(0)
-            for view in (self.words, self._halves, self._bytes):
+            for view in (self.as_u64, self.as_u32, self.as_u8):
                 view.release()
             self._memory.close()
 
     def place(self, slot: int) -> int:
-        """Where a slot is in the window. Comes before looking there, as it may be another window then."""
+        """Return the position of a slot in the window. If that moves the window, its views are new ones."""
         if slot not in self._window:
             self.close()
             start = slot - slot % _WINDOW
             window = range(start, min(start + _WINDOW, self.capacity))
             self._memory = self._table.memory(start, len(window))
-            self._bytes = memoryview(self._memory)
-            self._halves = self._bytes.cast("I")
-            self.words = self._bytes.cast("Q")
+            self.as_u8 = memoryview(self._memory)
+            self.as_u32 = self.as_u8.cast("I")
+            self.as_u64 = self.as_u8.cast("Q")
             self._window = window
         return slot - self._window.start
 
+    def write(self, slot: int, field: str, number: int) -> None:
+        """Write a 64-bit field of a record."""
+        position = self.place(slot) * self._u64_size + self._u64[field]
+        self.as_u64[position] = number
+
     def offset(self, field: str) -> int:
-        """Where a field is in a record."""
-        return self._at[field]
+        """Return the offset of a field in a record, in bytes."""
+        return self._layout.offsets[field]
 
     # One entry
 
-    def counts(self, slot: int) -> tuple[int, int, int]:
-        """Packets, bytes, last seen."""
-        start = self.place(slot) * self._words_each
-        return tuple(self.words[start + word] for word in self._counts)
+    def counts(self, slot: int) -> Counts:
+        start = self.place(slot) * self._u64_size
+        view = self.as_u64
+        return Counts(view[start + self._packets], view[start + self._bytes], view[start + self._last_seen])
 
     def untils(self, slot: int) -> tuple[int, int]:
-        start = self.place(slot) * self._words_each + self._until
-        return self.words[start], self.words[start + 1]
+        """Return the end of an entry's match on each side."""
+        start = self.place(slot) * self._u64_size
+        return self.as_u64[start + self._until], self.as_u64[start + self._until_destination]
 
     def owner(self, slot: int) -> int:
+        """Return the number of an entry's owner."""
         return next(self.owners((slot,)))
 
     def signature(self, slot: int) -> Signature | None:
-        """None for a free slot."""
-        start = self.place(slot) * self._halves_each
-        return _signature(self._halves[start + self._tag], *self.untils(slot))
+        """Return what a slot holds, or None for a free slot."""
+        start = self.place(slot) * self._u32_size
+        return _signature(self.as_u32[start + self._tag], *self.untils(slot))
 
     def key(self, slot: int) -> bytes | None:
-        """None for a free slot."""
+        """Return the key of the entry in a slot, or None for a free slot."""
         signature = self.signature(slot)
         return self.keys(signature, (slot,))[0] if signature else None
 
     def edit(self, slot: int, untils: tuple[int, int], owner: int) -> None:
-        """Change what an entry matches and whose it is; its counters go on."""
+        """Change when an entry's match ends and who owns it. Its counters go on."""
         place = self.place(slot)
-        start = place * self._words_each + self._until
-        self.words[start], self.words[start + 1] = untils
-        self._bytes[place * self._size + self._at["owner"]] = owner
+        start = place * self._u64_size
+        self.as_u64[start + self._until], self.as_u64[start + self._until_destination] = untils
+        self.as_u8[place * self._size + self._owner] = owner
 
     def see(self, slot: int, moment: int) -> None:
-        """An entry was last seen at this moment, if not later."""
-        start = self.place(slot) * self._words_each + self._counts[2]
-        self.words[start] = max(self.words[start], moment)
+        """Note that an entry was last seen at this moment, unless it was seen later."""
+        self.write(slot, "last_seen", max(self.counts(slot).last_seen, moment))
 
     # Many
 
     def _places(self, slots: Iterable[int]) -> Iterator[int]:
-        """``place`` of each at its turn; quicker for many."""
+        """Call ``place`` for each slot when its turn comes. Quicker for many slots."""
         for slot in slots:
             if slot not in self._window:
                 self.place(slot)
             yield slot - self._window.start
 
     def owners(self, slots: Iterable[int]) -> Iterator[int]:
-        return (self._bytes[place * self._size + self._at["owner"]] for place in self._places(slots))
+        """Return the number of the owner of the entry in each slot."""
+        return (self.as_u8[place * self._size + self._owner] for place in self._places(slots))
 
     def used(self, number: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """For each slot 1 + the number of the entry's kind, 0 if it is free: by windows, with the first slot of each.
+        """Return the ``used`` column by windows: the first slot, then 0 or 1 + the kind's number for each slot.
 
-        With a ``number`` no further than so many are in use: who knows how many there are need not look at the rest.
+        With ``number``, the number of entries, it ends after the last entry.
         """
         for start in range(0, self.capacity, _WINDOW):
             if number is not None and number <= 0:
                 return
             self.place(start)
-            used = self._bytes[self._at["used"] :: self._size].tobytes()
+            used = self.as_u8[self._used :: self._size].tobytes()
             yield start, used
             if number is not None:
                 number -= len(used) - used.count(0)
 
-    def alike(self, number: int | None = None) -> Iterator[tuple[Signature, Sequence[int]]]:
-        """The slots in use, or the first so many, together those that are near one another and have a signature in common."""
+    def alike(self, number: int | None = None) -> Iterator[Alike]:
+        """Return all entries. ``number`` is how many there are, if that is known: see ``used``."""
         for first, used in self.used(number):
             extent = first + len(used.rstrip(b"\0"))  # lists are filled from the front
             for start in range(first, extent, _STRETCH):
                 for values, slots in self._stretch(start, min(start + _STRETCH, extent)).items():
                     signature = _signature(*values)
                     if signature:
-                        yield signature, slots
+                        yield Alike(signature, slots)
 
     def _stretch(self, start: int, stop: int) -> dict[tuple[int, int, int], Sequence[int]]:
-        """The slots of one stretch by the fields that make up a signature."""
+        """Return the slots of one stretch by the fields that make up a signature."""
         place = self.place(start)
         end = place + stop - start
-        columns = [
-            self._halves[place * self._halves_each + self._tag : end * self._halves_each : self._halves_each],
-            *(
-                self.words[place * self._words_each + until : end * self._words_each : self._words_each]
-                for until in (self._until, self._until + 1)
-            ),
-        ]
-        if all(_uniform(column) for column in columns):
-            return {tuple(column[0] for column in columns): range(start, stop)}
-        found = defaultdict(list)
-        for slot, values in enumerate(zip(*columns), start):
+        tags = self.as_u32[place * self._u32_size + self._tag : end * self._u32_size : self._u32_size]
+        sources, destinations = (
+            self.as_u64[place * self._u64_size + until : end * self._u64_size : self._u64_size]
+            for until in (self._until, self._until_destination)
+        )
+        if _uniform(tags) and _uniform(sources) and _uniform(destinations):
+            return {(tags[0], sources[0], destinations[0]): range(start, stop)}
+        found: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+        for slot, values in enumerate(zip(tags, sources, destinations), start):
             found[values].append(slot)
-        return found
+        return dict(found)
 
     def keys(self, signature: Signature, slots: Sequence[int]) -> list[bytes]:
-        """The keys of slots of one stretch that have this signature."""
+        """Return the keys of slots of one stretch that have this signature."""
         size = 4 if signature.kind.endswith("4") else 16
-        address = self._at["address"]
-        layout = f"{address}x{size}s{self._size - address - size}x"
+        address = self.offset("address")
         start = self.place(slots[0]) * self._size
+        addresses: Sequence[bytes]
         if isinstance(slots, range):
-            addresses = struct.unpack_from("=" + layout * len(slots), self._memory, start)
+            record = f"{address}x{size}s{self._size - address - size}x"
+            addresses = struct.unpack_from("=" + record * len(slots), self._memory, start)
         else:
             starts = [start + (slot - slots[0]) * self._size + address for slot in slots]
             addresses = [self._memory[start : start + size] for start in starts]
@@ -180,28 +208,30 @@ class Records:
         prefix = schema.SLOT.pack(signature.prefix_length)
         return [prefix + address for address in addresses]
 
-    def prefix_lengths(self, kind: str) -> Counter:
-        """How many networks of this kind have which prefix length."""
-        lengths: Counter = Counter()
+    def prefix_lengths(self, kind: str) -> Counter[int]:
+        """Return how many networks of this kind have which prefix length."""
+        lengths: Counter[int] = Counter()
         if any(1 + schema.KINDS.index(kind) in used for _start, used in self.used()):
             for signature, slots in self.alike():
                 lengths[signature.prefix_length] += len(slots) if signature.kind == kind else 0
         return +lengths
 
     def busy(self, number: int | None = None) -> Iterator[tuple[int, int]]:
-        """The slots in use, or of the first so many, that met packets, and how many packets."""
+        """Return the slot and the packets of each entry that matched packets. ``number`` is as in ``alike``."""
         for start, used in self.used(number):
-            packets = self.words[self._counts[0] :: self._words_each].tobytes()
-            if packets == bytes(len(packets)):  # soon seen, and so for most of a long list
+            packets = self.as_u64[self._packets :: self._u64_size].tobytes()
+            if packets == bytes(len(packets)):  # quickly seen, and true for most of a long list
                 continue
             counted = memoryview(packets).cast("Q")
             for place in compress(range(len(used)), counted):
                 if used[place]:
                     yield start + place, counted[place]
 
+    # Filling and freeing
+
     def free_slots(self, number: int) -> list[range]:
-        """So many of the free slots as stretches, the first ones."""
-        found = []
+        """Return the first ``number`` free slots as stretches."""
+        found: list[range] = []
         for start, used in self.used():
             for free in re.finditer(rb"\0+", used):
                 if not number:
@@ -211,23 +241,24 @@ class Records:
                 number -= len(found[-1])
         return found
 
-    def fill(self, stretches: list[range], keys: list[bytes], untils: tuple[int, int], owner: int) -> None:
-        """Write entries of one kind into free slots, which no index names yet."""
+    def fill(self, stretches: list[range], keys: list[bytes], *, untils: tuple[int, int], owner: int) -> None:
+        """Write entries of one kind into free slots. No index may name these slots yet."""
         position = 0
         for slots in chain.from_iterable(map(_pieces, stretches)):
-            place, part = self.place(slots.start), keys[position : position + len(slots)]
-            self._bytes[place * self._size : (place + len(part)) * self._size] = _packed(
-                part, untils, owner, self._layout
-            )
+            part = keys[position : position + len(slots)]
+            start = self.place(slots.start) * self._size
+            packed = _packed(part, self._layout, untils=untils, owner=owner)
+            self.as_u8[start : start + len(packed)] = packed
             position += len(part)
 
-    def free(self, slots: Sequence[int]) -> None:
+    def free(self, slots: Iterable[int]) -> None:
+        """Mark slots as free. No index may name them any more."""
         for place in self._places(slots):
-            self._bytes[place * self._size + self._at["used"]] = 0
+            self.as_u8[place * self._size + self._used] = 0
 
 
 def _pieces(slots: range) -> Iterator[range]:
-    """None of them longer than a stretch, or in two windows."""
+    """Return the slots as ranges, none of them longer than a stretch or in two windows."""
     start = slots.start
     while start < slots.stop:
         stop = min(slots.stop, start - start % _STRETCH + _STRETCH)
@@ -241,22 +272,27 @@ def _uniform(column: memoryview) -> bool:
 
 
 def _signature(tag: int, source: int, destination: int) -> Signature | None:
-    """From the word around ``used`` and each side's ``until``; None for a free slot."""
+    """Decode the 32 bits around ``used`` and each side's ``until``; None for a free slot."""
     used, length, owner, _reserved = struct.pack("=I", tag)
     return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
 
 
-def _packed(keys: list[bytes], untils: tuple[int, int], owner: int, layout: Layout) -> bytearray:
-    """The records of entries of one kind that have met no packet yet, one behind the other."""
+def _packed(keys: list[bytes], layout: Layout, *, untils: tuple[int, int], owner: int) -> bytearray:
+    """Return the records of new entries of one kind, one after the other."""
     kind = schema.KIND_OF_SIZE[len(keys[0])]
-    used = 1 + schema.KINDS.index(kind)
-    fields = {"used": used, "prefix_length": len(keys[0]) * 8, "owner": owner}
-    packed = bytearray(layout.pack(until_source=untils[0], until_destination=untils[1], **fields) * len(keys))
-    halves, address = layout.size // 4, layout.offsets["address"] // 4
+    record = layout.pack(
+        until_source=untils[schema.SOURCE],
+        until_destination=untils[schema.DESTINATION],
+        used=1 + schema.KINDS.index(kind),
+        prefix_length=len(keys[0]) * 8,  # of a network it is written below
+        owner=owner,
+    )
+    packed = bytearray(record * len(keys))
+    u32_size, address = layout.size // 4, layout.offsets["address"] // 4
     table, columns = memoryview(packed).cast("I"), memoryview(b"".join(keys)).cast("I")
     words, address_words = len(keys[0]) // 4, 1 if kind.endswith("4") else 4
     for word in range(address_words):
-        table[address + word :: halves] = columns[words - address_words + word :: words]
+        table[address + word :: u32_size] = columns[words - address_words + word :: words]
     if kind.startswith("network"):
         packed[layout.offsets["prefix_length"] :: layout.size] = bytes(columns[::words].tolist())
     return packed
