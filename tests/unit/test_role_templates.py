@@ -22,7 +22,7 @@ import yaml
 from looks import FIT
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, claims, list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import FOREVER, SOURCE
 
@@ -326,9 +326,10 @@ def wanted(made):
     """Reads a rendered list as the modules do: direction and end by address."""
 
     def read(host: str, which: str = "blocklist") -> dict:
-        wishes = list_files.parse_file(io.StringIO(made[host][which]), which, Wanted((SOURCE,)))
+        requested = list_files.parse_file(io.StringIO(made[host][which]), which, Claim((SOURCE,)))
         return {
-            addresses.display(key): (claims.direction(each.sides), each.until) for key, each in wishes.by_key().items()
+            addresses.display(key): (claims.direction(each.sides), each.until)
+            for key, each in requested.by_key().items()
         }
 
     return read

@@ -86,7 +86,7 @@ def _plan_forgetting(store: Store | None, names: tuple[str, ...] | None, owner: 
         return []
     edits = plan_forgetting(store) if names is None else plan_filters(store, {}, to_forget(store, names))
     if names and owner:
-        edits.append(plan_owner(store, names, owner, filter_programs.own_name, absent=True))
+        edits.append(plan_owner(store, names, owner=owner, own_name=filter_programs.own_name, absent=True))
     return [edit for edit in edits if edit]
 
 

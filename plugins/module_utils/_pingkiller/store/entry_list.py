@@ -20,8 +20,8 @@ from itertools import chain, compress
 
 from .. import durations
 from ..entries import addresses
-from ..entries.claims import Change, Claims, Held, Plan, count, effective
-from ..entries.wishes import Wanted
+from ..entries.claims import Claim, Claims, effective
+from ..entries.plan import Change, Held, Plan, number_of_entries
 from ..errors import PingKillerError
 from ..kernel import bpf, schema
 from .control import ENTRIES, Control, Owners, matching_columns
@@ -169,7 +169,7 @@ class EntryList:
 
     def _one_claim(self, signature: Signature) -> Claims:
         sides = tuple(side for side, until in enumerate(signature.untils) if until)
-        return _unexpired({self._owners.names[signature.owner]: Wanted(sides, max(signature.untils))})
+        return _unexpired({self._owners.names[signature.owner]: Claim(sides, max(signature.untils))})
 
     def held(self, keys: Iterable[bytes] | None = None) -> list[Held]:
         """The entries of these keys, without any all entries, together those that have the same claims."""
@@ -289,7 +289,8 @@ class EntryList:
 
     def check(self, plan: Plan, capacity: int | None = None) -> None:
         """Raises PingKillerError if the list would not hold what the plan leaves in it; ``capacity`` is what it will have."""
-        check_capacity(self.name, self.count + count(plan.added) - count(plan.removed), capacity or self.capacity)
+        after = self.count + number_of_entries(plan.added) - number_of_entries(plan.removed)
+        check_capacity(self.name, after, capacity or self.capacity)
         added = ipv6_lengths(plan.added)
         if added:
             left = self.records.prefix_lengths("network6") + added - ipv6_lengths(plan.removed)
@@ -328,11 +329,11 @@ class EntryList:
         """How many removals have to come first, so that the additions fit."""
         added = ipv6_lengths(plan.added)
         if added and len(self.records.prefix_lengths("network6") + added) > schema.MAX_PREFIX_LENGTHS:
-            return count(plan.removed)
-        return max(0, self.count + count(plan.added) - self.capacity)
+            return number_of_entries(plan.removed)
+        return max(0, self.count + number_of_entries(plan.added) - self.capacity)
 
     def _add(self, changes: list[Change]) -> None:
-        free = deque(self.records.free_slots(count(changes)))
+        free = deque(self.records.free_slots(number_of_entries(changes)))
         try:
             for change in changes:
                 (owner,), untils = change.after, effective(change.after)
@@ -345,7 +346,8 @@ class EntryList:
                 self._maps[change.kind].delete_many(addresses.joined(change.keys))
             self.repair()
             raise PingKillerError(
-                f"the kernel refused {count(changes)} entries for the {self.name} ({error.strerror}): none of them was added"
+                f"the kernel refused {number_of_entries(changes)} entries for the {self.name} ({error.strerror}): none of "
+                f"them was added"
             ) from error
 
     def _index(self, keys: list[bytes], slots: list[range]) -> None:
@@ -401,9 +403,9 @@ def _unexpired(claims: Claims) -> Claims:
     return {name: claim for name, claim in claims.items() if claim.until > now}
 
 
-def _claim(value: bytes) -> Wanted:
+def _claim(value: bytes) -> Claim:
     until, bits = schema.CLAIM.unpack(value)
-    return Wanted(tuple(side for side in (0, 1) if bits >> side & 1), until)
+    return Claim(tuple(side for side in (0, 1) if bits >> side & 1), until)
 
 
 def _split_claim_key(claim_key: bytes) -> tuple[int, bytes, int]:
@@ -439,7 +441,7 @@ def _divided(changes: list[Change], number: int) -> tuple[list[Change], list[Cha
     """The first so many entries, and the rest."""
     first, rest = [], []
     for change in changes:
-        entries, here = range(len(change.keys)), max(0, number - count(first))
+        entries, here = range(len(change.keys)), max(0, number - number_of_entries(first))
         for part, positions in ((first, entries[:here]), (rest, entries[here:])):
             if positions:
                 part.append(change._replace(before=change.before.at(positions)))
