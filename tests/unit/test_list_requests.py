@@ -50,7 +50,7 @@ def test_exclusive_and_absent_contradict_each_other():
     [
         ({"absent": True}, "from_owner and state=absent contradict each other: "),
         ({"owner": "feed"}, "from_owner='feed' is the owner itself: "),
-        ({"from_owner": "a feed"}, "from_owner='a feed' is no name for an owner: "),
+        ({"from_owner": "a feed"}, "from_owner='a feed' is not a valid owner name: "),
     ],
 )
 def test_a_handover_that_is_none_is_refused(more, said):
@@ -82,7 +82,7 @@ def test_any_other_name_of_an_owner_is_refused(owner):
     with pytest.raises(PingKillerError) as raised:
         read_wanted(REQUEST._replace(owner=owner))
     assert str(raised.value).startswith(
-        f"owner={quoted(owner)} is no name for an owner: use up to 63 letters, digits, "
+        f"owner={quoted(owner)} is not a valid owner name: use up to 63 letters, digits, "
     )
 
 

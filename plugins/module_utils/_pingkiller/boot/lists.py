@@ -12,12 +12,12 @@ from typing import NamedTuple
 from .. import durations
 from ..entries import addresses
 from ..entries.claims import Claim
-from ..entries.list_lines import Reading
 from ..entries.requested import RequestedEntries
 from ..errors import PingKillerError, quoted_path
 from ..files import reading
 from ..kept import copies, entry_notes
 from ..kept.directory import Store
+from ..kept.entries_request import reading_of
 from ..kept.entry_notes import KeptEntry, KeptSource
 from ..kernel import schema
 from ..lists import sync
@@ -137,26 +137,17 @@ def _of_copy(store: Store, name: str, *, digest: str, claim: Claim) -> Part:
 
 def _of_file(list_name: str, path: str, source: KeptSource) -> Part:
     """Read a list file as it is now, until it is taken again and copies of it are kept."""
-    request = ListRequest(list_name, src=path, direction=source["direction"], reading=_reading(source))
+    request = ListRequest(list_name, src=path, direction=source["direction"], reading=reading_of(source))
     try:
         requested = reading.within(PATIENCE, lambda: read_demand(request).requested)
     except TimeoutError:
         raise PingKillerError(
             f"src={quoted_path(path)} was not read within {PATIENCE:g} s, so that nothing of it is on the {list_name}: see what its file "
-            f"system waits for, and have the list file taken again"
+            f"system waits for, and run the task that takes the list file again"
         ) from None
     for claim, keys in requested.by_claim().items():
         if claim.until == schema.FOREVER:  # entries with a ttl are kept one by one
             yield Alike(claim._replace(until=_until(source)), keys)
-
-
-def _reading(source: KeptSource) -> Reading:
-    usual = Reading()
-    return Reading(
-        format=source.get("format", usual.format),
-        on_invalid=source.get("on_invalid", usual.on_invalid),
-        host_bits=source.get("host_bits", usual.host_bits),
-    )
 
 
 def _of_entries(entries: dict[str, KeptEntry]) -> Part:

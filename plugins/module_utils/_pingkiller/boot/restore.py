@@ -67,15 +67,15 @@ def _restore(run: Run, interface: str | None) -> None:
     access.require_bpf()
     pins = Pins(run.base)
     fresh = not (pins.check_mount() and pins.in_use().exists())
-    owned: list[Owned] = []
+    restored: list[Owned] = []
     if fresh and not run.check:
         with host_lock(run.lock_timeout):
             pins.require_ours()
             host_maps.create(pins, run.capacity or DEFAULT_CAPACITY)
-        owned = restore_lists(run)
+        restored = restore_lists(run)
     for name in run.names("filters") if interface is None else [filter_programs.own_name(interface)]:
         run.attempt(partial(restore_interface, run, name))
     if interface is None and (run.check or not fresh):
-        owned = restore_lists(run)
-    for each in owned:
-        restore_elsewhere(run, each)
+        restored = restore_lists(run)
+    for owned in restored:
+        restore_elsewhere(run, owned)

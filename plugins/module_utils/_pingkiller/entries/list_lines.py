@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import durations
 from ..errors import PingKillerError, quoted
@@ -28,10 +28,6 @@ class Reading(NamedTuple):
     format: str = "plain"  #: or first_column: the words behind an address are not its options
     on_invalid: str = "fail"  #: or skip: leave out what is no entry
     host_bits: str = "refuse"  #: or mask: read 10.0.0.1/8 as 10.0.0.0/8
-
-    def chosen(self) -> dict[str, Any]:
-        """Return the options that differ from their defaults."""
-        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
 
     @property
     def masks(self) -> bool:

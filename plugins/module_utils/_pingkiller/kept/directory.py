@@ -19,8 +19,8 @@ from ..files import own, reading
 from . import copies
 
 HOST = "host"  #: the name of the note of the host
-REMEDY = "mend or remove it, and deploy again"
-_RENEW = "have the list file taken again"
+REMEDY = "repair or remove it, and deploy again"
+_RENEW = "run the task that takes the list file again"
 
 #: The name of a copy, maybe of one that was not written to its end. It begins with the name of its note.
 _COPY = re.compile(r"(.+)\.[0-9a-f]{64}\.keys(?:\.new)?")
@@ -46,7 +46,7 @@ class Store:
         self._user = user
         if not _OWN_NAME.fullmatch(self.directory):
             raise PingKillerError(
-                f"config_dir={quoted_path(directory)} is no name for a directory of PingKiller's own: give an absolute path of letters, digits, "
+                f"config_dir={quoted_path(directory)} is not a valid name for a directory of PingKiller: give an absolute path of letters, digits, "
                 f"dots, dashes and underscores below / whose last part begins with pingkiller, like {CONFIG_DIRECTORY}"
             )
 

@@ -130,3 +130,13 @@ def packed_copies(keys: Mapping[tuple[int, ...], list[bytes]]) -> Copies:
         directions={digests[name]: name for name in packed},
         packed={digests[name]: data for name, data in packed.items()},
     )
+
+
+def reading_of(source: KeptSource) -> Reading:
+    """Return how a list file is to be read: the inverse of what ``EntriesRequest.source`` notes."""
+    usual = Reading()
+    return Reading(
+        format=source.get("format", usual.format),
+        on_invalid=source.get("on_invalid", usual.on_invalid),
+        host_bits=source.get("host_bits", usual.host_bits),
+    )

@@ -29,7 +29,7 @@ _LONGEST_NAME = 128  #: bytes: ALTIFNAMSIZ in linux/if.h, with the terminating z
 OptionsByName = Mapping[str, Mapping[str, Any] | None]
 
 #: The directories of the notes that say what is to be restored.
-PLACES = (("filters",), *(("entries", each) for each in schema.LISTS))
+PLACES = (("filters",), *(("entries", name) for name in schema.LISTS))
 
 
 class HostNote(TypedDict, total=False):

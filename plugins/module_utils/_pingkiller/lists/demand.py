@@ -71,7 +71,7 @@ def _check_owner(option: str, owner: str) -> None:
     allowed = owner.replace("-", "").replace("_", "").replace(".", "")
     if not (allowed.isascii() and allowed.isalnum()) or len(owner) >= schema.OWNER_SIZE:
         raise PingKillerError(
-            f"{option}={quoted(owner)} is no name for an owner: use up to {schema.OWNER_SIZE - 1} letters, digits, dots, dashes, underscores"
+            f"{option}={quoted(owner)} is not a valid owner name: use up to {schema.OWNER_SIZE - 1} letters, digits, dots, dashes, underscores"
         )
 
 
