@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build changelog pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build options changelog pins clean test-vm test-all
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -80,6 +80,9 @@ sanity: setup ## Run ansible-test sanity
 
 build: setup ## Build the artifact for Galaxy in build/, of what git tracks: the same bytes each time
 	@tools/build
+
+options: setup ## Write what role and READMEs say of a filter's options, from the library
+	@tools/options
 
 # In a copy, since a release takes the fragments away.
 changelog: setup ## Show what the changelog of the next release would say, and change nothing

@@ -34,9 +34,12 @@ import report
 from scapy.all import ICMP, IP, Ether, Raw
 
 from ansible_collections.pingkiller.fleet.plugins.action.xdp_filter import read_sources
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change, remove
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
+    FilterRequest,
+    RemovalRequest,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
@@ -79,12 +82,12 @@ class Ours(Nothing):
 
     def __enter__(self):
         options = FilterOptions.checked(mode=self.mode)
-        apply.present(BASE, FilterRequest((LINK,), options._asdict(), read_sources(), len(LISTED)))
+        change.present(BASE, FilterRequest((LINK,), options._asdict(), read_sources(), capacity=len(LISTED)))
         sync.change(BASE, ListRequest("blocklist", content="\n".join(LISTED)))
         return self
 
     def __exit__(self, *_exception):
-        remove.absent(BASE, None)
+        remove.absent(BASE, RemovalRequest(None))
 
     def counts(self):
         """Every ICMP packet has one reason; those of no listed source are the allowed ones, whatever became of them."""

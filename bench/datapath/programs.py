@@ -21,9 +21,12 @@ from pathlib import Path
 from report import CHECKOUT
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change, remove
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
+    FilterRequest,
+    RemovalRequest,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.ring_buffer import RingBuffer
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
@@ -83,13 +86,13 @@ class Ours:
 
     def __exit__(self, *_exception):
         self._opened.close()
-        remove.absent(self.base, None)
+        remove.absent(self.base, RemovalRequest(None))
 
     def filter(self, **options) -> bpf.Program:
         """Attached to an interface of its own."""
         chosen = FilterOptions.checked(**{"mode": "native", **options})
         interface = cable()
-        apply.present(self.base, FilterRequest((interface,), chosen._asdict(), self._sources, self.capacity))
+        change.present(self.base, FilterRequest((interface,), chosen._asdict(), self._sources, capacity=self.capacity))
         found = filter_programs.running(self._pins, hooks.filter_name(interface, chosen.hook))
         return self._opened.enter_context(bpf.Program.from_id(found.info.id))
 

@@ -17,9 +17,11 @@ options:
       - V(name_faults) returns the faults in the names of the variables. V(filter_faults) returns the faults in the variables that describe the filters
         of the host. V(list_faults) returns the faults in the items of the lists. Faults are sentences. At most ten are returned, and the rest are
         counted.
-      - V(interface_faults) returns the faults in the interfaces that these filters name. It works after the role has probed the host.
+      - V(host_faults) returns what keeps the role from working on the host, and the faults in the interfaces that the filters name. It works after the
+        role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
+        The filter P(pingkiller.fleet.merged_entries#filter) takes them.
     required: true
 author:
   - PingKiller maintainers (@pingkiller)
@@ -43,6 +45,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory as inventory
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight as preflight
 
 _DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
 
@@ -56,16 +59,23 @@ class LookupModule(LookupBase):
 
     def _tell(self, term, variables):
         if term in inventory.LISTS:
-            return [[name, self._value(variables, name)] for name in inventory.list_variables(variables, term)]
+            return self._about_lists(variables, term)
         if term == "filters":
             return inventory.filters(*self._about_filters(variables))
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
             "list_faults": self._list_faults,
-            "interface_faults": self._interface_faults,
+            "host_faults": self._host_faults,
         }
-        return inventory.at_most_ten(list(faults[term](variables, variables["inventory_hostname"])))
+        return faults[term](variables, variables["inventory_hostname"])
+
+    def _about_lists(self, variables, which=""):
+        return [[name, self._value(variables, name)] for name in inventory.list_variables(variables, which)]
+
+    def _list_faults(self, variables, host):
+        """Not by the filter: what Ansible hands to one, it templates again, which takes longer than all that is done here."""
+        return inventory.merged_entries(self._about_lists(variables), host)["problems"]
 
     def _about_filters(self, variables):
         host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in inventory.FILTER_KEYS}
@@ -73,10 +83,30 @@ class LookupModule(LookupBase):
         return host_wide, self._value(variables, "pingkiller_filters"), boolean(hidden)
 
     def _filter_faults(self, variables, host):
-        return inventory.filter_faults(*self._about_filters(variables), host)
+        return inventory.at_most_ten(inventory.filter_faults(*self._about_filters(variables), host))
 
-    def _interface_faults(self, variables, host):
-        look = self._templar.template(variables["_pingkiller_host"])
+    def _host_faults(self, variables, host):
+        def value(name):
+            return self._templar.template(variables[name])
+
+        look = value("_pingkiller_host")
+        if "fault" in look:
+            yield preflight.blindness(look["fault"], value("_pingkiller_probe"), host)
+            return
+        wish = preflight.Wish(
+            config_dir=str(value("pingkiller_config_dir")),
+            removal=value("pingkiller_state") != "present",
+            persist=boolean(value("pingkiller_persist"), strict=False),
+            manage_packages=boolean(value("pingkiller_manage_packages"), strict=False),
+            package=value("_pingkiller_package"),
+            persisted=lambda: value("_pingkiller_persisted"),
+        )
+        yield from preflight.host_faults(look, wish, host)
+        interfaces = "" if wish.removal else " ".join(self._interface_faults(variables, look, host))
+        if interfaces:
+            yield interfaces
+
+    def _interface_faults(self, variables, look, host):
         pairs = (pair.partition(":") for pair in look.get("alternative_names", "").split())
         own_names = {name: own for own, _colon, name in pairs}  # no interface's own name has a colon
         found = inventory.filters(*self._about_filters(variables))
@@ -91,8 +121,4 @@ class LookupModule(LookupBase):
     def _name_faults(self, variables, host):
         own = inventory.words(self._value(variables, "pingkiller_extra_variables"))
         known = [*self._loader.load_from_file(str(_DEFAULTS)), *own]
-        return inventory.name_faults(variables, known, host)
-
-    def _list_faults(self, variables, host):
-        for name in inventory.list_variables(variables):
-            yield from inventory.list_faults(name, self._value(variables, name), host)
+        return inventory.at_most_ten(inventory.name_faults(variables, known, host))

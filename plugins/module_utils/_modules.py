@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
+from ansible.module_utils.common.respawn import has_respawned
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import CONFIG_DIRECTORY
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, on_screen
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import access, compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import access
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import pins
 
 BASE_OPTION = {"base": {"type": "str", "default": pins.DEFAULT_BASE}}
@@ -20,8 +20,6 @@ PERSIST_OPTIONS = {
     "config_dir": {"type": "path", "default": CONFIG_DIRECTORY},
 }
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
-
-_SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
 
 _NOT_LOGGED = ("_sources", "content", "foreseen")
 _LOGGED_VALUE, _LOGGED_LINE = 60, 280  #: characters
@@ -65,12 +63,3 @@ def finish(module: AnsibleModule, call, *arguments, **options) -> None:
     for warning in result.pop("warnings", []):
         module.warn(warning)
     module.exit_json(**result)
-
-
-def move_to_interpreter_with_bcc():
-    """BCC comes with the distribution and belongs to its Python, which need not be the one that Ansible found."""
-    if compiler.bcc_directory() or has_respawned():
-        return
-    interpreter = probe_interpreters_for_module(_SYSTEM_INTERPRETERS, "bcc.libbcc")
-    if interpreter:
-        respawn_module(interpreter)

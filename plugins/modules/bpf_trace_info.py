@@ -289,10 +289,10 @@ msg:
   sample: would look at syscalls for 5 s, with programs at the tracepoints sched_process_exit, sys_exit and sys_enter
 """
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     Module,
     finish,
-    move_to_interpreter_with_bcc,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
 

@@ -319,6 +319,7 @@ removed:
   sample: [eth0]
 """
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
     LOCK_OPTION,
@@ -326,13 +327,16 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     STATE_OPTION,
     Module,
     finish,
-    move_to_interpreter_with_bcc,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
+    FilterOptions,
+    argument_spec,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
     FilterRequest,
+    RemovalRequest,
     named,
     names_to_remove,
 )
@@ -356,12 +360,13 @@ def request_from(given, sources):
 
 def run(given, sources, check_mode):
     if given["state"] == "absent":
-        names = names_to_remove(named(given["interface"]), given["hook"], given["all"])
-        store = Store(given["config_dir"])
-        return remove.absent(given["base"], names, check_mode, given["lock_timeout"], store, given["owner"])
+        names = names_to_remove(named(given["interface"]), hook=given["hook"], everything=given["all"])
+        removal = RemovalRequest(names, owner=given["owner"], store=Store(given["config_dir"]))
+        return remove.absent(given["base"], removal, check=check_mode, lock_timeout=given["lock_timeout"])
     if given["all"]:
         raise PingKillerError("all=true is for state=absent: to filter on several interfaces, name them with interface")
-    return apply.present(given["base"], request_from(given, sources), check_mode, given["lock_timeout"])
+    request = request_from(given, sources)
+    return change.present(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
 
 
 def main():
@@ -369,23 +374,7 @@ def main():
         argument_spec={
             "interface": {"type": "list", "elements": "str"},
             "all": {"type": "bool"},
-            "hook": {"type": "str", "choices": ["xdp", "tc_ingress", "tc_egress"]},
-            "mode": {"type": "str", "choices": ["auto", "native", "generic"]},
-            "policy": {"type": "str", "choices": ["pass", "drop"]},
-            "icmp_types": {"type": "list", "elements": "str"},
-            "forwarded": {"type": "bool"},
-            "strict": {"type": "bool"},
-            "protect": {"type": "bool"},
-            "protect_redirects": {"type": "bool"},
-            "monitor": {"type": "bool"},
-            "ratelimit_pps": {"type": "int"},
-            "ratelimit_block_time": {"type": "str"},
-            "ratelimit_sources": {"type": "int"},
-            "ratelimit_ipv6_prefix": {"type": "int"},
-            "timing_sample": {"type": "int"},
-            "events": {"type": "str", "choices": ["none", "dropped", "all_icmp", "trace"]},
-            "events_per_second": {"type": "int"},
-            "trace_exclude": {"type": "list", "elements": "str"},
+            **argument_spec(),
             "reset": {"type": "bool", "default": False},
             "max_entries": {"type": "int"},
             "force": {"type": "bool", "default": False},

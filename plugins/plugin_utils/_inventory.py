@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_int, check_type_list
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations, errors
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, did_you_mean
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
-    OF_USE_WITH,
+    OPTIONS,
     FilterOptions,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
@@ -26,6 +26,7 @@ _OF_TRACE = "probe duration by top latency name limit pid user comm unit cgroup 
 _OF_PLAYBOOKS = {"pingkiller_hosts", *(f"pingkiller_trace_{option}" for option in _OF_TRACE.split())}
 _LIST = re.compile(r"pingkiller_(allow|block)list(_.+)?")
 _ITEM_KEYS = ("ip", "direction", "ttl", "comment")
+_LONGEST_COMMENT = 4000  #: characters: a list file with a line of many more is refused
 
 
 def list_variables(names: Iterable[str], which: str = "") -> list[str]:
@@ -38,8 +39,9 @@ def _quoted(value: object) -> str:
     return quoted(value, 200)
 
 
-def at_most_ten(faults: list[str]) -> list[str]:
+def at_most_ten(faults: Iterable[str]) -> list[str]:
     """The first ten, and how many there are besides."""
+    faults = list(faults)
     return faults[:10] + ([f"And {len(faults) - 10} more."] if faults[10:] else [])
 
 
@@ -55,51 +57,74 @@ def name_faults(names: Iterable[str], known: Iterable[str], host: str) -> Iterat
             )
 
 
-def list_faults(name: str, items: object, host: str) -> Iterator[str]:
-    """Of a variable with entries for a list, as sentences."""
-    where = f"{name} of {host}"
+def merged_entries(variables: Iterable[tuple[str, object]], host: str) -> dict[str, list[str]]:
+    """What a list is merged from, as pairs of a variable's name and its items: ``lines`` of a list file, and ``problems``.
+
+    An item that is wrong is a sentence among both. No reader takes one for an entry, so that a file with it is refused, and is
+    not taken for a list that lacks something.
+    """
+    lines: list[str] = []
+    problems: list[str] = []
+    for name, items in variables:
+        for line, problem in _judged(name, items, f"{name} of {host}"):
+            lines.append(line or errors.printable(problem))
+            if problem:
+                problems.append(problem)
+    return {"lines": lines, "problems": at_most_ten(problems)}
+
+
+def _judged(name: str, items: object, where: str) -> Iterator[tuple[str, str]]:
+    """Of each item its line, or the sentence that says what is wrong with it."""
     if not isinstance(items, (list, tuple)):
-        yield f"{where} is {_quoted(items)}, not a list: write a list, [] for an empty one."
+        yield "", f"{where} is {_quoted(items)}, not a list: write a list, [] for an empty one."
         return
     for item in items:
-        fault = _address_fault(item) if isinstance(item, str) else _entry_fault(item)
-        if fault:
-            yield f"In {where}, {_quoted(item)} {fault}."
+        try:
+            yield _line(name, item if isinstance(item, dict) else {"ip": item}), ""
+        except ValueError as error:
+            yield "", f"In {where}, {_quoted(item)} {error}."
 
 
-def _entry_fault(item: object) -> str:
-    """What is wrong with an item, in words that can follow it; empty if nothing is."""
-    entry = item if isinstance(item, dict) else {"ip": item}
+def _line(name: str, entry: dict) -> str:
+    """The line of an item, behind which it says where it comes from. Raises ValueError with a reason that can follow the item.
+
+    Lines that name the same address are merged where they are read, since only there it is known which are the same.
+    """
     for key in entry:
         if key not in _ITEM_KEYS:
-            return f"has the key {key}{did_you_mean(str(key), _ITEM_KEYS)}: the only keys are ip, direction, ttl and comment"
+            raise ValueError(
+                f"has the key {key}{did_you_mean(str(key), _ITEM_KEYS)}: the only keys are ip, direction, ttl and comment"
+            )
     if "ip" not in entry:
-        return "has no ip: write {ip: 203.0.113.7}, with direction, ttl and comment if wanted"
-    direction = str(entry.get("direction", "src"))
-    if direction not in schema.DIRECTIONS:
-        return f"has the direction {direction}{did_you_mean(direction, schema.DIRECTIONS)}: write src, dst or both"
-    return _address_fault(entry["ip"]) or _ttl_fault(entry)
+        raise ValueError("has no ip: write {ip: 203.0.113.7}, with direction, ttl and comment if wanted")
+    words = [_address(entry["ip"]), *_options(entry)]
+    why = errors.shortened(" ".join(str(entry.get("comment") or "").split()), _LONGEST_COMMENT)
+    return f"{' '.join(words)}  # {name}{why and ': '}{why}"
 
 
-def _address_fault(ip: object) -> str:
+def _address(ip: object) -> str:
     if isinstance(ip, (int, float)) and not isinstance(ip, bool):
-        return "is a number to YAML: put the address in quotes"
+        raise ValueError("is a number to YAML: put the address in quotes")
     if not isinstance(ip, str):
-        return "is no address: write it like 203.0.113.7 or 2001:db8:bad::/48"
-    try:
-        addresses.parse_entry(ip)
-    except ValueError as error:
-        return str(error)
-    return ""
+        raise ValueError("is no address: write it like 203.0.113.7 or 2001:db8:bad::/48")
+    addresses.parse_entry(ip)
+    return ip
 
 
-def _ttl_fault(entry: dict) -> str:
-    ttl = str(entry.get("ttl", "1s"))
-    try:
-        durations.parse("" if re.search(r"\s", ttl) else ttl)  # in a file, it is one word
-    except ValueError as error:
-        return f"has the ttl {ttl}, which {error}"
-    return ""
+def _options(entry: dict) -> Iterator[str]:
+    """The words behind the address. Blank is as usual, as it is for the modules."""
+    direction, ttl = entry.get("direction"), entry.get("ttl")
+    if direction is not None and str(direction) not in schema.DIRECTIONS:
+        meant = did_you_mean(str(direction), schema.DIRECTIONS)
+        raise ValueError(f"has the direction {direction}{meant}: write src, dst or both")
+    if direction not in (None, "src"):
+        yield f"direction={direction}"
+    if ttl is not None:
+        try:
+            durations.parse(ttl)
+        except ValueError as error:
+            raise ValueError(f"has the ttl {ttl}, which {error}") from None
+        yield f"ttl={str(ttl).strip()}"  # as it was judged
 
 
 # Filters
@@ -121,7 +146,7 @@ def filters(host_wide: dict, items: list[dict], hidden: bool) -> list[dict]:
     found = [{**host_wide, **item} for item in items or [{}]]
     found = [_without_idle(each, item) for each, item in zip(found, items)] or found
     found = [{**each, **{name: words(each[name]) for name in _LIST_KEYS}} for each in found]
-    hiding = {**FilterOptions().as_dict(), "hook": "tc_egress", "policy": "drop", "icmp_types": TRACEROUTE_TYPES}
+    hiding = {**FilterOptions().as_dict(), "hook": schema.TC_EGRESS, "policy": "drop", "icmp_types": TRACEROUTE_TYPES}
     hiding.update(forwarded=False, strict=host_wide["strict"], monitor=host_wide["monitor"], force=False)
     distinct = {tuple(each["interfaces"]) for each in found} if hidden else ()
     return found + [{**hiding, "interfaces": list(interfaces)} for interfaces in sorted(distinct)]
@@ -133,7 +158,7 @@ def _without_idle(given: dict, item: dict) -> dict:
     chosen = defaults._replace(
         hook=given["hook"], events=given["events"], ratelimit_pps=str(given["ratelimit_pps"]) != "0"
     )
-    idle = [name for name, use in OF_USE_WITH.items() if name not in item and not use.holds(chosen)]
+    idle = chosen.idle(name for name in OPTIONS if name not in item)
     return {**given, **{name: getattr(defaults, name) for name in idle}}
 
 
@@ -209,7 +234,7 @@ def _clashes(found: list[dict], hidden: bool, host: str) -> Iterator[str]:
                 f"pingkiller_filters of {host} has several filters with the hook {hook}, of which one names no interface and "
                 f"would be on those of the default routes: name the interfaces of each."
             )
-        if hidden and hook == "tc_egress":
+        if hidden and hook == schema.TC_EGRESS:
             yield (
                 f"pingkiller_hide_from_traceroute of {host} takes the hook tc_egress, which is another filter's, too: choose "
                 f"another hook, or add {' and '.join(TRACEROUTE_TYPES)} to the icmp_types of that filter yourself."

@@ -10,14 +10,21 @@ import os
 import signal
 from contextlib import ExitStack
 
+import built
 import pytest
 from harness import Host
 from network import Cable, run, unique_name
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--groups", type=int, default=300, metavar="N", help="ask the kernel so many questions of each sort"
+    )
+    parser.addoption(
+        "--row", default="", metavar="NAME", help="of the table, only the rows that have this in their names"
     )
     today = datetime.date.today().toordinal()
     parser.addoption(
@@ -43,9 +50,18 @@ def _bpf_file_system():
         run("umount", "/sys/fs/bpf", check=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _beside_others(tmp_path_factory):
+    """What other processes of this run have compiled is not compiled again, and they are not waited for: hosts are apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "compile_program", built.compile_program)
+        patch.setattr(lock, "LOCK_FILE", str(tmp_path_factory.mktemp("host") / "lock"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def host(_bpf_file_system):
-    """One host for all test runs: programs are compiled once for each set of options."""
+    """One host for all test runs, with one filter for each set of options."""
     with Host() as made:
         yield made
 

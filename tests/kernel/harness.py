@@ -22,17 +22,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import built
 from model import ECHO_REQUEST, EVERY_TYPE, Options, Source
 from network import run, unique_name
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
-    FilterOptions,
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import (
+    build,
+    change,
     definitions,
+    remove,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
+    FilterRequest,
+    RemovalRequest,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import (
     bpf,
     compiler,
@@ -272,7 +278,7 @@ class Host:
         """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
         wanted = {**options._asdict(), "icmp_types": type_names(options.icmp_types), **more}
         chosen = FilterOptions.checked(mode=mode, **wanted)
-        apply.present(self.base, FilterRequest((interface,), chosen._asdict(), self.sources, CAPACITY))
+        change.present(self.base, FilterRequest((interface,), chosen._asdict(), self.sources, capacity=CAPACITY))
         attached = Filter(self, interface, chosen.hook)
         self._stack.callback(attached.close)
         return attached
@@ -297,11 +303,11 @@ class Host:
         if chosen.events != "none":
             self.pins.ensure(self.pins.host_pin("events"), schema.EVENTS_MAP).close()
         try:
-            for each, info in apply._filter_maps(chosen).items():
+            for each, info in build.filter_maps(chosen).items():
                 self.pins.ensure(self.pins.filter_pin(name, each), info).close()
             places = {"HOST": self.base, "LIST": self.pins.host_pin("lists"), "FILTER": self.pins.filter_pin(name)}
             paths = {f"{place}_PINS": json.dumps(path) for place, path in places.items()}
-            yield compiler.compile_program(sources, {**definitions(chosen), **paths}, chosen.hook)
+            yield built.by_bcc(sources, {**definitions.of(chosen), **paths}, chosen.hook)
         finally:
             self.pins.remove_filter(name)
 
@@ -378,7 +384,7 @@ class Host:
     def remove(self):
         """Take all filters, lists and pins away, as xdp_filter with state absent does."""
         try:
-            remove.absent(self.base, None)
+            remove.absent(self.base, RemovalRequest(None))
         finally:
             shutil.rmtree(self.base, ignore_errors=True)  # should the removal itself be what is broken
 

@@ -23,7 +23,7 @@ if __name__ == "__main__":
 from harness import Host
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bcc_package
 
 MOST = 500_000  #: instructions walked: half of what the verifier takes
 PART = 50  #: combinations that one process compiles; BCC keeps more than 20 maps open for each
@@ -137,7 +137,7 @@ def main(arguments: list[str]) -> int:
     with multiprocessing.Pool(maxtasksperchild=1) as pool:
         rows = [row for part in pool.imap(measure_apart, parts) for row in part]
     release, machine = os.uname().release, os.uname().machine
-    found = {"kernel": release, "machine": machine, "bcc": compiler.bcc_version(), "together": chosen.together}
+    found = {"kernel": release, "machine": machine, "bcc": bcc_package.version(), "together": chosen.together}
     found["programs"] = rows
     print(json.dumps(found, indent=1) if chosen.json else markdown(found))
     wrong = [row for row in rows if not is_right(row)]

@@ -42,3 +42,16 @@ class Row(NamedTuple):
     @property
     def frame(self) -> bytes:
         return bytes(self.packet)
+
+
+def assert_each(rows, holds):
+    """Call ``holds`` with each row. Fails with the names of all rows that it raises for, and with what it says of the first."""
+    wrong = {}
+    for row in rows:
+        try:
+            holds(row)
+        except Exception as error:  # also what the kernel refuses to run
+            wrong[row.name] = error
+    if wrong:
+        said = [f"{name}: {error!r}" if not str(error) else f"{name}: {error}" for name, error in wrong.items()]
+        raise AssertionError("\n".join([f"{len(wrong)} of {len(rows)} rows:", *wrong, "", *said[:3]]))

@@ -19,7 +19,8 @@ import struct
 from hypothesis import strategies as st
 from model import ECHO_REQUEST, EVERY_TYPE, EXTENSION_HEADERS, LISTENER_DISCOVERY, NEIGHBOUR_DISCOVERY, Entry, Options
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import EVENTS, HOOKS
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import EVENTS
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import HOOKS
 
 GENE_SIZE = 56
 MACS = bytes.fromhex("020000000001020000000007")

@@ -71,7 +71,7 @@ def test_what_does_not_load_is_told_and_is_a_failure(monkeypatch, capsys):
             raise PingKillerError("the verifier had enough")
 
     monkeypatch.setattr(matrix, "Host", Refusing)
-    monkeypatch.setattr(matrix.compiler, "bcc_version", lambda: "0.0")
+    monkeypatch.setattr(matrix.bcc_package, "version", lambda: "0.0")
     assert matrix.main(["--together=1", "--json"]) == 1
     said = capsys.readouterr()
     assert {row["error"] for row in json.loads(said.out)["programs"]} == {"the verifier had enough"}

@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
-import pytest
 from model import Lists, decide
 from packets import describe
+from rows import assert_each
 from table import ROWS
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_model_agrees_with_the_row(row):
+def agrees(row):
     now = 10**15
     sources = {name: known.at(now) for name, known in row.sources}
     outcome = decide(row.frame, row.options, Lists(row.blocklist, row.allowlist), sources, now)
     entry = outcome.credited and outcome.credited[1].ip
     seen = (f"{outcome.verdict} {outcome.reason} {outcome.family}", entry)
     assert seen == (row.expect, row.by), describe(row.frame)
+
+
+def test_model_agrees_with_each_row():
+    assert_each(ROWS, agrees)
 
 
 def test_no_two_rows_have_the_same_name():

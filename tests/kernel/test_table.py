@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from harness import shortest_frame
 from model import counted_as
 from packets import describe
+from rows import assert_each
 from table import ROWS
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import HOOKS
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import HOOKS
 
 pytestmark = pytest.mark.kernel
 
@@ -26,19 +29,27 @@ def expected(row):
     return "drop" if verdict == "drop" else "pass", changes
 
 
-# The hooks one after the other for each row, so that the lists are set once.
-CASES = [
-    pytest.param(row, hook, id=f"{row.name}, {hook}")
-    for row in ROWS
-    for hook in HOOKS
-    if len(row.frame) >= shortest_frame(row.frame, hook)
-]
+def cases():
+    """All rows with the same options, on each hook: they share a program. Those with the same lists follow each other."""
+    together: dict = {}
+    for row in ROWS:
+        together.setdefault(row.options, {}).setdefault((row.blocklist, row.allowlist), []).append(row)
+    for (options, by_lists), hook in itertools.product(together.items(), HOOKS):
+        rows = list(itertools.chain.from_iterable(by_lists.values()))
+        yield pytest.param(rows, options, hook, id=f"{rows[0].name}, and others like it, {hook}")
 
 
-@pytest.mark.parametrize(("row", "hook"), CASES)
-def test_the_filter_does_what_the_row_says(host, row, hook):
-    filter_ = host.filter(row.options, hook=hook)
-    host.set_lists(row.blocklist, row.allowlist)
-    if row.options.ratelimit_pps:
-        filter_.set_sources({name: known.at(durations.boot_time()) for name, known in row.sources})
-    assert filter_.send(row.frame) == expected(row), describe(row.frame)
+@pytest.mark.parametrize(("rows", "options", "hook"), list(cases()))
+def test_the_filter_does_what_each_row_says(pytestconfig, host, rows, options, hook):
+    filter_ = host.filter(options, hook=hook)
+
+    def holds(row):
+        host.set_lists(row.blocklist, row.allowlist)
+        if options.ratelimit_pps:
+            filter_.set_sources({name: known.at(durations.boot_time()) for name, known in row.sources})
+        assert filter_.send(row.frame) == expected(row), describe(row.frame)
+
+    named = [row for row in rows if pytestconfig.getoption("--row") in row.name]
+    if not named:
+        pytest.skip("none of these rows has what --row says in its name")
+    assert_each([row for row in named if len(row.frame) >= shortest_frame(row.frame, hook)], holds)

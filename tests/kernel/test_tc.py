@@ -16,6 +16,7 @@ from packets import SOURCE, ping
 from scapy.all import IP, Dot1Q, Ether, Raw
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import RemovalRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, tc
 
 pytestmark = pytest.mark.kernel
@@ -72,7 +73,7 @@ def test_somebody_elses_classifier_stays_through_all_that_is_done_with_ours(live
         second = set(there()) - {theirs}
         assert len(first) == len(second) == 1
         assert first != second
-        remove.absent(live_host.base, (filter_.name,))
+        remove.absent(live_host.base, RemovalRequest((filter_.name,)))
         assert there() == [theirs]
     assert there() == []
 
@@ -81,7 +82,7 @@ def test_somebody_elses_classifier_stays_through_all_that_is_done_with_ours(live
 def test_nothing_is_left_of_a_filter_that_goes(live_host, cable, hook):
     live_host.attach(cable.interface, DROP_PING, hook=hook)
     assert "clsact" in run("tc", "qdisc", "show", "dev", cable.interface).stdout
-    remove.absent(live_host.base, None)
+    remove.absent(live_host.base, RemovalRequest(None))
     assert "clsact" not in run("tc", "qdisc", "show", "dev", cable.interface).stdout
     assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
 
@@ -89,9 +90,9 @@ def test_nothing_is_left_of_a_filter_that_goes(live_host, cable, hook):
 @pytest.mark.parametrize("order", [("tc_ingress", "tc_egress"), ("tc_egress", "tc_ingress")])
 def test_the_last_filter_of_an_interface_takes_the_queueing_discipline_along(live_host, cable, order):
     names = [live_host.attach(cable.interface, DROP_PING, hook=hook).name for hook in order]
-    remove.absent(live_host.base, (names[0],))
+    remove.absent(live_host.base, RemovalRequest((names[0],)))
     assert "clsact" in run("tc", "qdisc", "show", "dev", cable.interface).stdout
-    remove.absent(live_host.base, (names[1],))
+    remove.absent(live_host.base, RemovalRequest((names[1],)))
     assert "clsact" not in run("tc", "qdisc", "show", "dev", cable.interface).stdout
 
 

@@ -17,9 +17,12 @@ from harness import CAPACITY, Filter, Host, read_sources
 from model import Entry, Options
 from network import FAMILIES, PATIENCE, Namespace, Root, far_end, talk_tcp
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change, remove
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
+    FilterRequest,
+    RemovalRequest,
+)
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
 
 pytestmark = pytest.mark.kernel
@@ -67,7 +70,7 @@ def hidden(host: Host, namespace: Namespace, *interfaces):
     """What is in a namespace does not show up in traceroutes meanwhile. Yields the filters."""
     options = FilterOptions.checked(hook="tc_egress", policy="drop", forwarded=False, icmp_types=tuple(PRESET))
     with namespace.entered():
-        apply.present(host.base, FilterRequest(interfaces, options._asdict(), read_sources(), CAPACITY))
+        change.present(host.base, FilterRequest(interfaces, options._asdict(), read_sources(), capacity=CAPACITY))
         made = [Filter(host, interface, options.hook) for interface in interfaces]
     try:
         yield made
@@ -75,7 +78,7 @@ def hidden(host: Host, namespace: Namespace, *interfaces):
         for each in made:
             each.close()
         with namespace.entered():
-            remove.absent(host.base, tuple(each.name for each in made))
+            remove.absent(host.base, RemovalRequest(tuple(each.name for each in made)))
 
 
 def dropped(filter_, family):

@@ -107,6 +107,7 @@ _MESSAGES.update({44: "NEWTFILTER", 45: "DELTFILTER", 46: "GETTFILTER"})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 KILL = "kill"
+HEADERS = "/run/pingkiller-headers"
 
 
 class Step(NamedTuple):
@@ -124,6 +125,11 @@ class Step(NamedTuple):
     def lasts(self) -> bool:
         """Whether what the call has done is still there when the process is not."""
         return self.changes and self.what not in _GOES_WITH_THE_PROCESS
+
+    @property
+    def call(self) -> tuple[str, str]:
+        """What steps have in common of which ``before`` counts all but the first."""
+        return self.what, self.path
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -284,3 +290,14 @@ def record(run: Callable[[Callable], object]) -> list[Step]:
     with deciding(steps.append) as prepare:
         run(prepare)
     return steps
+
+
+def of_compiler(steps: list[Step]) -> set[tuple[str, str]]:
+    """The calls that are made while something is compiled: as long as there are headers for it."""
+    compiling, calls = False, set()
+    for step in steps:
+        if step.path == HEADERS:
+            compiling = step.what.startswith("mkdir")
+        if compiling or step.path.startswith(HEADERS):
+            calls.add(step.call)
+    return calls

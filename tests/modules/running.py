@@ -16,6 +16,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import bcc  # noqa: F401  # so that none of the modules that are forked has to import it
 import built
 from ansible.module_utils import basic
 from machine import look
@@ -113,8 +114,7 @@ def _be_the_module(name, prepare, check, arguments, said, complaint):
         # Since 2.19 a process that has loaded a plugin is taken for the controller's, which is handed no warnings.
         with contextlib.suppress(KeyError):
             sys.modules["ansible.module_utils._internal"].is_controller = False
-        if not prepare:  # what is prepared, such as a fault, is to meet all that it meets on a host
-            compiler.compile_program = built.compile_program
+        compiler.compile_program = built.compile_program
         for call in prepare:
             call()
         MODULES[name].main()

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import built
@@ -53,12 +54,12 @@ def config(tmp_path):
 
 
 @pytest.fixture
-def command(runtime, config):
+def installed(runtime, config):
     """Run the command on the host: its status and what it said."""
 
-    def call(name: str, *arguments: str):
+    def call(name: str, *arguments: str, by: tuple = ()):
         return subprocess.run(
-            [runtime, name, "--config", config, *arguments],
+            [*by, runtime, name, "--config", config, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -66,6 +67,12 @@ def command(runtime, config):
         )
 
     return call
+
+
+@pytest.fixture
+def command(installed):
+    """The same, but that it compiles nothing that has been built before."""
+    return partial(installed, by=("/usr/bin/python3", "-I", Path(__file__).with_name("loading.py")))
 
 
 @pytest.fixture
@@ -129,10 +136,11 @@ def entry(address: str) -> dict:
 # What comes back
 
 
-def test_filter_and_lists_are_back_after_a_boot(deployed, restored):
+def test_filter_and_lists_are_back_after_a_boot(deployed, installed):
     block(deployed)
     before, options = held(), facts()["filters"]["pk0"]["options"]
-    restored()
+    boot()
+    assert installed("apply").returncode == FINE
     assert held() == before
     assert facts()["filters"]["pk0"]["options"] == options
     assert facts()["lists"]["blocklist"]["capacity"] == 1000
@@ -165,10 +173,11 @@ def test_counters_do_not_pretend_to_have_survived(deployed, restored):
     assert facts()["filters"]["pk0"]["counters"]["dropped"]["packets"] == 0
 
 
-def test_filters_on_both_hooks_of_an_interface_are_back(deployed, restored):
+def test_filters_on_both_hooks_of_an_interface_are_back(deployed, installed):
     arguments = {"interface": "pk0", "hook": "tc_egress", "policy": "drop", "icmp_types": "time-exceeded"}
     changed("xdp_filter", persist=True, config_dir=str(deployed), **arguments)
-    restored()
+    boot()
+    assert installed("apply").returncode == FINE
     assert sorted(facts()["filters"]) == ["pk0", "pk0/tc_egress"]
 
 
@@ -589,7 +598,7 @@ def test_nothing_is_read_outside_of_the_wanted_state_before_the_filters_filter(d
         return read_demand(request)
 
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
-    monkeypatch.setattr(restore, "read_demand", read_elsewhere)
+    monkeypatch.setattr(lists, "read_demand", read_elsewhere)
     outcome = restore.restore(Store(str(deployed)), SOURCES)
     assert outcome.errors == []
     assert seen.read_text() == f"{source} True 1"
@@ -769,11 +778,11 @@ def test_list_file_to_come_is_predicted_as_it_will_be(deployed):
 # The command
 
 
-def test_check_tells_drift_and_changes_nothing(deployed, command):
-    assert command("check").returncode == FINE
+def test_check_tells_drift_and_changes_nothing(deployed, installed):
+    assert installed("check").returncode == FINE
     boot()
     before = look()
-    done = command("check", "--json")
+    done = installed("check", "--json")
     assert done.returncode == NOT_AS_WANTED
     assert json.loads(done.stdout)["changed"] == ["filter on pk0", "entries of inventory on the blocklist: 1"]
     assert look() == before
@@ -800,10 +809,10 @@ def test_check_of_a_host_with_nothing_left_goes_by_the_capacity_that_is_wanted(c
     assert "missing or different: entries of adhoc on the blocklist: 66000\n" in command("check").stdout
 
 
-def test_status_says_when_a_wanted_filter_is_missing(deployed, command):
-    assert command("status").returncode == FINE
+def test_status_says_when_a_wanted_filter_is_missing(deployed, installed):
+    assert installed("status").returncode == FINE
     boot()
-    done = command("status", "--json")
+    done = installed("status", "--json")
     assert done.returncode == NOT_AS_WANTED
     assert json.loads(done.stdout)["filters"] == {"pk0": {"wanted": True, "restored_at_boot": True, "mode": "none"}}
 
@@ -861,15 +870,15 @@ def test_entries_come_back_whatever_becomes_of_the_filter_between_two_deployment
     assert set(held()["blocklist"]) == {f"{each} direction=src owner=adhoc" for each in (BLOCKED, OTHER)}
 
 
-def test_stats_and_list_tell_what_the_facts_tell(deployed, command):
+def test_stats_and_list_tell_what_the_facts_tell(deployed, installed):
     ping("pk0", LISTED, 3)
     told = facts()
-    stats = json.loads(command("stats", "--json").stdout)
+    stats = json.loads(installed("stats", "--json").stdout)
     assert stats["filters"]["pk0"]["counters"] == told["filters"]["pk0"]["counters"]
-    listed = json.loads(command("list", "blocklist", "--json").stdout)
+    listed = json.loads(installed("list", "blocklist", "--json").stdout)
     assert listed["blocklist"]["entries"] == told["lists"]["blocklist"]["entries"]
-    assert f"{LISTED} direction=src  # inventory; 3 packets" in command("list").stdout
-    assert "blocklist ipv4: 3 packets" in command("stats").stdout
+    assert f"{LISTED} direction=src  # inventory; 3 packets" in installed("list").stdout
+    assert "blocklist ipv4: 3 packets" in installed("stats").stdout
 
 
 def test_stats_name_the_sources_that_are_over_the_limit(config, command):
@@ -912,9 +921,9 @@ def test_list_prints_lines_that_a_list_file_can_have(deployed, command):
 
 
 @pytest.mark.parametrize("name", ["status", "stats", "list", "apply", "check"])
-def test_host_that_nothing_is_wanted_on_is_fine(command, name):
+def test_host_that_nothing_is_wanted_on_is_fine(installed, name):
     before = look()
-    assert command(name).returncode == FINE
+    assert installed(name).returncode == FINE
     assert look() == before
 
 

@@ -76,7 +76,7 @@ def test_who_waits_too_long_learns_for_whom(filtered):
     end, ended = os.pipe()
 
     def hold():
-        from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply
+        from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change
 
         def wait(*_arguments):
             os.write(tell, b".")
@@ -84,7 +84,7 @@ def test_who_waits_too_long_learns_for_whom(filtered):
             raise SystemExit
 
         sys.argv[0] = "/root/.ansible/tmp/xdp_filter.py"
-        apply.plan_steps = wait
+        change.make_plan = wait
 
     holder = child(lambda: run("xdp_filter", hold, interface="pk0"))
     try:

@@ -4,7 +4,7 @@
 """Killed, refused by the kernel, or with the ground taken away at any step: what filtered goes on filtering, and the next
 run ends in what was wanted and says truly whether it changed anything.
 
-The steps are the system calls that a run makes, found by running it once when the tests are collected. A run of the tests takes
+The steps are the system calls that a run makes, found by running it when the tests are collected. A run of the tests takes
 every third of some 500, tomorrow's the next; --faults-every=1 takes all, --faults-day those of another day.
 """
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import faults
 import pytest
 from machine import own_machine
-from operations import OPERATIONS, assert_converges, assert_filters, met
+from operations import OPERATIONS, assert_converges, assert_filters, met, recorded
 from running import killed
 
 #: What a kernel answers when a call of this kind cannot be served; whatever is not named is refused by right or for memory.
@@ -49,8 +49,11 @@ class Row(NamedTuple):
 
 
 def find_rows() -> list[Row]:
+    first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
     with own_machine():
-        rows = [row for name in OPERATIONS for row in rows_of(name)]
+        for name in sorted(OPERATIONS, reverse=not first):  # one process from either end
+            recorded(name)
+    rows = [row for name in OPERATIONS for row in rows_of(name)]
     # Both begin with the same maps, and find the same host.
     made = {row[1:] for row in rows if row.operation == "first-entry"}
     return [row for row in rows if row.operation != "first-attach" or row[1:] not in made]
@@ -63,7 +66,7 @@ def rows_of(name: str) -> list[Row]:
     """
     operation = OPERATIONS[name]
     rows, seen = [], set()
-    for step in operation.steps():
+    for step in recorded(name).steps:
         if "/include" in step.path or step.what == "unlinkat":  # of the headers that are written for one compilation
             continue
         brief = operation.brief or step.path.startswith(NOBODYS)
@@ -95,11 +98,12 @@ def test_a_fault_at_any_step_does_no_harm_and_the_next_run_converges(machine, ro
         machine.operation = row.operation
     operation.set_up()
     counted = met() if operation.counts else 0
+    needed = recorded(row.operation).needs(row.step)
     with faults.at(row.step, row.fault) as fault:
         if row.fault == faults.KILL:
-            killed(operation.module, fault.prepare, **operation.arguments)
+            killed(operation.module, *needed, fault.prepare, **operation.arguments)
         else:
-            result = operation.run(fault.prepare)
+            result = operation.run(*needed, fault.prepare)
             assert result.get("failed") is None or result["msg"]
     assert fault.step is not None
     sent = assert_filters(operation)

@@ -10,6 +10,7 @@ import os
 import socket
 import tempfile
 
+import built
 import pytest
 from machine import (
     BPFFS,
@@ -446,5 +447,5 @@ def test_a_filter_that_somebody_replaced_is_not_put_back_by_force(filtered):
 
 
 def test_nothing_of_the_compiler_is_left(tmp_path):
-    changed("xdp_filter", temporary_files_in(tmp_path), interface="pk0")
+    changed("xdp_filter", built.anew, temporary_files_in(tmp_path), interface="pk0")
     assert os.listdir(tmp_path) == os.listdir("/run") == []

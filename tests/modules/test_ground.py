@@ -6,11 +6,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import faults
 import pytest
 from machine import BPFFS, held, ip, look, mount, own_machine, ping, umount
-from operations import BLOCKED, OPERATIONS, Operation, assert_converges, assert_filters, assert_removable, described
+from operations import (
+    BLOCKED,
+    OPERATIONS,
+    Operation,
+    assert_converges,
+    assert_filters,
+    assert_removable,
+    described,
+    recorded,
+)
 from running import changed, facts, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
@@ -22,10 +32,20 @@ def machine():
         yield look()
 
 
-def step_in(operation: Operation, quarter: int) -> faults.Step:
-    """Where a quarter of the run begins. How often it looks at programs that are not ours, others decide."""
-    steps = [step for step in operation.steps() if step.changes]
-    return steps[len(steps) * quarter // 4]
+def interrupted(name: str, quarter: int, happen: Callable[[], None]) -> tuple[Operation, dict]:
+    """An operation, and the result of a run in which something happened where a quarter begins.
+
+    How often it looks at programs that are not ours, others decide.
+    """
+    operation, known = OPERATIONS[name], recorded(name)
+    steps = [step for step in known.steps if step.changes]
+    step = steps[len(steps) * quarter // 4]
+    operation.begin()
+    operation.set_up()
+    with faults.at(step, happen) as fault:
+        result = operation.run(*known.needs(step), fault.prepare)
+    assert fault.step is not None
+    return operation, result
 
 
 def unmount() -> None:
@@ -36,12 +56,7 @@ def unmount() -> None:
 @pytest.mark.parametrize("name", ["attach", "upgrade", "grow", "sync", "remove"])
 def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quarter):
     """The program goes on, and keeps its maps. The next run finds them in it, and pins them again."""
-    operation = OPERATIONS[name]
-    step = step_in(operation, quarter)
-    operation.set_up()
-    with faults.at(step, unmount) as fault:
-        result = operation.run(fault.prepare)
-    assert fault.step is not None
+    operation, result = interrupted(name, quarter, unmount)
     try:
         assert not result.get("failed") or result["msg"]
         assert_filters(operation)
@@ -54,12 +69,7 @@ def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quart
 
 @pytest.mark.parametrize("name", ["attach", "upgrade"])
 def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
-    operation = OPERATIONS[name]
-    step = step_in(operation, quarter)
-    operation.set_up()
-    with faults.at(step, lambda: ip("link", "set", "pk0", "name", "pknew")) as fault:
-        result = operation.run(fault.prepare)
-    assert fault.step is not None
+    operation, result = interrupted(name, quarter, lambda: ip("link", "set", "pk0", "name", "pknew"))
     try:
         assert not result.get("failed") or result["msg"]
         if operation.filters:
@@ -76,12 +86,7 @@ def test_an_interface_may_be_renamed_in_the_middle(machine, name, quarter):
 
 @pytest.mark.parametrize("name", ["attach", "upgrade"])
 def test_an_interface_may_go_in_the_middle(machine, name, quarter):
-    operation = OPERATIONS[name]
-    step = step_in(operation, quarter)
-    operation.set_up()
-    with faults.at(step, lambda: ip("link", "del", "pk0")) as fault:
-        result = operation.run(fault.prepare)
-    assert fault.step is not None
+    operation, result = interrupted(name, quarter, lambda: ip("link", "del", "pk0"))
     try:
         assert not result.get("failed") or result["msg"]
     finally:

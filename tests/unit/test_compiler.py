@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bcc_package, compiler
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
 SOURCES = {path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")}
@@ -65,9 +65,9 @@ def test_what_is_included_stands_where_it_was_included():
 
 
 def test_without_bcc_the_package_to_install_is_named(packages):
-    assert compiler.bcc_directory() is None
+    assert bcc_package.directory() is None
     with pytest.raises(PingKillerError) as refusal:
-        compiler.bcc_version()
+        bcc_package.version()
     assert str(refusal.value) == (
         "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
     )
@@ -75,18 +75,18 @@ def test_without_bcc_the_package_to_install_is_named(packages):
 
 def test_another_package_of_the_name_is_not_bcc(packages):
     put_package(packages)
-    assert compiler.bcc_directory() is None
+    assert bcc_package.directory() is None
 
 
 def test_what_is_left_of_a_removed_package_is_not_bcc(packages):
     (packages / "bcc" / "__pycache__").mkdir(parents=True)
-    assert compiler.bcc_directory() is None
+    assert bcc_package.directory() is None
 
 
 def test_the_version_of_bcc_is_read_without_importing_it(packages):
     put_package(packages, libbcc="", version="__version__ = '0.26.0'\n")
-    assert compiler.bcc_directory() == str(packages / "bcc")
-    assert compiler.bcc_version() == "0.26.0"
+    assert bcc_package.directory() == str(packages / "bcc")
+    assert bcc_package.version() == "0.26.0"
 
 
 def test_what_a_c_library_prints_is_kept_and_not_shown(capfd):

@@ -37,11 +37,10 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, tc
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, schema, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.own_addresses import own_addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import hooks
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import DEFAULT_BASE
 
 _HANG = 60  #: seconds for what takes milliseconds
@@ -92,7 +91,7 @@ UNTIL = "2099-01-01T00:00:00Z"
 DIGEST = copies.digest(copies.pack([b"\1\2\3\4"]))
 SAMPLES = {
     "host": {"base": DEFAULT_BASE, "max_entries": 65536},
-    "filters/lo": {hook: {**FilterOptions(hook=hook).as_dict(), "force": False} for hook in hooks.HOOKS},
+    "filters/lo": {hook: {**FilterOptions(hook=hook).as_dict(), "force": False} for hook in schema.HOOKS},
     "owners": {"lo": "inventory", "eth7/tc_egress": "inventory"},
     "entries/blocklist/adhoc": {
         "entries": {

@@ -9,22 +9,34 @@ import ipaddress
 import json
 import os
 import re
+import runpy
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import options
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import (
+    definitions,
+    icmp_types,
+    options,
+)
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.modules import xdp_facts, xdp_filter
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+TOOL = CHECKOUT / "tools/options"
 SOURCES = {"pingkiller.c": "int pingkiller;", "schema.h": "enum reason;"}
-DEFINES = options.definitions(FilterOptions())
+DEFINES = definitions.of(FilterOptions())
 types = st.lists(st.tuples(st.sampled_from(["icmp", "icmpv6"]), st.integers(0, 255)), min_size=1, max_size=64)
 CODES = range(16)
 
@@ -36,7 +48,7 @@ def condition(c_expression):
 
 def filtered_codes(chosen, family):
     """The types and codes that the C macro is true for."""
-    macro = condition(options.definitions(FilterOptions.checked(icmp_types=chosen))[f"FILTERS_ICMP{family}(t,c)"])
+    macro = condition(definitions.of(FilterOptions.checked(icmp_types=chosen))[f"FILTERS_ICMP{family}(t,c)"])
     return {(kind, code) for kind in range(256) for code in CODES if eval(macro, {"t": kind, "c": code})}
 
 
@@ -76,7 +88,7 @@ def test_a_name_stands_for_the_type_of_each_family_that_has_it(name, icmp4, icmp
 
 
 def test_no_two_names_mean_the_same_type():
-    for family in zip(*options.ICMP_TYPES.values()):
+    for family in zip(*icmp_types.ICMP_TYPES.values()):
         numbers = [number for number in family if number is not None]
         assert len(numbers) == len(set(numbers))
 
@@ -126,7 +138,7 @@ def test_what_is_no_type_is_refused_with_those_that_exist(name):
     said = str(refusal.value)
     assert re.match(re.escape(f"icmp_types: {name!r} is no ICMP type") + r"( \(did you mean \S+\?\))?: use all, ", said)
     assert "use all, icmp/TYPE or icmpv6/TYPE (also with /CODE; 0 to 255)" in said
-    assert all(known in said for known in (*options.ICMP_TYPES, *options.UNREACHABLE_CODES))
+    assert all(known in said for known in (*icmp_types.ICMP_TYPES, *icmp_types.UNREACHABLE_CODES))
 
 
 @pytest.mark.parametrize(
@@ -146,14 +158,14 @@ def test_what_is_no_type_is_refused_with_those_that_exist(name):
 )
 def test_a_type_that_somebody_misspelt_is_refused_with_the_one_that_was_meant(name, meant):
     with pytest.raises(PingKillerError) as refusal:
-        options.parse_types([name])
+        icmp_types.parse_types([name])
     found = re.search(r" \(did you mean (\S+)\?\): use all", str(refusal.value))
     assert (found and found.group(1)) == meant
 
 
 def test_every_name_that_other_tools_use_is_one_that_is_taken():
-    for name in options._OTHER_NAMES.values():
-        options.parse_types([name])
+    for name in icmp_types.OTHER_NAMES.values():
+        icmp_types.parse_types([name])
 
 
 def test_options_that_are_not_given_stay():
@@ -206,7 +218,7 @@ def test_the_defaults_touch_ping_and_nothing_else():
         "TIMING_SAMPLE": "0",
         "EVENTS": "0",
         "EVENTS_PER_SECOND": "1000",
-        "TICKS_PER_SECOND": str(options.ticks_per_second()),
+        "TICKS_PER_SECOND": str(definitions.ticks_per_second()),
         "TRACE_EXCLUDES4(w)": "(0)",
         "TRACE_EXCLUDES6(w)": "(0)",
     } == DEFINES
@@ -238,7 +250,7 @@ def test_the_defaults_touch_ping_and_nothing_else():
     ],
 )
 def test_every_option_is_a_definition_of_its_own(option, changed):
-    assert options.definitions(FilterOptions(**option)) == {**DEFINES, **changed}
+    assert definitions.of(FilterOptions(**option)) == {**DEFINES, **changed}
 
 
 def test_options_survive_being_noted():
@@ -324,14 +336,14 @@ def test_a_trace_leaves_out_exactly_the_packets_of_the_networks_named(excluded, 
         network = data.draw(st.sampled_from(excluded))
         address = network[data.draw(st.integers(0, network.num_addresses - 1))]
     chosen = FilterOptions(events="trace", trace_exclude=tuple(map(str, excluded)))
-    macro = options.definitions(chosen)[f"TRACE_EXCLUDES{address.version}(w)"]
+    macro = definitions.of(chosen)[f"TRACE_EXCLUDES{address.version}(w)"]
     words = struct.unpack(f"={len(address.packed) // 4}I", address.packed)
     found = eval(condition(re.sub(r"(\d)u", r"\1", macro)), {"w": words})
     assert bool(found) == any(address in network for network in excluded)
 
 
 def build_id(sources=SOURCES, defines=DEFINES, bcc="0.26.0"):
-    return options.build_id(sources, defines, bcc)
+    return definitions.build_id(sources, defines, bcc)
 
 
 def test_a_build_id_is_sixteen_digits_that_stay():
@@ -358,3 +370,32 @@ def test_everything_that_decides_the_program_changes_the_build_id(monkeypatch):
         ids.append(build_id())
     assert len(set(ids)) == len(ids)
     assert build_id() == ids[0]
+
+
+# What others say of the options
+
+
+def test_what_make_options_writes_is_what_is_there():
+    done = subprocess.run([sys.executable, str(TOOL), "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_option_is_declared_and_documented_by_the_module():
+    assert list(options.OPTIONS) == list(FilterOptions._fields)
+    documented = yaml.safe_load(xdp_filter.DOCUMENTATION)["options"]
+    for name, about in options.argument_spec().items():
+        described = {key: value for key, value in documented[name].items() if key != "description"}
+        assert described == about, name
+
+
+def test_a_place_without_marks_is_told_and_not_passed_over():
+    tool = runpy.run_path(str(TOOL))
+    with pytest.raises(ValueError, match=r"^0 places in the file are marked"):
+        tool["renewed"]("| `policy` | `pass` |\n", "")
+
+
+def test_every_reason_is_documented_where_facts_and_packets_are():
+    facts_text, house = xdp_facts.RETURN, (CHECKOUT / "docs/architecture.md").read_text()
+    for reason in schema.REASONS:
+        assert f"C({reason})" in facts_text, reason
+        assert re.search(rf"\b{reason}\b", house), reason

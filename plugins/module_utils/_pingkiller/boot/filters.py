@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import PingKillerError, quoted
-from ..filters import apply
+from ..filters import change
 from ..filters.options import FilterOptions
 from ..filters.request import FilterRequest
 from ..kept import filter_notes
@@ -36,7 +36,7 @@ def restore_interface(run: Run, interface: str) -> None:
 
 def _restore_filter(run: Run, interface: str, *, hook: str, options: dict[str, Any]) -> None:
     request = filter_request(run, interface, hook=hook, options=options)
-    result = apply.present(run.base, request, run.check, run.lock_timeout)
+    result = change.present(run.base, request, check=run.check, lock_timeout=run.lock_timeout)
     run.outcome.warnings.extend(result["warnings"])
     if result["changed"]:
         name = filter_programs.own_name(hooks.filter_name(interface, hook))

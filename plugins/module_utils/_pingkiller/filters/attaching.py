@@ -5,23 +5,39 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..errors import PingKillerError
 from ..kernel import bpf, compiler, netlink, tc
-from ..store.hooks import STAND_IN_HOOK, XDP, Attached, detach, stand_ins, wait_for_packets
+from ..kernel.schema import XDP
+from ..store.hooks import STAND_IN_HOOK, Attached, detach, stand_ins, wait_for_packets
 
 
-def attach(link: netlink.Link, hook: str, program, mode: str) -> tuple[str, str | None]:
-    """Attach where no filter is: the mode it runs in and, where that is not the first choice, the driver's reason."""
+class Loaded(Protocol):
+    """A program in the kernel, ours or BCC's."""
+
+    @property
+    def fd(self) -> int: ...
+
+
+class Placed(NamedTuple):
+    """How a program has come to run."""
+
+    mode: str  #: native, generic; tc
+    refused: str | None = None  #: why the driver refused native mode, where ``auto`` would rather have it
+    unguarded: str | None = None  #: why nothing filtered for a moment, if that was so
+
+
+def attach(link: netlink.Link, program: Loaded, *, hook: str, mode: str) -> Placed:
+    """Attach a program where no filter is. Raises PingKillerError."""
     if hook != XDP:
         tc.ensure_clsact(link.index)
         tc.attach(link.index, hook, program.fd)
-        return "tc", None
+        return Placed("tc")
     first = "generic" if mode == "generic" else "native"
     reason = compiler.attach(link, program, first)
     if not reason:
-        return first, None
+        return Placed(first)
     if mode != "auto":
         hint = "; use mode auto or generic" if first == "native" else ""
         raise PingKillerError(f"interface {link.name!r} cannot take the filter in {first} mode ({reason}){hint}")
@@ -31,11 +47,11 @@ def attach(link: netlink.Link, hook: str, program, mode: str) -> tuple[str, str 
             f"interface {link.name!r} takes the filter neither in native mode ({reason}) nor in generic mode ({second}): "
             f"use another interface, or hook tc_ingress"
         )
-    return "generic", reason
+    return Placed("generic", reason)
 
 
-def replace(link: netlink.Link, program, old: Attached) -> None:
-    """Put a program in another's place, without a moment between. Raises PingKillerError; the old one then goes on."""
+def replace(link: netlink.Link, program: Loaded, old: Attached) -> None:
+    """Replace a program without a moment between. Raises PingKillerError; the old program then goes on."""
     try:
         if old.classifier:
             tc.replace(link.index, program.fd, old.classifier)
@@ -58,19 +74,18 @@ def replace(link: netlink.Link, program, old: Attached) -> None:
 class Switch(NamedTuple):
     """The programs that a change of mode takes. The first two count each packet once between them, and drop alike."""
 
-    marking: object  #: tells the stand-in which packets it has seen
-    stand_in: object  #: a classifier that filters the others
-    final: object
+    marking: Loaded  #: tells the stand-in which packets it has seen
+    stand_in: Loaded  #: a classifier that filters the others
+    final: Loaded
 
 
 def switch_mode(
-    link: netlink.Link, switch: Switch, mode: str, old: Attached | None, left: Attached | None
-) -> tuple[str, str | None, str | None]:
-    """Change an XDP program's mode: the mode it runs in now, the driver's reason if that is not the first choice, and why
-    the interface was without a filter meanwhile, if it had to be.
+    link: netlink.Link, switch: Switch, *, mode: str, old: Attached | None, left: Attached | None
+) -> Placed:
+    """Change the mode of an XDP program. Raises PingKillerError; the program that filtered then goes on.
 
-    The kernel has no two modes at once, so a classifier filters while there is no XDP program; ``left`` is the one that an
-    interrupted change has left. Raises PingKillerError; what filtered goes on.
+    The kernel allows no two modes at once, so a classifier filters while there is no XDP program. ``left`` is the classifier
+    that an interrupted change has left.
     """
     previous = bpf.Program.from_id(old.program_id) if old else None
     if old:
@@ -81,18 +96,18 @@ def switch_mode(
         detach(link, old)
     wait_for_packets()  # those that the old program has seen are not to be seen by the new one
     try:
-        now, reason = attach(link, XDP, switch.marking, mode)
+        placed = attach(link, switch.marking, hook=XDP, mode=mode)
     except PingKillerError:
-        if old:
+        if old and previous:
             netlink.attach_xdp(link.index, switch.marking.fd, old.mode)
-            _end_switch(link, switch, previous, old.mode, stand_in)
+            _end_switch(link, switch, final=previous, mode=old.mode, stand_in=stand_in)
         raise
-    _end_switch(link, switch, switch.final, now, stand_in)
-    return now, reason, unguarded
+    _end_switch(link, switch, final=switch.final, mode=placed.mode, stand_in=stand_in)
+    return placed._replace(unguarded=unguarded)
 
 
 def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> tuple[Attached | None, str | None]:
-    """The classifier that filters from now on, or the kernel's reason why there can be none."""
+    """Return the classifier that filters from now on, or the kernel's reason why there can be none."""
     if left:
         replace(link, switch.stand_in, left)
     else:
@@ -105,8 +120,8 @@ def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> 
     return next(each for each in stand_ins(link, XDP) if each.program_id == identity), None
 
 
-def _end_switch(link: netlink.Link, switch: Switch, final, mode: str, stand_in: Attached | None) -> None:
-    """Once no packet is under way that the program in its new mode has not seen, the stand-in can go."""
+def _end_switch(link: netlink.Link, switch: Switch, *, final: Loaded, mode: str, stand_in: Attached | None) -> None:
+    """Remove the stand-in, once no packet is under way that the program in its new mode has not seen."""
     wait_for_packets()
     if stand_in:
         detach(link, stand_in)

@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-from ..kernel import bpf, netlink, tc
+from ..kernel import bpf, netlink, schema, tc
 from ..store import filter_meta, hooks
 from ..store.pins import Pins
 from .plan import Step
 
 
 def note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
-    """Whether the queueing discipline of tc is ours to remove; noted before it is made, so that no kill makes it forgotten.
+    """Return whether the queueing discipline of tc is ours to remove. It is noted first, so that a killed run cannot forget it.
 
-    All filters of an interface that need it note it, and the last one to go takes it along.
+    All filters of an interface that need it note it, and the last one to go removes it.
     """
     known = filter_meta.decode(meta)
     noted = known.made_clsact
-    if step.options.hook == hooks.XDP and not step.switches:
+    if step.options.hook == schema.XDP and not step.switches:
         return noted
     together = (name for name in pins.filters() if hooks.split_name(name)[0] == step.link.name)
     ours = any(_made_clsact(pins, name) for name in together) or not tc.has_clsact(step.link.index)
@@ -32,7 +32,7 @@ def _made_clsact(pins: Pins, name: str) -> bool:
 
 
 def remove_clsact(pins: Pins, name: str) -> None:
-    """Remove what was made for a filter that is not attached, or not any more."""
+    """Remove the queueing discipline that was made for a filter that is not attached."""
     link = netlink.link(hooks.split_name(name)[0])
     if link and _made_clsact(pins, name):
         tc.remove_clsact(link.index)

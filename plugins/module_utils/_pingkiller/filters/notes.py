@@ -1,58 +1,50 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sentences on what a user would not expect of a change of filters."""
+"""Warnings: what a user would not expect of a change of filters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..kept.edit import Edit
 from ..kept.filter_notes import owner_changes
-from ..kernel import compiler
+from ..kernel import bcc_package
 from ..store import filter_programs, recovery
 from ..store.pins import Pins
-from . import options as options_module
-from .options import FilterOptions
-from .plan import Step, kept_options
+from .options import OPTIONS, FilterOptions, purpose
+from .plan import Plan, Step
 from .request import FilterRequest
 
 
-def plan_notes(pins: Pins, request: FilterRequest, steps: list[Step]) -> list[str]:
-    """What a user would not expect of these steps, as sentences."""
+def plan_notes(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
+    """Return what a user would not expect of a plan, as sentences."""
+    steps = plan.steps
     notes = pins.warnings()
     notes += [note for step in steps if not request.reset for note in _forgotten_notes(step, request)]
     notes += [_idle_note(step, names) for step in steps if (names := _idle(step, request))]
     notes += [_loopback_note(step.name) for step in steps if step.link.loopback]
-    notes += [_monitor_note(step.name) for step in steps if step.needed and "monitor" in kept_options(step, request)]
-    return notes + [
-        note for step in steps if not step.before for note in filter_programs.goes_on_notes(pins, step.name)
-    ]
+    notes += [_monitor_note(step.name) for step in steps if step.needed and "monitor" in step.kept_options(request)]
+    new = [step.name for step in steps if not step.before]
+    notes += [note for name in new for note in filter_programs.goes_on_notes(pins, name)]
+    return notes + _takeover_notes(pins, request.owner, plan)
 
 
 def _forgotten_notes(step: Step, request: FilterRequest) -> list[str]:
-    """Of the options that were not named and go, since they have no meaning any more."""
+    """Name the options that go although nobody said so, because what they are for has gone."""
     had = step.noted.options
     return [
-        f"the filter on {step.name} no longer has its {name}, which is for {options_module.purpose(name)} only"
-        for name in options_module.GO_WITH
-        if had.get(name) and not getattr(step.options, name) and name not in request.options
+        f"the filter on {step.name} no longer has its {name}, which is for {purpose(name)} only"
+        for name, option in OPTIONS.items()
+        if option.only_for and had.get(name) and not getattr(step.options, name) and name not in request.options
     ]
 
 
 def _idle(step: Step, request: FilterRequest) -> list[str]:
-    """The options that were named and that this filter has no use for. The role names all, so those at their default do not count."""
-    options, defaults = step.options, FilterOptions()
-    given = (name for name in options_module.OF_USE_WITH if name in request.options)
-    return [
-        n
-        for n in given
-        if getattr(options, n) != getattr(defaults, n) and not options_module.OF_USE_WITH[n].holds(options)
-    ]
+    """The options that were named and do nothing. The role names all, so those at their default do not count."""
+    idle = step.options.idle(name for name in OPTIONS if name in request.options)
+    return [name for name in idle if getattr(step.options, name) != getattr(FilterOptions(), name)]
 
 
 def _idle_note(step: Step, names: list[str]) -> str:
-    needs = " and ".join(dict.fromkeys(options_module.OF_USE_WITH[name].said for name in names))
+    needs = " and ".join(dict.fromkeys(use.needs for name in names if (use := OPTIONS[name].use)))
     return (
         f"of the filter on {step.name}, {', '.join(names)} {'have' if names[1:] else 'has'} no effect without {needs}"
     )
@@ -65,13 +57,13 @@ def _loopback_note(name: str) -> str:
     )
 
 
-def takeover_notes(
-    pins: Pins, request: FilterRequest, steps: list[Step], kept: list[Edit], own_name: Callable[[str], str]
-) -> list[str]:
-    """Of filters that are there already and become the owner's with this run."""
-    new = owner_changes(kept, own_name) if request.owner else {}
-    there = [step for step in steps if step.before or recovery.lost(pins, step.link, step.name)]
-    return [_takeover_note(step.name, new[step.name], request.owner) for step in there if step.name in new]
+def _takeover_notes(pins: Pins, owner: str | None, plan: Plan) -> list[str]:
+    """Name the filters that are there already and become the owner's with this run."""
+    if owner is None:
+        return []
+    new = owner_changes(plan.kept, plan.own_name)
+    there = [step.name for step in plan.steps if step.before or recovery.lost(pins, step.link, step.name)]
+    return [_takeover_note(name, new[name], owner) for name in there if name in new]
 
 
 def _takeover_note(name: str, before: str | None, owner: str) -> str:
@@ -97,12 +89,13 @@ def unguarded_note(name: str, reason: str) -> str:
 
 
 def reminders(steps: list[Step]) -> list[str]:
-    """On every run, why a filter is not in the mode that ``auto`` would rather have."""
+    """Say on every run why a filter is not in the mode that ``auto`` would rather have."""
     reasons = {step.name: step.noted.mode_reason for step in steps}
     return [fallback_note(name, reason) for name, reason in reasons.items() if reason]
 
 
 def prediction_warnings(steps: list[Step]) -> list[str]:
-    if any(step.needed for step in steps) and not compiler.bcc_directory():
+    """Return the warnings that the run itself would give, as far as they are known before."""
+    if any(step.needed for step in steps) and not bcc_package.directory():
         return ["this host has no BCC yet, so the run itself needs the package python3-bpfcc or python3-bcc first"]
     return reminders([step for step in steps if not step.switches])

@@ -5,28 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NamedTuple
 
 from ..errors import PingKillerError, listed, quoted, shortened
 from ..kept.directory import Store
 from ..kept.edit import Edit
 from ..kept.filter_notes import HostNote, plan_filters, plan_owner
-from ..kernel import bpf, compiler, netlink, routes, schema
+from ..kernel import bcc_package, bpf, netlink, routes, schema
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, recovery
 from ..store.pins import Pins
-from . import options as options_module
+from . import definitions
 from .options import FilterOptions
 from .request import Asked, FilterRequest, require_printable
 
 
 class Step(NamedTuple):
-    """What one filter needs."""
+    """What one filter needs to be as asked for."""
 
     name: str
     link: netlink.Link
     options: FilterOptions
-    defines: dict
+    defines: dict[str, str]  #: for the compiler
     bcc_version: str
     build_id: str
     before: filter_meta.RunningFilter | None  #: our filter as it runs
@@ -37,19 +37,43 @@ class Step(NamedTuple):
     @property
     def switches(self) -> bool:
         """Whether the mode of an XDP program is to be changed, or was when the run was interrupted."""
-        if self.options.hook != hooks.XDP:
+        if self.options.hook != schema.XDP:
             return False
         mode = self.before.mode if self.before else self.old and self.old.mode
-        return bool(self.left or (self.old and not _mode_settled(mode, self.noted, self.options, self.link)))
+        return bool(
+            self.left or (self.old and not _mode_settled(mode, self.noted, options=self.options, link=self.link))
+        )
 
     @property
     def noted(self) -> filter_meta.Noted:
         """What was noted of the filter as it runs; empty if it does not run."""
         return self.before.noted if self.before else filter_meta.Noted()
 
+    def kept_options(self, request: FilterRequest) -> dict[str, Any]:
+        """The options that were not named and are not at their default."""
+        defaults = FilterOptions().as_dict()
+        options = self.options.as_dict().items()
+        return {name: value for name, value in options if name not in request.options and value != defaults[name]}
+
+
+class Plan(NamedTuple):
+    """What a request comes to on a host."""
+
+    asked: Asked
+    steps: list[Step]  #: also of filters that are taken along
+    capacity: int | None  #: of the lists as they are; None if there are none
+    new_capacity: int
+    replaces_maps: bool  #: for another capacity, or because the maps are of an earlier schema
+    kept: list[Edit]  #: what changes of what is noted for the boot, and of who wants the filters
+    own_name: Callable[[str], str]  #: see ``own_names``
+
+    @property
+    def needed(self) -> list[Step]:
+        return [step for step in self.steps if step.needed]
+
 
 def usable_links(request: FilterRequest) -> list[netlink.Link]:
-    """The interfaces, each once by whatever names it was given. Raises PingKillerError for one that cannot have a filter."""
+    """Return the interfaces, once each, whichever of their names were given. Raises PingKillerError for an unusable one."""
     names = routes.default_interfaces() if request.interfaces is None else request.interfaces
     if not names:
         raise PingKillerError("this host has no default route to take the interface from: name one with interface")
@@ -57,7 +81,7 @@ def usable_links(request: FilterRequest) -> list[netlink.Link]:
 
 
 def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
-    """Before anything is put right, so that bad options change nothing. Raises PingKillerError."""
+    """Return the options that each filter is to have. Raises PingKillerError for bad ones, before anything is put right."""
     asked = {}
     for link in links:
         name = hooks.filter_name(link.name, request.hook)
@@ -66,29 +90,33 @@ def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
     return asked
 
 
-# Planning
-
-
-def plan_steps(pins: Pins, request: FilterRequest, asked: Asked) -> tuple[list[Step], int | None]:
-    """The steps, and the lists' capacity at present (None if there are none)."""
+def make_plan(pins: Pins, request: FilterRequest, asked: Asked, own_name: Callable[[str], str]) -> Plan:
+    """Plan what each filter needs. Reads only. Raises PingKillerError for everything that can be refused."""
     capacity = _capacity(pins, request)
     version = _bcc_version_or_none()
-    move = replaces_maps(pins, request, capacity)
-    steps = [_step(pins, request, name, options, version, move) for name, options in asked.items()]
-    if move:
-        steps += steps_of_others(pins, request, set(asked), version)
-    return steps, capacity
-
-
-def replaces_maps(pins: Pins, request: FilterRequest, capacity: int | None) -> bool:
-    """Whether all maps are to be replaced: for another capacity, or because they are of an earlier schema."""
     earlier = host_maps.schema_number(pins) != schema.SCHEMA_VERSION
-    return capacity is not None and (earlier or request.capacity not in (None, capacity))
+    moves = capacity is not None and (earlier or request.capacity not in (None, capacity))
+    steps = [
+        _step(pins, request, name, options=options, bcc_version=version, rebuild=moves)
+        for name, options in asked.items()
+    ]
+    if moves:
+        steps += steps_of_others(pins, request, named=asked, bcc_version=version, rebuild=True)
+    new_capacity = request.capacity or capacity or entry_list.DEFAULT_CAPACITY
+    return Plan(
+        asked=asked,
+        steps=steps,
+        capacity=capacity,
+        new_capacity=new_capacity,
+        replaces_maps=moves,
+        kept=_plan_kept(pins, request, asked, new_capacity=new_capacity, own_name=own_name),
+        own_name=own_name,
+    )
 
 
 def _bcc_version_or_none() -> str | None:
     """Check mode works before BCC is installed; compiling is what complains."""
-    return compiler.bcc_version() if compiler.bcc_directory() else None
+    return bcc_package.version() if bcc_package.directory() else None
 
 
 def _capacity(pins: Pins, request: FilterRequest) -> int | None:
@@ -112,32 +140,48 @@ def _capacity(pins: Pins, request: FilterRequest) -> int | None:
 
 
 def steps_of_others(
-    pins: Pins, request: FilterRequest, named: set, version: str | None, rebuild: bool = True
+    pins: Pins, request: FilterRequest, *, named: Collection[str], bcc_version: str | None, rebuild: bool
 ) -> list[Step]:
-    """The host's other filters: new lists mean new programs for them too, with the options that they have."""
+    """Plan the host's other filters: new lists mean new programs for them too, with the options that they have."""
     steps = []
     for name in pins.filters():
         found = filter_meta.running(pins, name)
         if name not in named and found and found.noted.options:
-            steps.append(_step(pins, request, name, FilterOptions.from_dict(found.noted.options), version, rebuild))
+            options = FilterOptions.from_dict(found.noted.options)
+            steps.append(_step(pins, request, name, options=options, bcc_version=bcc_version, rebuild=rebuild))
     return steps
 
 
-def _step(pins: Pins, request: FilterRequest, name: str, options, version: str | None, rebuild: bool) -> Step:
+def _step(
+    pins: Pins, request: FilterRequest, name: str, *, options: FilterOptions, bcc_version: str | None, rebuild: bool
+) -> Step:
     link = _usable_link(hooks.split_name(name)[0])
     _check_maps(pins, name)
     before = filter_meta.running(pins, name)
     noted = before.noted if before else filter_meta.Noted()
-    defines = options_module.definitions(options)
+    defines = definitions.of(options)
     # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
-    version = version or noted.bcc_version or "none"
-    build_id = options_module.build_id(request.sources, defines, version)
+    version = bcc_version or noted.bcc_version or "none"
+    build_id = definitions.build_id(request.sources, defines, version)
     left = filter_programs.stand_in(pins, name)
-    old = _to_replace(pins, link, name, before, request.force)
-    same = before is not None and noted.build_id == build_id and before.reads_current_lists
-    settled = same and _mode_settled(before.mode, noted, options, link) and noted.options == options.as_dict()
-    needed = rebuild or left or not settled
-    return Step(name, link, options, defines, version, build_id, before, old, left, bool(needed))
+    settled = (
+        before is not None
+        and before.reads_current_lists
+        and (noted.build_id, noted.options) == (build_id, options.as_dict())
+        and _mode_settled(before.mode, noted, options=options, link=link)
+    )
+    return Step(
+        name=name,
+        link=link,
+        options=options,
+        defines=defines,
+        bcc_version=version,
+        build_id=build_id,
+        before=before,
+        old=_to_replace(pins, link, name, before=before, force=request.force),
+        left=left,
+        needed=rebuild or left is not None or not settled,
+    )
 
 
 def _check_maps(pins: Pins, name: str) -> None:
@@ -149,15 +193,15 @@ def _check_maps(pins: Pins, name: str) -> None:
 
 
 def _to_replace(
-    pins: Pins, link: netlink.Link, name: str, before: filter_meta.RunningFilter | None, force: bool
+    pins: Pins, link: netlink.Link, name: str, *, before: filter_meta.RunningFilter | None, force: bool
 ) -> hooks.Attached | None:
-    """The program in whose place the new one comes. Raises PingKillerError if it is somebody else's, without force."""
+    """Return the program that the new one replaces. Raises PingKillerError if it is somebody else's, without force."""
     hook = hooks.split_name(name)[1]
     if before:
-        stands_in = hook == hooks.XDP and before.attached.classifier
+        stands_in = hook == schema.XDP and before.attached.classifier
         return None if stands_in else before.attached
     lost = recovery.lost(pins, link, name)
-    return lost or _foreign(link, hook, force)
+    return lost or _foreign(link, hook=hook, force=force)
 
 
 def _usable_link(name: str) -> netlink.Link:
@@ -175,12 +219,12 @@ def _usable_link(name: str) -> netlink.Link:
     return link
 
 
-def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | None:
-    """The program of somebody else that force lets us replace. Raises PingKillerError if nobody lets us.
+def _foreign(link: netlink.Link, *, hook: str, force: bool) -> hooks.Attached | None:
+    """Return somebody else's program, which force lets us replace. Raises PingKillerError without force.
 
     On tc, programs live side by side, so nobody is in the way.
     """
-    if hook != hooks.XDP or not link.programs:
+    if hook != schema.XDP or not link.programs:
         return None
     found = hooks.programs(link, hook)[0]
     info = filter_programs.program_info(found.program_id)
@@ -197,7 +241,7 @@ def _foreign(link: netlink.Link, hook: str, force: bool) -> hooks.Attached | Non
 
 
 def _way_past_link(identity: int, holders: list[str]) -> str:
-    """The kernel lets nobody replace a program that a bpf_link holds, but for who made the link."""
+    """Say what to do about a bpf_link: the kernel lets only its maker replace the program that it holds."""
     holder = f"of {', '.join(holders)}" if holders else "that is pinned on a BPF file system"
     return (
         f"bpf_link {identity} {holder} holds it, so that not even force: true could replace it; end what made the link, or "
@@ -205,12 +249,12 @@ def _way_past_link(identity: int, holders: list[str]) -> str:
     )
 
 
-def _mode_settled(mode: str | None, noted: filter_meta.Noted, options: FilterOptions, link: netlink.Link) -> bool:
+def _mode_settled(mode: str | None, noted: filter_meta.Noted, *, options: FilterOptions, link: netlink.Link) -> bool:
     """Whether the mode that runs is the one asked for.
 
     ``auto`` that ended in generic mode is tried again when frames are smaller than they were, what drivers refuse most.
     """
-    if options.hook != hooks.XDP:
+    if options.hook != schema.XDP:
         return True
     if options.mode != "auto" or mode == "native":
         return options.mode in (mode, "auto")
@@ -218,19 +262,19 @@ def _mode_settled(mode: str | None, noted: filter_meta.Noted, options: FilterOpt
 
 
 def own_names(pins: Pins) -> Callable[[str], str]:
-    """What gives a filter the name that it has now, also where its interface was renamed and its pins were not."""
+    """Return a function that gives a filter its present name, also if its interface was renamed and its pins were not."""
     renamed = recovery.renamed(pins)
     return lambda name: renamed.get(name) or filter_programs.own_name(name)
 
 
-def plan_kept(
-    pins: Pins, request: FilterRequest, asked: Asked, capacity: int | None, own_name: Callable[[str], str]
+def _plan_kept(
+    pins: Pins, request: FilterRequest, asked: Asked, *, new_capacity: int, own_name: Callable[[str], str]
 ) -> list[Edit]:
-    """What changes of what is noted. The filters not named that a change of capacity takes along stay as they are."""
+    """Plan what is noted. The filters that a change of capacity takes along stay as they are noted."""
     if request.store is None:
         return []
     kept = {name: {**options.as_dict(), "force": request.force} for name, options in asked.items()}
-    about_host = HostNote(base=pins.base, max_entries=final_capacity(request, capacity))
+    about_host = HostNote(base=pins.base, max_entries=new_capacity)
     edits = [plan_owner(request.store, asked, owner=request.owner, own_name=own_name)] if request.owner else []
     if request.persist is not None:
         wanted = {**to_forget(request.store, asked), **(kept if request.persist else {})}
@@ -239,18 +283,7 @@ def plan_kept(
 
 
 def to_forget(store: Store, names: Iterable[str]) -> dict[str, None]:
-    """The filters of these names, and the same by names under which their interfaces were known before."""
+    """Return filters to forget: those of these names, also under names that their interfaces had before."""
     forgotten = dict.fromkeys(names)
-    noted = (hooks.filter_name(each, hook) for each in store.names("filters") for hook in hooks.HOOKS)
+    noted = (hooks.filter_name(each, hook) for each in store.names("filters") for hook in schema.HOOKS)
     return {**forgotten, **dict.fromkeys(name for name in noted if filter_programs.own_name(name) in forgotten)}
-
-
-def final_capacity(request: FilterRequest, capacity: int | None) -> int:
-    return request.capacity or capacity or entry_list.DEFAULT_CAPACITY
-
-
-def kept_options(step: Step, request: FilterRequest) -> dict:
-    """The options that were not named and stay other than by default."""
-    defaults = FilterOptions().as_dict()
-    options = step.options.as_dict().items()
-    return {name: value for name, value in options if name not in request.options and value != defaults[name]}

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..kept.directory import Store
 from ..kept.edit import Edit
 from ..kept.filter_notes import plan_filters, plan_forgetting, plan_owner
 from ..kernel import access, compiler
@@ -16,42 +15,36 @@ from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from .clsact import remove_clsact
 from .plan import to_forget
-from .result import with_kept
+from .request import RemovalRequest
+from .result import Result, with_kept
 
-# Removing
 
+def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_timeout: float = 30.0) -> Result:
+    """Remove filters, or everything: all filters, both lists and every pin. Raises PingKillerError.
 
-def absent(
-    base: str,
-    names: tuple[str, ...] | None,
-    check: bool = False,
-    lock_timeout: float = 30.0,
-    store: Store | None = None,
-    owner: str | None = None,
-) -> dict:
-    """Remove the filters of these names; None: all filters, both lists and every pin.
-
-    What is removed is not restored at boot either. That ``owner`` wanted it is forgotten; of another owner it goes on to be
-    known, so that the filter is missed. A filter that goes on where this run cannot reach it keeps its pins, by which it is
-    known, unless everything goes.
+    Removed filters are not restored at boot either. It is forgotten that ``owner`` wanted them. If another owner wants them,
+    that stays noted, so that they are reported as missing. A filter that this run cannot reach keeps running and keeps its
+    pins, by which it is known, unless everything goes.
     """
     check_timeout(lock_timeout)
     access.require_bpf()
     pins = Pins(base)
-    names = None if names is None else tuple(dict.fromkeys(map(filter_programs.own_name, names)))
+    if request.names is not None:
+        request = request._replace(names=tuple(dict.fromkeys(map(filter_programs.own_name, request.names))))
     there = (pins.check_mount() and pins.in_use().exists()) or recovery.any_lost(pins)
-    kept = _plan_forgetting(store, names, owner)
-    everything = names is None
+    kept = _plan_forgetting(request)
     if check and there:
         pins.require_ours()
     if check or not (there or kept):
-        used = pins.in_use()
-        return with_kept(_removal_result(_plan_removal(used, names), everything, there), kept)
+        removal = _plan_removal(pins.in_use(), request.names)
+        return with_kept(_removal_result(removal, lists_go=request.everything and there), kept)
     with host_lock(lock_timeout):
-        recovery.settle(pins, names or ())  # first, since this refuses what is not ours, and then nothing is half done
-        removal = _plan_removal(pins, names)
+        recovery.settle(
+            pins, request.names or ()
+        )  # first, since this refuses what is not ours, and then nothing is half done
+        removal = _plan_removal(pins, request.names)
         # Before anything goes, so that a removal that is interrupted is not undone by a boot.
-        kept = _plan_forgetting(store, names, owner)
+        kept = _plan_forgetting(request)
         for edit in kept:
             edit.write()
         compiler.remove_abandoned_headers()
@@ -60,15 +53,15 @@ def absent(
             if name not in removal.going_on:
                 pins.remove_filter(name)
         recovery.settle_maps(pins)  # the last one that used maps of before may have gone
-        if everything:
+        if request.everything:
             pins.remove_all()
-        return with_kept(_removal_result(removal, everything, there), kept)
+        return with_kept(_removal_result(removal, lists_go=request.everything and there), kept)
 
 
 class Removal(NamedTuple):
     """What is to become of the filters concerned."""
 
-    before: dict[str, dict]  #: their options, as far as they are known
+    before: dict[str, dict[str, Any]]  #: their options, as far as they are known
     going_on: dict[str, list[str]]  #: those of which a program cannot be removed from here, with what is to be said
     removed: list[str]  #: those of which there is something to remove here
 
@@ -81,12 +74,13 @@ def _plan_removal(pins: Pins, names: tuple[str, ...] | None) -> Removal:
     return Removal(before, going_on, [n for n in concerned if n not in going_on or filter_programs.running(pins, n)])
 
 
-def _plan_forgetting(store: Store | None, names: tuple[str, ...] | None, owner: str | None) -> list[Edit]:
+def _plan_forgetting(request: RemovalRequest) -> list[Edit]:
+    store, names = request.store, request.names
     if store is None:
         return []
     edits = plan_forgetting(store) if names is None else plan_filters(store, {}, to_forget(store, names))
-    if names and owner:
-        edits.append(plan_owner(store, names, owner=owner, own_name=filter_programs.own_name, absent=True))
+    if names and request.owner:
+        edits.append(plan_owner(store, names, owner=request.owner, own_name=filter_programs.own_name, absent=True))
     return [edit for edit in edits if edit]
 
 
@@ -96,14 +90,13 @@ def _detach(pins: Pins, name: str) -> None:
     remove_clsact(pins, name)
 
 
-def _removal_result(removal: Removal, everything: bool, existed: bool) -> dict:
-    lists_gone = everything and existed
+def _removal_result(removal: Removal, *, lists_go: bool) -> Result:
     stay = {name: options for name, options in removal.before.items() if name not in removal.removed}
-    diff = {"before": {"filters": removal.before}, "after": {"filters": stay}}
-    if lists_gone:
+    diff: dict[str, dict[str, Any]] = {"before": {"filters": removal.before}, "after": {"filters": stay}}
+    if lists_go:
         diff["before"]["lists"], diff["after"]["lists"] = "present", "absent"
     return {
-        "changed": bool(removal.removed) or lists_gone,
+        "changed": bool(removal.removed) or lists_go,
         "filters": {},
         "removed": sorted(removal.removed),
         "diff": diff,

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import PingKillerError, quoted
 from ..kept.directory import Store
+from ..kernel import schema
 from ..store import hooks
 from .options import FilterOptions
 
 
 class FilterRequest(NamedTuple):
-    """What a user asks for."""
+    """Filters that a user asks for."""
 
     interfaces: tuple[str, ...] | None  #: by any name; None: those of the default routes
-    options: dict  #: values of FilterOptions by name; what is not named stays as it is where such a filter of ours runs
-    sources: dict
+    options: dict[str, Any]  #: of FilterOptions, by name; a running filter of ours keeps those that are not named
+    sources: dict[str, str]  #: the C, by path below bpf/
     capacity: int | None = None
     force: bool = False
     persist: bool | None = None  #: None: what is restored at boot is left alone
@@ -28,18 +29,27 @@ class FilterRequest(NamedTuple):
 
     @property
     def hook(self) -> str:
-        return self.options.get("hook", hooks.XDP)
+        return str(self.options.get("hook", schema.XDP))
 
 
 #: Names of filters, in the order in which they were asked for, with the options that each is to have.
 Asked = dict[str, FilterOptions]
 
 
-# What is asked for
+class RemovalRequest(NamedTuple):
+    """Filters that a user wants removed."""
+
+    names: tuple[str, ...] | None  #: of the filters; None: everything on the host
+    owner: str | None = None  #: who no longer wants them
+    store: Store | None = None
+
+    @property
+    def everything(self) -> bool:
+        return self.names is None
 
 
 def named(interfaces: list[str] | None) -> tuple[str, ...] | None:
-    """The names that a user gave, None if none were asked for. Raises PingKillerError for a list that names nothing."""
+    """Check the names of interfaces that a user gave; None if none was given. Raises PingKillerError for an empty list."""
     if interfaces is None:
         return None
     names = tuple(name.strip() for name in interfaces)
@@ -55,6 +65,7 @@ def named(interfaces: list[str] | None) -> tuple[str, ...] | None:
 
 
 def require_printable(name: str) -> None:
+    """Raises PingKillerError for a name that would do something to the terminal."""
     if not name.isprintable():
         raise PingKillerError(
             f"interface {quoted(name)} has characters in its name that cannot be printed: name another one, or rename it first"
@@ -62,16 +73,16 @@ def require_printable(name: str) -> None:
 
 
 def names_to_remove(
-    interfaces: tuple[str, ...] | None, hook: str | None, everything: bool | None
+    interfaces: tuple[str, ...] | None, *, hook: str | None, everything: bool | None
 ) -> tuple[str, ...] | None:
-    """The names of the filters, None for everything on the host. Raises PingKillerError where it is not clear which."""
+    """Return the names of the filters, None for everything on the host. Raises PingKillerError if it is not clear which."""
     if interfaces is not None:
         if everything:
             raise PingKillerError(
                 "interface and all=true contradict each other: leave all out to remove these filters only, or interface to "
                 "remove everything from the host"
             )
-        return tuple(hooks.filter_name(interface, hook or hooks.XDP) for interface in interfaces)
+        return tuple(hooks.filter_name(interface, hook or schema.XDP) for interface in interfaces)
     if hook is not None:
         raise PingKillerError(
             f"hook={hook} does not say which filters to remove: name their interfaces with interface, too, or leave hook out "

@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..kept.edit import Edit
 from ..kept.filter_notes import describe_filters, owned_by
 from ..store.filter_meta import RunningFilter
 from .options import FilterOptions
-from .plan import Step, final_capacity, kept_options
-from .request import Asked, FilterRequest
+from .plan import Plan, Step
+from .request import FilterRequest
+
+Result = dict[str, Any]  #: becomes JSON; its keys are those of the module's RETURN
 
 
-def with_kept(result: dict, kept: list[Edit], owner: str | None = None) -> dict:
-    """The result with what changes of who wants the filters, and of what is restored at boot; and all that ``owner`` wants."""
+def with_kept(result: Result, kept: list[Edit], owner: str | None = None) -> Result:
+    """Add what changes of who wants the filters and of what is restored at boot, and all that ``owner`` wants."""
     if owner:
         result["owned"] = owned_by(kept, owner)
     if any(kept):
@@ -26,29 +31,25 @@ def with_kept(result: dict, kept: list[Edit], owner: str | None = None) -> dict:
     return result
 
 
-# Results
-
-
 def result_of(
-    steps: list[Step], asked: Asked, capacity: int | None, request: FilterRequest, after: dict, notes: list[str]
-) -> dict:
-    """Of the filters asked for; the diff shows the others, too, that are taken along."""
-    before = {step.name: _shown_before(step) for step in steps}
-    wanted = {step.name: _shown_wanted(step) for step in steps}
-    final = final_capacity(request, capacity)
+    plan: Plan, request: FilterRequest, notes: list[str], after: Mapping[str, RunningFilter | None]
+) -> Result:
+    """Return the result for the filters asked for. The diff also shows the filters that are taken along."""
+    before = {step.name: _shown_before(step) for step in plan.steps}
+    wanted = {step.name: _shown_wanted(step) for step in plan.steps}
     return {
-        "changed": any(step.needed for step in steps),
-        "filters": {s.name: _shown_after(s, request, after.get(s.name)) for s in steps if s.name in asked},
-        "max_entries": final,
+        "changed": bool(plan.needed),
+        "filters": {s.name: _shown_after(s, request, after.get(s.name)) for s in plan.steps if s.name in plan.asked},
+        "max_entries": plan.new_capacity,
         "diff": {
-            "before": {"filters": before, "max_entries": capacity},
-            "after": {"filters": wanted, "max_entries": final},
+            "before": {"filters": before, "max_entries": plan.capacity},
+            "after": {"filters": wanted, "max_entries": plan.new_capacity},
         },
         "warnings": notes,
     }
 
 
-def _shown_before(step: Step) -> dict:
+def _shown_before(step: Step) -> Result:
     if not step.before:
         return {"foreign_program": step.old.program_id} if step.old else {}
     options = step.noted.options
@@ -56,21 +57,21 @@ def _shown_before(step: Step) -> dict:
     return {"build_id": step.noted.build_id, **shown}
 
 
-def _shown_wanted(step: Step) -> dict:
-    """With the build id only where there is one to compare it with."""
+def _shown_wanted(step: Step) -> Result:
+    """Show the build id only where there is one to compare it with."""
     options = step.options.as_dict()
     return {**({"build_id": step.build_id} if step.before else {}), **{name: options[name] for name in _shown(step)}}
 
 
 def _shown(step: Step) -> list[str]:
-    """The options that a diff shows: of a new filter all, later those that change and those that stay without being default."""
+    """Return the options that a diff shows: those that change, and those that stay and are not at their default."""
     options, defaults = step.options.as_dict(), FilterOptions().as_dict()
     before = step.noted.options
     return [name for name in options if not options[name] == before.get(name) == defaults[name]]
 
 
-def _shown_after(step: Step, request: FilterRequest, now: RunningFilter | None) -> dict:
-    shown = {"build_id": step.build_id, "options": step.options.as_dict(), "kept": kept_options(step, request)}
+def _shown_after(step: Step, request: FilterRequest, now: RunningFilter | None) -> Result:
+    shown: Result = {"build_id": step.build_id, "options": step.options.as_dict(), "kept": step.kept_options(request)}
     if now:
         info = now.info
         shown.update(mode=now.mode, program={"id": info.id, "name": info.name, "tag": info.tag})

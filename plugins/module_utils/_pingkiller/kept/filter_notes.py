@@ -87,7 +87,7 @@ def _checked_host(about: dict[str, Any]) -> HostNote:
 
 def _checked_filters(by_hook: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for hook, options in by_hook.items():
-        if hook not in hooks.HOOKS or not isinstance(options, dict):
+        if hook not in schema.HOOKS or not isinstance(options, dict):
             raise ValueError(f"{hook}: {options}")
     return by_hook
 
@@ -96,7 +96,7 @@ def _checked_owners(by_filter: dict[str, Any]) -> dict[str, str]:
     for name, owner in by_filter.items():
         interface, hook = hooks.split_name(name)
         named = 0 < len(os.fsencode(interface)) < _LONGEST_NAME and "\0" not in interface
-        if not named or hook not in hooks.HOOKS or not isinstance(owner, str):
+        if not named or hook not in schema.HOOKS or not isinstance(owner, str):
             raise ValueError(f"{name}: {owner}")
     return by_filter
 

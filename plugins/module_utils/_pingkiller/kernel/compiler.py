@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
 import re
 import shutil
@@ -25,25 +24,6 @@ _TREES, _TREE = (
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
 
 
-def bcc_directory() -> str | None:
-    """Where this interpreter would import BCC from. The package of the same name on PyPI is something else."""
-    spec = importlib.util.find_spec("bcc")
-    directory = os.path.dirname(spec.origin) if spec and spec.origin else ""
-    return directory if os.path.exists(os.path.join(directory, "libbcc.py")) else None
-
-
-def bcc_version() -> str:
-    """BCC's version, without the tenth of a second that importing it takes. Raises PingKillerError without BCC."""
-    directory = bcc_directory()
-    if not directory:
-        raise PingKillerError(
-            "this host's Python has no BCC: install the package python3-bpfcc (Debian, Ubuntu) or python3-bcc (Red Hat, SUSE)"
-        )
-    with open(os.path.join(directory, "version.py")) as file:
-        found = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", file.read())
-    return found.group(1) if found else "unknown"
-
-
 def amalgamate(sources: dict[str, str], name: str = _MAIN) -> str:
     """The C as one text. BCC rewrites map accesses in the text it is given, not in what that includes."""
 
@@ -58,7 +38,7 @@ def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str)
 
     The program is unloaded when the object goes away, unless it has been attached by then.
     """
-    kind = "XDP" if hook == "xdp" else "SCHED_CLS"
+    kind = "XDP" if hook == schema.XDP else "SCHED_CLS"
     return _compile(sources, _MAIN, defines, [schema.FUNCTION], kind, "the filter")[schema.FUNCTION]
 
 

@@ -63,6 +63,9 @@ def counters(names: dict[int, str], numbers: int) -> Layout:
 SOURCE, DESTINATION = 0, 1
 BLOCKLIST, ALLOWLIST = "blocklist", "allowlist"
 LISTS = (BLOCKLIST, ALLOWLIST)
+
+#: Where a filter can be attached.
+HOOKS = XDP, TC_INGRESS, TC_EGRESS = ("xdp", "tc_ingress", "tc_egress")
 #: What the maps of a list, and those of a filter, are called in the kernel before the names of their pins.
 LIST_PREFIX = {name: name[:5] + "_" for name in LISTS}
 FILTER_PREFIX = "filter_"

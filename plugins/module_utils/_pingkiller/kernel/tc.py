@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ..errors import PingKillerError
 from . import netlink
+from .schema import TC_EGRESS, TC_INGRESS
 
 _NEWQDISC, _DELQDISC, _GETQDISC = 36, 37, 38
 _NEWTFILTER, _DELTFILTER, _GETTFILTER = 44, 45, 46
@@ -22,7 +23,7 @@ _TCA_KIND, _TCA_OPTIONS = 1, 2
 _BPF_FD, _BPF_NAME, _BPF_FLAGS, _BPF_ID = 6, 7, 8, 11
 _DIRECT_ACTION = 1
 _CLSACT_PARENT, _CLSACT_HANDLE = 0xFFFFFFF1, 0xFFFF0000
-_PARENTS = {"tc_ingress": 0xFFFFFFF2, "tc_egress": 0xFFFFFFF3}
+_PARENTS = {TC_INGRESS: 0xFFFFFFF2, TC_EGRESS: 0xFFFFFFF3}
 _ALL_PROTOCOLS = 0x0003  #: ETH_P_ALL
 #: Ours to choose from; a smaller one comes first.
 PRIORITIES, EARLY_PRIORITIES = range(1000, 1016), range(1, 16)

@@ -49,12 +49,12 @@ def _unseen(used: set[str], demand: Demand) -> list[str]:
     usual = requested.usual.sides if len(requested.others) < len(requested.keys) else ()
     sides = {*usual, *requested.others.sides()}
     said = []
-    if schema.SOURCE in sides and used == {"tc_egress"}:
+    if schema.SOURCE in sides and used == {schema.TC_EGRESS}:
         said.append(
             "no filter on this host sees what arrives, so direction src stops no ping from there: "
             "attach one with hook=xdp or hook=tc_ingress"
         )
-    if schema.DESTINATION in sides and "tc_egress" not in used:
+    if schema.DESTINATION in sides and schema.TC_EGRESS not in used:
         said.append(
             "no filter on this host sees what leaves, so direction dst stops nothing that the host itself sends: "
             "attach one with hook=tc_egress"

@@ -11,6 +11,7 @@ from ..entries.list_lines import Reading
 from ..entries.requested import RequestedEntries
 from ..errors import PingKillerError, quoted
 from ..kept.directory import Store
+from ..kernel import schema
 from ..store import entry_list, hooks
 
 
@@ -50,7 +51,7 @@ class Foreseen(NamedTuple):
 def _is_filter(name: object, told: object) -> bool:
     options = told.get("options") if isinstance(told, dict) else None
     monitor = options.get("monitor") if isinstance(options, dict) else None
-    return isinstance(name, str) and hooks.split_name(name)[1] in hooks.HOOKS and isinstance(monitor, bool)
+    return isinstance(name, str) and hooks.split_name(name)[1] in schema.HOOKS and isinstance(monitor, bool)
 
 
 class ListRequest(NamedTuple):

@@ -26,7 +26,7 @@ def stand_in(pins_: Pins, name: str) -> hooks.Attached | None:
     """What stands in for a filter since a change of its mode was interrupted."""
     hook = hooks.split_name(name)[1]
     found = (each.attached for each in programs(pins_, name))
-    return next((each for each in found if hook == hooks.XDP and each.classifier), None)
+    return next((each for each in found if hook == schema.XDP and each.classifier), None)
 
 
 def running(pins_: Pins, name: str) -> Running | None:

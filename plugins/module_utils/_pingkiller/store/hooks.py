@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 from ..errors import PingKillerError
 from ..kernel import bpf, netlink, tc
+from ..kernel.schema import TC_INGRESS, XDP
 
-XDP = "xdp"
-HOOKS = (XDP, "tc_ingress", "tc_egress")
 #: Where a classifier stands in for an XDP program whose mode is being changed.
-STAND_IN_HOOK = "tc_ingress"
+STAND_IN_HOOK = TC_INGRESS
 
 _MEMBARRIER_NUMBERS = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}
 _MEMBARRIER_GLOBAL = 1

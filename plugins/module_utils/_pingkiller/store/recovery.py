@@ -175,7 +175,7 @@ def _restore(pins_: Pins, names: tuple[str, ...] | None) -> list[str]:
         return []
     notes = []
     for link in netlink.links():
-        for name in (hooks.filter_name(link.name, hook) for hook in hooks.HOOKS):
+        for name in (hooks.filter_name(link.name, hook) for hook in schema.HOOKS):
             if (not names or name in names) and _restore_one(pins_, link, name):
                 notes.append(
                     f"the pins of the filter on {name} were gone, and were made again from the program that runs"
@@ -186,7 +186,7 @@ def _restore(pins_: Pins, names: tuple[str, ...] | None) -> list[str]:
 def any_lost(pins_: Pins) -> bool:
     """Whether any filter of this base runs whose pins are gone."""
     return any(
-        lost(pins_, link, hooks.filter_name(link.name, hook)) for link in netlink.links() for hook in hooks.HOOKS
+        lost(pins_, link, hooks.filter_name(link.name, hook)) for link in netlink.links() for hook in schema.HOOKS
     )
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from ..errors import PingKillerError
-from ..kernel import bpf, compiler
+from ..kernel import bcc_package, bpf, compiler
 from . import allowed, calls, cgroups, layout, processes
 from .calls import Calls
 from .processes import Processes
@@ -28,7 +28,7 @@ _PAUSE = 0.01  #: seconds between two looks at what the kernel tells
 def plan(request: Request) -> dict:
     """What ``run`` would do, as ``msg``, if nothing forbids it; nothing is compiled and nothing is looked at. Raises PingKillerError."""
     allowed.require()
-    compiler.bcc_version()
+    bcc_package.version()
     cgroups.find(request.unit, request.cgroup)
     *names, last = _probe(request).tracepoints(request)
     return {
@@ -56,7 +56,7 @@ def watch(
     is read of a table while it is being counted in may be one call short here and there; the last result is not.
     """
     allowed.require()
-    compiler.bcc_version()
+    bcc_package.version()
     with _Look(request, sources) as look:
         following = look.began + (every or request.duration)
         while not look.wait(following, stop):

@@ -1,0 +1,50 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the filters of a host to what a front end asks for."""
+
+from __future__ import annotations
+
+from ..kernel import access
+from ..store import filter_meta, recovery
+from ..store.lock import check_timeout, host_lock
+from ..store.pins import Pins
+from .apply import apply, complete_interrupted_move
+from .notes import plan_notes, prediction_warnings
+from .plan import ask, make_plan, own_names, usable_links
+from .request import FilterRequest
+from .result import Result, result_of, with_kept
+
+
+def present(base: str, request: FilterRequest, *, check: bool = False, lock_timeout: float = 30.0) -> Result:
+    """Make sure that the filters run as asked. Raises PingKillerError before anything is touched."""
+    check_timeout(lock_timeout)
+    access.require_bpf()
+    pins = Pins(base)
+    pins.check_mount()
+    if check:
+        return _predict(pins, request)
+    links = usable_links(request)
+    with host_lock(lock_timeout):
+        asked = ask(pins.in_use(), request, links)
+        own_name = own_names(pins.in_use())
+        mended = recovery.settle(pins, tuple(asked)) + complete_interrupted_move(pins, request)
+        plan = make_plan(pins, request, asked, own_name)
+        notes = mended + plan_notes(pins, request, plan)
+        notes += apply(pins, request, plan)
+        for edit in plan.kept:
+            edit.write()
+        after = {step.name: filter_meta.running(pins, step.name) for step in plan.steps}
+        result = result_of(plan, request, notes, after)
+        return with_kept({**result, "changed": result["changed"] or bool(mended)}, plan.kept, request.owner)
+
+
+def _predict(pins: Pins, request: FilterRequest) -> Result:
+    links = usable_links(request)
+    pins.require_ours()
+    to_mend = recovery.unfinished(pins) or bool(recovery.reading_others(pins))
+    used = pins.in_use()
+    plan = make_plan(used, request, ask(used, request, links), own_names(used))
+    notes = plan_notes(used, request, plan) + prediction_warnings(plan.steps)
+    result = result_of(plan, request, notes, {})
+    return with_kept({**result, "changed": result["changed"] or to_mend}, plan.kept, request.owner)

@@ -1,0 +1,19 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a runtime as it runs itself, but that it loads what BCC has built: loading.py RUNTIME ARGUMENTS."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+del sys.argv[0]
+sys.path[:0] = [sys.argv[0], str(Path(__file__).resolve().parents[1] / "kernel")]
+
+import built  # noqa: E402
+from pingkiller.kernel import compiler  # noqa: E402
+
+compiler.compile_program = built.compile_program
+runpy.run_path(sys.argv[0], run_name="__main__")
