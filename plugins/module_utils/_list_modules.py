@@ -16,12 +16,11 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     Module,
     finish,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_lines import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.foreseen import Foreseen
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import Foreseen, ListRequest
 
 _FORESEEN = {
     "filters": {"type": "dict"},
@@ -81,15 +80,20 @@ def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
         direction=given["direction"],
         ttl=given["ttl"],
         persist=given["persist"],
-        reading=list_files.Reading(given["format"], given["on_invalid"], given["host_bits"]),
+        reading=Reading(format=given["format"], on_invalid=given["on_invalid"], host_bits=given["host_bits"]),
         store=Store(given["config_dir"]),
         foreseen=_foreseen(given["foreseen"] or {}, given["owner"]),
     )
-    return sync.change(given["base"], request, check_mode, given["lock_timeout"])
+    return sync.change(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
 
 
 def _foreseen(given: dict, owner: str) -> Foreseen:
     allowlist = given.get("allowlist")
     request = allowlist and ListRequest(schema.ALLOWLIST, **allowlist, exclusive=True, owner=owner)
-    told = Foreseen(given.get("filters"), tuple(given.get("removed") or ()), given.get("max_entries"), request)
+    told = Foreseen(
+        filters=given.get("filters"),
+        removed=tuple(given.get("removed") or ()),
+        capacity=given.get("max_entries"),
+        allowlist=request,
+    )
     return told.checked()

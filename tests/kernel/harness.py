@@ -334,7 +334,7 @@ class Host:
     def change(self, name: str, check: bool = False, **request) -> dict:
         """Change a list as its module does."""
         try:
-            return sync.change(self.base, ListRequest(name, **request), check)
+            return sync.change(self.base, ListRequest(name, **request), check=check)
         finally:
             self._lists.pop(name, None)
 

@@ -21,11 +21,11 @@ from machine import BPFFS, DEFAULT_BASE, NOBODY, PING_BYTES, held, ip, look, mou
 from running import SOURCES, changed, facts, killed, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import lists, restore
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
 
 PLUGINS = "ansible_collections.pingkiller.fleet.plugins"
 BLOCKED, OTHER, LISTED = "203.0.113.66", "203.0.113.67", "198.51.100.7"
@@ -598,7 +598,7 @@ def test_nothing_is_read_outside_of_the_wanted_state_before_the_filters_filter(d
         return read_demand(request)
 
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
-    monkeypatch.setattr(restore, "read_demand", read_elsewhere)
+    monkeypatch.setattr(lists, "read_demand", read_elsewhere)
     outcome = restore.restore(Store(str(deployed)), SOURCES)
     assert outcome.errors == []
     assert seen.read_text() == f"{source} True 1"
@@ -624,7 +624,7 @@ def test_a_list_that_hangs_is_given_up_on_and_keeps_no_other_list_away(deployed,
         Store(str(deployed)).write(f"entries/allowlist/{owner}", note)
     boot()
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
-    monkeypatch.setattr(restore, "_PATIENCE", 0.3)
+    monkeypatch.setattr(lists, "PATIENCE", 0.3)
     outcome = restore.restore(Store(str(deployed)), SOURCES)
     (said,) = outcome.errors
     assert said.startswith(

@@ -120,8 +120,8 @@ def test_a_list_file_that_changes_while_it_is_read_is_refused_whole(machine, tmp
     before = held()
     parse_file = list_files.parse_file
 
-    def parse_and_damage(*arguments):
-        parsed = parse_file(*arguments)
+    def parse_and_damage(*arguments, **options):
+        parsed = parse_file(*arguments, **options)
         damage(path)
         return parsed
 

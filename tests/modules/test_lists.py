@@ -249,7 +249,7 @@ changes = st.lists(
 
 
 def wished(model: dict, entries, direction, owner, kind) -> dict:
-    """The wishes, owner and direction by address, after one change."""
+    """The requested claims, owner and direction by address, after one change."""
     kept = {key: value for key, value in model.items() if key[1] != owner}
     mine = {key: value for key, value in model.items() if key[1] == owner}
     named = {(entry, owner): direction for entry in entries}

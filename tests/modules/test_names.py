@@ -13,6 +13,7 @@ from machine import DEFAULT_BASE, ip, ping, program
 from running import SOURCES, changed, facts, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot.run import Outcome
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
@@ -86,11 +87,13 @@ def test_a_filter_that_was_noted_before_its_interface_was_renamed_comes_back_onc
     changed("xdp_filter", interface="pk0", state="absent")
     ip("link", "property", "add", "dev", "pk0", "altname", "old0")
     os.rename(store.path("filters/pk0"), store.path("filters/old0"))
-    outcome = restore.restore(store, SOURCES, LONG)
+    outcome = restore.restore(store, SOURCES, interface=LONG)
     assert outcome.changed == []  # nothing is noted for pk0 itself
     assert restore.restore(store, SOURCES).changed == ["filter on pk0"]
     assert ping("pk0", "192.0.2.1") == "drop"
-    assert restore.restore(store, SOURCES, check=True) == restore.Outcome([], [], [], [], [])
+    assert restore.restore(store, SOURCES, check=True) == Outcome(
+        changed=[], absent=[], warnings=[], errors=[], lost=[]
+    )
     changed("xdp_filter", interface="pk0", policy="drop", persist=True, config_dir=store.directory)
     assert store.names("filters") == ["pk0"]
 

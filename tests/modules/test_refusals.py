@@ -34,7 +34,7 @@ from running import SOURCES, changed, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import request
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
 
 NO_ADDRESS = "is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1"
@@ -91,7 +91,7 @@ def test_a_missing_file_is_refused(module):
 @pytest.mark.usefixtures("host")
 def test_a_file_on_a_file_system_that_never_answers_is_given_up_on(module, silent):
     def be_impatient():
-        request._PATIENCE = 0.3
+        demand.PATIENCE = 0.3
 
     assert refused(module, be_impatient, src=f"{silent}/list", exclusive=True) == (
         f"src='{silent}/list' was not read within 0.3 s: nothing was changed; see what its file system waits for"
@@ -252,9 +252,9 @@ def test_a_list_file_is_read_before_the_lock_is_taken_so_that_a_slow_one_keeps_n
     path.write_text("192.0.2.1\n")
     parse_file = list_files.parse_file
 
-    def parse_while_another_runs(*arguments):
+    def parse_while_another_runs(*arguments, **options):
         with lock.host_lock(0):
-            return parse_file(*arguments)
+            return parse_file(*arguments, **options)
 
     changed("xdp_blocklist", lambda: setattr(list_files, "parse_file", parse_while_another_runs), src=str(path))
 

@@ -13,14 +13,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
 
-SOURCE = Wanted((schema.SOURCE,))
+SOURCE = Claim((schema.SOURCE,))
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
 

@@ -17,18 +17,20 @@ import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted, Wishes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_lines import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.requested import RequestedEntries
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 
 NANOSECONDS = 1_000_000_000
-SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
+SOURCE, DESTINATION, BOTH = (Claim(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
 
 
 def parse(text, wanted=SOURCE, **reading):
-    return list_files.parse_file(io.StringIO(text), "list", wanted, Reading(**reading))
+    return list_files.parse_file(io.StringIO(text), "list", wanted, reading=Reading(**reading))
 
 
 def read(text, wanted=SOURCE, **reading):
@@ -37,7 +39,7 @@ def read(text, wanted=SOURCE, **reading):
 
 
 def read_wanted(request):
-    return read_demand(request).wishes.by_key()
+    return read_demand(request).requested.by_key()
 
 
 def refusal(text, **reading):
@@ -113,21 +115,21 @@ def noon(monkeypatch):
 )
 def test_lines_for_one_address_add_up_and_it_is_said_that_they_differ(lines, merged):
     for text in (lines, lines[::-1]):
-        wishes = parse("\n".join(text))
-        assert wishes.by_key() == {addresses.parse("192.0.2.1"): merged}
-        assert wishes.notes == (
+        requested = parse("\n".join(text))
+        assert requested.by_key() == {addresses.parse("192.0.2.1"): merged}
+        assert requested.notes == (
             "more than one line asks for 192.0.2.1, in different ways: for good wins over a ttl, a longer ttl over a "
             "shorter one, and directions add up",
         )
 
 
 def test_lines_that_differ_are_named_up_to_three_and_the_others_are_none_of_them():
-    wishes = parse("\n".join(numbered(9000) + [f"{line} direction=dst" for line in numbered(9000)[4000:4005]]))
-    (note,) = wishes.notes
+    requested = parse("\n".join(numbered(9000) + [f"{line} direction=dst" for line in numbered(9000)[4000:4005]]))
+    (note,) = requested.notes
     assert note.startswith(
         "more than one line asks for 10.0.15.160, 10.0.15.161, 10.0.15.162 and 2 more, in different "
     )
-    assert sorted(wishes.by_key().values()) == [SOURCE] * 8995 + [BOTH] * 5
+    assert sorted(requested.by_key().values()) == [SOURCE] * 8995 + [BOTH] * 5
 
 
 @pytest.mark.parametrize("text", ["192.0.2.1\n192.0.2.1/32\n", "192.0.2.1 direction=both\n192.0.2.1 direction=both"])
@@ -136,8 +138,8 @@ def test_lines_that_say_the_same_twice_are_no_news(text):
 
 
 def test_entries_are_told_apart_by_what_is_wanted_of_them():
-    wishes = parse("192.0.2.1\n192.0.2.2 ttl=1h\n192.0.2.3 direction=dst\n192.0.2.4\n192.0.2.4 direction=dst")
-    found = {wanted: list(map(addresses.display, keys)) for wanted, keys in wishes.by_wanted().items()}
+    requested = parse("192.0.2.1\n192.0.2.2 ttl=1h\n192.0.2.3 direction=dst\n192.0.2.4\n192.0.2.4 direction=dst")
+    found = {wanted: list(map(addresses.display, keys)) for wanted, keys in requested.by_claim().items()}
     (ending,) = (wanted for wanted in found if wanted.until != schema.FOREVER)
     assert found == {
         SOURCE: ["192.0.2.1"],
@@ -145,8 +147,8 @@ def test_entries_are_told_apart_by_what_is_wanted_of_them():
         DESTINATION: ["192.0.2.3"],
         BOTH: ["192.0.2.4"],
     }
-    assert Wishes.of(list(wishes.by_wanted().items())).by_key() == wishes.by_key()
-    assert parse("192.0.2.1\n192.0.2.1").by_wanted() == {SOURCE: [addresses.parse("192.0.2.1")] * 2}
+    assert RequestedEntries.of(list(requested.by_claim().items())).by_key() == requested.by_key()
+    assert parse("192.0.2.1\n192.0.2.1").by_claim() == {SOURCE: [addresses.parse("192.0.2.1")] * 2}
 
 
 def test_a_list_as_firehol_publishes_it_is_taken(tmp_path):
@@ -200,18 +202,18 @@ def test_further_columns_are_passed_over_only_if_that_is_asked_for():
 
 
 def test_bad_lines_are_left_out_and_told_if_that_is_asked_for():
-    wishes = parse("192.0.2.1\nip,count\n\n192.0.2.2\n10.0.0.1/8\n", on_invalid="skip")
-    assert list(map(addresses.display, wishes.keys)) == ["192.0.2.1", "192.0.2.2"]
-    assert wishes.skipped == 2
-    (note,) = wishes.notes
+    requested = parse("192.0.2.1\nip,count\n\n192.0.2.2\n10.0.0.1/8\n", on_invalid="skip")
+    assert list(map(addresses.display, requested.keys)) == ["192.0.2.1", "192.0.2.2"]
+    assert requested.skipped == 2
+    (note,) = requested.notes
     assert note.startswith("left out 2 that are no entries: list, line 2: 'ip,count' is not an IPv4 or IPv6 address")
     assert "; list, line 5: '10.0.0.1/8' has bits set" in note
 
 
 def test_of_many_lines_that_are_left_out_ten_are_named():
-    wishes = parse("\n".join(["192.0.2.1", *["bad"] * 180]), on_invalid="skip")
-    assert (wishes.skipped, wishes.notes[0].count("list, line ")) == (180, 10)
-    assert wishes.notes[0].endswith("; and 170 more")
+    requested = parse("\n".join(["192.0.2.1", *["bad"] * 180]), on_invalid="skip")
+    assert (requested.skipped, requested.notes[0].count("list, line ")) == (180, 10)
+    assert requested.notes[0].endswith("; and 170 more")
 
 
 def test_a_list_of_which_nothing_would_be_left_is_refused():

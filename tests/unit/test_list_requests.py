@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import pytest
-from test_plan import as_wishes, make_plan
+from test_plan import as_requested, make_plan
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Demand
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.plan import Demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, quoted
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import result as list_result
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.result import Outcome
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import limits
 
-SOURCE, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "both"))
+SOURCE, BOTH = (Claim(schema.DIRECTIONS[name]) for name in ("src", "both"))
 REQUEST = ListRequest("blocklist", ip=["192.0.2.1"])
 
 
@@ -26,12 +28,13 @@ def keys(number):
 
 
 def read_wanted(request):
-    return read_demand(request).wishes.by_key()
+    return read_demand(request).requested.by_key()
 
 
 def result_of(current, wanted, request=REQUEST, **options):
-    demand = Demand(as_wishes(wanted), request.owner, **options)
-    return list_result.result_of(request, demand, make_plan(current, wanted, request.owner, **options), 7, [])
+    demand = Demand(as_requested(wanted), request.owner, **options)
+    plan = make_plan(current, wanted, request.owner, **options)
+    return list_result.result_of(request, demand, Outcome(plan=plan, total=7, warnings=[]))
 
 
 def test_exclusive_and_absent_contradict_each_other():
@@ -47,7 +50,7 @@ def test_exclusive_and_absent_contradict_each_other():
     [
         ({"absent": True}, "from_owner and state=absent contradict each other: "),
         ({"owner": "feed"}, "from_owner='feed' is the owner itself: "),
-        ({"from_owner": "a feed"}, "from_owner='a feed' is no name for an owner: "),
+        ({"from_owner": "a feed"}, "from_owner='a feed' is not a valid owner name: "),
     ],
 )
 def test_a_handover_that_is_none_is_refused(more, said):
@@ -79,7 +82,7 @@ def test_any_other_name_of_an_owner_is_refused(owner):
     with pytest.raises(PingKillerError) as raised:
         read_wanted(REQUEST._replace(owner=owner))
     assert str(raised.value).startswith(
-        f"owner={quoted(owner)} is no name for an owner: use up to 63 letters, digits, "
+        f"owner={quoted(owner)} is not a valid owner name: use up to 63 letters, digits, "
     )
 
 

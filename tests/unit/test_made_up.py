@@ -21,9 +21,11 @@ import struct
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import filters as boot_filters
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import lists as boot_lists
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot.run import Outcome, Run
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_lines import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import deadline
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
@@ -34,9 +36,11 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
     filter_notes,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, routes, schema, tc
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import effects
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.own_addresses import own_addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
 
 _HANG = 60  #: seconds for what takes milliseconds
@@ -166,19 +170,17 @@ def write_wanted(chance: random.Random, directory) -> None:
 
 def use_wanted(store: Store) -> None:
     """All that is made of the files, but for what asks the kernel."""
-    run = restore.Run(store, {}, DEFAULT_BASE, None, True, 0, restore.Outcome([], [], [], [], []))
+    outcome = Outcome(changed=[], absent=[], warnings=[], errors=[], lost=[])
+    run = Run(store=store, sources={}, base=DEFAULT_BASE, capacity=None, check=True, lock_timeout=0, outcome=outcome)
     judged(filter_notes.host, store)
     judged(filter_notes.owners, store)
     judged(filter_notes.check_there, store)
-    judged(restore._lost, run)
+    judged(boot_filters.lost, run)
     for hook, options in (judged(filter_notes.filters, store, "lo") or {}).items():
-        judged(restore._filter_request, run, "lo", hook, options)
-    kept = judged(entry_notes.entries, store, "blocklist", "adhoc") or {}
-    judged(list, restore._of_entries(kept.get("entries", {})))
-    for path, about in kept.get("sources", {}).items():
-        parts = restore._of_copies(run, "entries/blocklist/adhoc", about)
-        for part in parts if "copies" in about else [restore._of_present_file("blocklist", path, about)]:
-            judged(list, part)
+        judged(boot_filters.filter_request, run, "lo", hook=hook, options=options)
+    owned = judged(boot_lists.read_owned, store, "blocklist", "adhoc")
+    for part in [*owned.kept, *owned.elsewhere] if owned else []:
+        judged(list, part)
     use_plans(store)
 
 
@@ -188,13 +190,13 @@ def use_plans(store: Store) -> None:
         judged(filter_notes.plan_forgetting, store),
         judged(filter_notes.plan_filters, store, {"base": "/b"}, {"lo": None}),
     ]
-    plans.append([judged(filter_notes.plan_owner, store, ["lo"], "me", lambda name: name)])
+    plans.append([judged(filter_notes.plan_owner, store, ["lo"], owner="me", own_name=lambda name: name)])
     for edits in plans:
         for when in ("before", "after"):
             json.dumps(filter_notes.describe_filters([edit for edit in edits or [] if edit is not None], when))
     for options in ({"persist": True}, {"absent": True}, {"persist": False}):
         request = ListRequest("blocklist", ip=["192.0.2.1", "2001:db8::/32"], store=store, **options)
-        asked = entry_plan.Asked(request, read_demand(request).wishes)
+        asked = EntriesRequest(request, read_demand(request).requested)
         for edit in judged(entry_plan.plan_entries, store, asked) or []:
             json.dumps([bool(edit), *(entry_notes.describe_entries(edit, when) for when in ("before", "after"))])
 
@@ -317,9 +319,9 @@ def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path, monkeypa
         assert (demand is None) == (again is None)
         if demand is None:
             return
-        assert demand.wishes.keys == again.wishes.keys
+        assert demand.requested.keys == again.requested.keys
         if how.on_invalid == "fail" and how.format == "plain" and b"-" not in data:
-            assert {shown(key) for key in demand.wishes.keys} == set(map(unmapped, expected(data, how.masks)))
+            assert {shown(key) for key in demand.requested.keys} == set(map(unmapped, expected(data, how.masks)))
 
     made_up(act)
 
@@ -329,7 +331,7 @@ def test_of_what_is_made_up_some_is_taken_and_some_refused():
     for which in range(300):
         text = some_list(random.Random(which)).decode(errors="surrogateescape")
         with contextlib.suppress(PingKillerError):
-            taken += bool(read_demand(ListRequest("blocklist", content=text)).wishes.keys)
+            taken += bool(read_demand(ListRequest("blocklist", content=text)).requested.keys)
     assert 30 < taken < 270
 
 
@@ -342,7 +344,7 @@ ASKED = {
     "default routes": routes.default_interfaces,
     "classifiers": lambda: tc.classifiers(1, "tc_ingress"),
     "disciplines": lambda: tc.has_clsact(1),
-    "addresses": lambda: list(effects._own_addresses()),
+    "addresses": lambda: list(own_addresses()),
 }
 END = struct.pack("=IHHII", 16, 3, 2, 1, 0)
 

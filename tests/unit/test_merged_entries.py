@@ -17,9 +17,10 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
     addresses,
     claims,
     list_files,
-    wishes,
+    requested,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Wanted, Wishes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.requested import RequestedEntries
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import FOREVER, SOURCE
@@ -49,8 +50,8 @@ def problem(item) -> str:
 
 def read(text: list[str]) -> dict:
     """As the modules read it."""
-    wishes = list_files.parse_file(io.StringIO("\n".join(text)), "blocklist", Wanted((SOURCE,)))
-    return wishes.by_key()
+    found = list_files.parse_file(io.StringIO("\n".join(text)), "blocklist", Claim((SOURCE,)))
+    return found.by_key()
 
 
 def shown(text: list[str]) -> dict:
@@ -123,7 +124,7 @@ def test_mapping_is_one_line_with_what_is_not_as_usual(item, line):
 
 def test_long_comment_is_cut_as_the_modules_refuse_a_line_that_long():
     long = {"ip": "203.0.113.1", "comment": "x" * 200_000}
-    assert read(lines(*[long] * 20)) == {addresses.parse("203.0.113.1"): Wanted((SOURCE,))}
+    assert read(lines(*[long] * 20)) == {addresses.parse("203.0.113.1"): Claim((SOURCE,))}
 
 
 @pytest.mark.parametrize(
@@ -279,18 +280,18 @@ def some_item(chance: random.Random):
 
 def expected(items) -> dict | None:
     """What the library makes of the items without a file between; None if one is wrong."""
-    keys, others = [], wishes.Others()
+    keys, others = [], requested.OtherClaims()
     try:
         for item in items:
             entry = item if isinstance(item, dict) else {"ip": item}
             assert entry.keys() <= {"ip", "ttl", "direction", "comment"}
             until = FOREVER if entry.get("ttl") is None else durations.until(durations.parse(entry["ttl"]))
             found = addresses.parse_entry(entry["ip"])
-            others.add(len(keys), Wanted(schema.DIRECTIONS[entry.get("direction") or "src"], until), len(found))
+            others.add(len(keys), Claim(schema.DIRECTIONS[entry.get("direction") or "src"], until), len(found))
             keys += found
     except (ValueError, KeyError, AttributeError, AssertionError):
         return None
-    return wishes.merged(Wishes(keys, Wanted((SOURCE,)), others)).by_key()
+    return requested.merge_duplicates(RequestedEntries(keys, Claim((SOURCE,)), others)).by_key()
 
 
 def test_what_is_rendered_is_read_back_as_the_same_entries_or_is_a_problem(request, monkeypatch):

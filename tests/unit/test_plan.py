@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import claims as claims_module
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Demand, Held
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import (
-    Others,
-    Wanted,
-    Wishes,
-    merged,
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import plan as plan_module
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.plan import Demand, Held
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.requested import (
+    OtherClaims,
+    RequestedEntries,
+    merge_duplicates,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
@@ -24,16 +25,16 @@ settings.register_profile("unit", deadline=None)  # a busy machine is no failure
 settings.load_profile("unit")
 
 FOREVER = schema.FOREVER
-SOURCE, DESTINATION, BOTH = (Wanted(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
+SOURCE, DESTINATION, BOTH = (Claim(schema.DIRECTIONS[name]) for name in ("src", "dst", "both"))
 KEYS = [addresses.parse(text) for text in ("192.0.2.1", "192.0.2.0/24", "2001:db8::1", "2001:db8::/32", "::/0")]
 KEY, OTHER, *_ = KEYS
 MANY = [*KEYS, *(addresses.parse(f"10.0.0.{number}") for number in range(4)), addresses.parse("2001:db8::2")]
 OWNERS = ["adhoc", "inventory", "feed"]
 
-requests = st.builds(Wanted, st.sampled_from(list(schema.DIRECTIONS.values())), st.sampled_from([5, 9, FOREVER]))
+requests = st.builds(Claim, st.sampled_from(list(schema.DIRECTIONS.values())), st.sampled_from([5, 9, FOREVER]))
 claims = st.dictionaries(st.sampled_from(OWNERS), requests, min_size=1)
 contents = st.dictionaries(st.sampled_from(KEYS), claims)
-wishes = st.dictionaries(st.sampled_from(KEYS), requests)
+requested_claims = st.dictionaries(st.sampled_from(KEYS), requests)
 #: The three things that can be asked for.
 kinds = st.sampled_from([{}, {"absent": True}, {"exclusive": True}])
 
@@ -49,16 +50,16 @@ def as_held(current):
     return list(alike.values())
 
 
-def as_wishes(wanted):
+def as_requested(wanted):
     """What is asked for, from what is wanted by key."""
     values = list(wanted.values())
     usual = max(values, key=values.count, default=SOURCE)
-    others = Others((position, value) for position, value in enumerate(values) if value != usual)
-    return Wishes(list(wanted), usual, others)
+    others = OtherClaims((position, value) for position, value in enumerate(values) if value != usual)
+    return RequestedEntries(list(wanted), usual, others)
 
 
 def make_plan(current, wanted, owner, **kind):
-    return claims_module.make_plan(as_held(current), Demand(as_wishes(wanted), owner, **kind))
+    return plan_module.make_plan(as_held(current), Demand(as_requested(wanted), owner, **kind))
 
 
 def keys(changes):
@@ -86,7 +87,7 @@ def applied(plan, current):
     return {key: claims for key, claims in after.items() if claims}
 
 
-@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+@given(contents, requested_claims, st.sampled_from(OWNERS), kinds)
 def test_a_change_leaves_the_owner_with_what_was_asked_for(current, wanted, owner, kind):
     after = applied(make_plan(current, wanted, owner, **kind), current)
     mine = {key: claims[owner] for key, claims in after.items() if owner in claims}
@@ -98,7 +99,7 @@ def test_a_change_leaves_the_owner_with_what_was_asked_for(current, wanted, owne
     assert mine == expected
 
 
-@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+@given(contents, requested_claims, st.sampled_from(OWNERS), kinds)
 def test_a_change_never_touches_what_others_want(current, wanted, owner, kind):
     def theirs(content):
         claims = ((key, name, claim) for key, claims in content.items() for name, claim in claims.items())
@@ -108,13 +109,13 @@ def test_a_change_never_touches_what_others_want(current, wanted, owner, kind):
     assert theirs(after) == theirs(current)
 
 
-@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+@given(contents, requested_claims, st.sampled_from(OWNERS), kinds)
 def test_the_same_change_again_is_none(current, wanted, owner, kind):
     after = applied(make_plan(current, wanted, owner, **kind), current)
     assert not make_plan(after, wanted, owner, **kind)
 
 
-@given(contents, wishes, st.sampled_from(OWNERS), kinds)
+@given(contents, requested_claims, st.sampled_from(OWNERS), kinds)
 def test_a_change_is_told_as_what_it_is(current, wanted, owner, kind):
     plan = make_plan(current, wanted, owner, **kind)
     after = applied(plan, current)
@@ -124,16 +125,16 @@ def test_a_change_is_told_as_what_it_is(current, wanted, owner, kind):
     assert keys(plan.updated) == {key for key in both if after[key] != current[key]}
 
 
-@given(contents, wishes, st.sampled_from(OWNERS))
+@given(contents, requested_claims, st.sampled_from(OWNERS))
 def test_what_was_to_go_and_does_not_is_told(current, wanted, owner):
     plan = make_plan(current, wanted, owner, absent=True)
     mine = {key: content[owner] for key, content in current.items() if owner in content}
     untouched = {key for key in wanted if key not in mine or without(mine[key], wanted[key]) == mine[key]}
-    assert keys(plan.kept) == untouched & current.keys()
-    assert not make_plan(current, wanted, owner).kept
+    assert keys(plan.staying) == untouched & current.keys()
+    assert not make_plan(current, wanted, owner).staying
 
 
-@given(contents, wishes, st.sampled_from(OWNERS), st.sampled_from([{}, {"absent": True}]))
+@given(contents, requested_claims, st.sampled_from(OWNERS), st.sampled_from([{}, {"absent": True}]))
 def test_only_an_exact_sync_looks_at_entries_that_nobody_asked_about(current, wanted, owner, kind):
     concerned = {key: claims for key, claims in current.items() if key in wanted}
     plan, narrow = (make_plan(content, wanted, owner, **kind) for content in (current, concerned))
@@ -148,12 +149,12 @@ rows = st.lists(st.sampled_from(MANY), max_size=12)
 def test_neither_order_nor_doubles_of_what_is_asked_for_make_a_difference(held, asked, kind):
     """Equal rows are compared place by place."""
     current = {key: {"adhoc": SOURCE} for key in held}
-    plan = claims_module.make_plan(as_held(current), Demand(Wishes(asked, SOURCE), "adhoc", **kind))
+    plan = plan_module.make_plan(as_held(current), Demand(RequestedEntries(asked, SOURCE), "adhoc", **kind))
     before, wanted = set(held), set(asked)
     assert keys(plan.added) == (set() if "absent" in kind else wanted - before)
     assert keys(plan.removed) == {"absent": before & wanted, "exclusive": before - wanted}.get(*kind or ["none"], set())
     assert not plan.updated
-    assert not plan.kept
+    assert not plan.staying
 
 
 def all_of(asked):
@@ -161,29 +162,35 @@ def all_of(asked):
     found = {}
     for key, value in asked:
         sides, until = found.get(key, ((), 0))
-        found[key] = Wanted(tuple(sorted({*sides, *value.sides})), max(until, value.until))
+        found[key] = Claim(tuple(sorted({*sides, *value.sides})), max(until, value.until))
     return found
 
 
 @given(rows, st.lists(st.tuples(st.sampled_from(MANY), requests), max_size=12))
 def test_of_doubles_directions_add_up_and_the_latest_end_holds(held, asked):
     current = {key: {"adhoc": SOURCE} for key in held}
-    others = Others((position, value) for position, (_key, value) in enumerate(asked) if value != SOURCE)
-    wishes = merged(Wishes([key for key, _value in asked], SOURCE, others))
-    plan = claims_module.make_plan(as_held(current), Demand(wishes, "adhoc", exclusive=True))
+    others = OtherClaims((position, value) for position, (_key, value) in enumerate(asked) if value != SOURCE)
+    requested = merge_duplicates(RequestedEntries([key for key, _value in asked], SOURCE, others))
+    plan = plan_module.make_plan(as_held(current), Demand(requested, "adhoc", exclusive=True))
     assert applied(plan, current) == {key: {"adhoc": value} for key, value in all_of(asked).items()}
     differ = {key for key, value in asked if value != asked[[each for each, _value in asked].index(key)][1]}
-    assert bool(wishes.notes) == bool(differ)
+    assert bool(requested.notes) == bool(differ)
 
 
-@given(contents, wishes, st.sampled_from(OWNERS))
+@given(contents, requested_claims, st.sampled_from(OWNERS))
 def test_entries_can_go_whoever_wants_them(current, wanted, owner):
     plan = make_plan(current, dict.fromkeys(wanted, BOTH), owner, absent=True, any_owner=True)
     assert applied(plan, current) == {key: content for key, content in current.items() if key not in wanted}
-    assert not plan.kept
+    assert not plan.staying
 
 
-@given(contents, wishes, st.sampled_from(OWNERS), st.sampled_from(OWNERS), st.sampled_from([{}, {"exclusive": True}]))
+@given(
+    contents,
+    requested_claims,
+    st.sampled_from(OWNERS),
+    st.sampled_from(OWNERS),
+    st.sampled_from([{}, {"exclusive": True}]),
+)
 def test_an_entry_that_is_handed_over_leaves_the_one_owner_and_has_the_other(current, wanted, owner, giver, kind):
     def of(name, content):
         return {key: claims[name] for key, claims in content.items() if name in claims}

@@ -15,11 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.wishes import Others, Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import (
+    addresses,
+    list_files,
+    list_lines,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.requested import OtherClaims
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files import deadline, reading
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import limits
 
 NOBODY, ANOTHER = 65534, 12345
@@ -59,7 +65,7 @@ def somebody(user=NOBODY):
 
 def taken(path) -> int:
     """How many entries root finds in a list file."""
-    return len(read_demand(ListRequest("blocklist", src=str(path))).wishes.keys)
+    return len(read_demand(ListRequest("blocklist", src=str(path))).requested.keys)
 
 
 def refusal(path) -> str:
@@ -235,7 +241,7 @@ def test_of_a_long_line_sixty_characters_are_quoted(feeds, line):
 
 
 def test_more_entries_than_any_list_holds_are_refused_while_they_are_read(feeds, monkeypatch):
-    monkeypatch.setattr(list_files, "_MOST_ENTRIES", 50_000)
+    monkeypatch.setattr(list_files, "MOST_ENTRIES", 50_000)
     with somebody():
         (feeds / "list").write_text("0.0.0.1-255.255.255.254\n" * 10_000)
     assert "has more than 50000 entries, which no list has" in refusal(feeds / "list")
@@ -251,14 +257,14 @@ def test_doubles_are_no_entries_and_more_than_the_largest_list_holds_are_refused
         file.write("192.0.2.4\n")
     assert refusal(feeds / "list").startswith("there are more than 3 entries, and a list holds no more: ")
     request = ListRequest("blocklist", src=str(feeds / "list"), absent=True)
-    assert len(read_demand(request).wishes.keys) == 5
+    assert len(read_demand(request).requested.keys) == 5
 
 
 def test_more_distinct_entries_than_the_largest_list_holds_are_refused_before_the_file_is_read_to_its_end(
     feeds, monkeypatch
 ):
     monkeypatch.setattr(limits, "MAX_CAPACITY", 1000)
-    monkeypatch.setattr(list_files, "_UNCHECKED", 1000)
+    monkeypatch.setattr(list_files, "UNCHECKED_ENTRIES", 1000)
     lines = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255} ttl=1h\n" for number in range(100_000)]
     (feeds / "list").write_text("".join(lines) + "and what follows is not read\n")
     assert refusal(feeds / "list").startswith("there are more than 1000 entries, and a list holds no more: ")
@@ -266,33 +272,33 @@ def test_more_distinct_entries_than_the_largest_list_holds_are_refused_before_th
 
 def test_many_doubles_of_few_entries_are_taken_and_held_once(feeds, monkeypatch):
     monkeypatch.setattr(limits, "MAX_CAPACITY", 1000)
-    monkeypatch.setattr(list_files, "_UNCHECKED", 1000)
+    monkeypatch.setattr(list_files, "UNCHECKED_ENTRIES", 1000)
     (feeds / "list").write_text("192.0.2.1\n192.0.2.2 ttl=1h\n192.0.2.0/24\n" * 50_000)
     demand = read_demand(ListRequest("blocklist", src=str(feeds / "list")))
-    assert len(demand.wishes.keys) == 150_000
-    assert len(demand.wishes.by_key()) == 3
-    assert len({id(key) for key in demand.wishes.keys[:100_000]}) < 10
+    assert len(demand.requested.keys) == 150_000
+    assert len(demand.requested.by_key()) == 3
+    assert len({id(key) for key in demand.requested.keys[:100_000]}) < 10
 
 
 def test_entries_with_options_of_their_own_take_little_more_memory_than_those_without():
     tracemalloc.start()
     try:
-        others = Others((position, Wanted((0,), 1 << 40)) for position in range(100_000))
+        others = OtherClaims((position, Claim((0,), 1 << 40)) for position in range(100_000))
         assert tracemalloc.get_traced_memory()[0] < 2_000_000
     finally:
         tracemalloc.stop()
     assert len(others) == 100_000
-    assert set(dict(others.items()).values()) == {Wanted((0,), 1 << 40)}
+    assert set(dict(others.items()).values()) == {Claim((0,), 1 << 40)}
 
 
 @pytest.mark.parametrize(
-    ("how", "most"), [(list_files.Reading(), 5000), (list_files.Reading(on_invalid="skip"), 6000)], ids=["fail", "skip"]
+    ("how", "most"), [(list_lines.Reading(), 5000), (list_lines.Reading(on_invalid="skip"), 6000)], ids=["fail", "skip"]
 )
 def test_a_file_of_faults_is_refused_before_all_are_judged(feeds, monkeypatch, how, most):
-    monkeypatch.setitem(list_files._MOST_FAULTS, "skip", 6000)
+    monkeypatch.setitem(list_lines.MOST_FAULTS, "skip", 6000)
     judged = []
-    entry = list_files._entry
-    monkeypatch.setattr(list_files, "_entry", lambda *given: judged.append(given) or entry(*given))
+    parse_entry = addresses.parse_entry
+    monkeypatch.setattr(addresses, "parse_entry", lambda text, **how: judged.append(text) or parse_entry(text, **how))
     (feeds / "list").write_text("192.0.2.1\n" + "a\n" * 100_000)
     with pytest.raises(PingKillerError) as raised:
         read_demand(ListRequest("blocklist", src=str(feeds / "list"), reading=how))
@@ -311,7 +317,7 @@ def test_as_many_faults_as_are_counted_are_counted_exactly(feeds):
 
 
 def test_a_file_of_comments_without_end_is_refused(feeds, monkeypatch):
-    monkeypatch.setattr(list_files, "_MOST_LINES", 100_000)
+    monkeypatch.setattr(list_files, "MOST_LINES", 100_000)
     (feeds / "list").write_text("192.0.2.1\n" + "#\n" * 200_000)
     assert "has more than 100000 lines, which no list has: give a shorter one" in refusal(feeds / "list")
 

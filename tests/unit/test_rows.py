@@ -19,22 +19,22 @@ def in_common(ours, theirs):
     """The places found, checked to be the same in both, in order and each one once."""
     pieces = list(rows.in_common(ours, theirs))
     here = there = 0
-    for start, other, length in pieces:
-        assert length
-        assert start >= here
-        assert other >= there
-        assert ours[start : start + length] == theirs[other : other + length]
-        here, there = start + length, other + length
+    for piece in pieces:
+        assert piece.ours
+        assert piece.ours.start >= here
+        assert piece.theirs.start >= there
+        assert ours[piece.ours.start : piece.ours.stop] == theirs[piece.theirs.start : piece.theirs.stop]
+        here, there = piece.ours.stop, piece.theirs.stop
     return pieces
 
 
 def found(ours, theirs) -> int:
-    return sum(length for _here, _there, length in in_common(ours, theirs))
+    return sum(len(piece.ours) for piece in in_common(ours, theirs))
 
 
 def test_what_is_the_same_throughout_is_one_piece():
     same = row(range(5000))
-    assert in_common(same, list(same)) == [(0, 0, 5000)]
+    assert in_common(same, list(same)) == [(range(5000), range(5000))]
 
 
 def test_nothing_in_common_is_nothing():
@@ -67,7 +67,7 @@ few = st.lists(st.integers(0, 30).map(lambda number: bytes([number] * 4)), max_s
 
 @given(few, few)
 def test_pieces_are_the_same_in_both_and_gaps_are_the_rest(ours, theirs):
-    pieces = [(start, length) for start, _other, length in in_common(ours, theirs)]
-    covered = [place for start, length in pieces for place in range(start, start + length)]
+    pieces = [piece.ours for piece in in_common(ours, theirs)]
+    covered = [place for piece in pieces for place in piece]
     rest = [place for gap in rows.gaps(pieces, len(ours)) for place in gap]
     assert sorted(covered + rest) == list(range(len(ours)))

@@ -13,17 +13,18 @@ from itertools import count
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_files import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_lines import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import (
     copies,
-    directory,
     entry_notes,
     entry_plan,
     filter_notes,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Broken, Store
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest, read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 
 LINES = "192.0.2.1\n192.0.2.2 direction=dst\n198.51.100.0/24\n2001:db8::1\n2001:db8:1::/48 direction=both\n"
 KEPT = {
@@ -39,7 +40,7 @@ class Host:
     """A place for what is wanted, and a list file."""
 
     def __init__(self, path):
-        self.store = Store(str(path / "pingkiller"))
+        self.store = Store(str(path / "pingkiller"), user=os.geteuid())
         self.file = path / "feed"
         self.directory = path / "pingkiller/entries/blocklist"
 
@@ -49,7 +50,7 @@ class Host:
             self.file.write_text(text)
         asked_of = {} if "ip" in options else {"src": str(self.file)}
         request = ListRequest("blocklist", **{"owner": "feed", "persist": True, **asked_of, **options})
-        return entry_plan.plan_entries(self.store, entry_plan.Asked(request, read_demand(request).wishes))
+        return entry_plan.plan_entries(self.store, EntriesRequest(request, read_demand(request).requested))
 
     def take(self, text=None, **options) -> bool:
         edits = self.plan(text, **options)
@@ -59,7 +60,7 @@ class Host:
         return changes
 
     def note(self, owner="feed") -> dict:
-        return entry_notes.entries(self.store, "blocklist", owner)
+        return entry_notes.read_entries(self.store, "blocklist", owner)
 
     def kept(self, owner="feed") -> dict:
         """Every entry of every copy, with its direction."""
@@ -84,8 +85,7 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(directory, "_ROOT", os.geteuid())
+def host(tmp_path):
     return Host(tmp_path)
 
 
@@ -361,7 +361,7 @@ def test_a_damaged_copy_is_refused_by_name_and_mended_when_the_file_is_taken_aga
 
 def test_a_note_without_a_copy_is_given_one_once_and_the_diff_says_so(host):
     host.take(LINES)
-    about = {"direction": "src", **Reading(on_invalid="skip").chosen()}
+    about = {"direction": "src", "on_invalid": "skip"}
     host.store.write("entries/blocklist/feed", {"sources": {str(host.file): about}})
     (edit,) = host.plan(reading=Reading(on_invalid="skip"))
     assert "what the file holds then" in entry_notes.describe_entries(edit, "before")

@@ -13,6 +13,7 @@ import sys
 
 from .. import CONFIG_DIRECTORY, VERSION
 from ..boot import restore
+from ..boot.run import Outcome
 from ..errors import PingKillerError, on_screen, printable, quoted
 from ..kept import filter_notes
 from ..kept.directory import Store
@@ -318,8 +319,10 @@ def _check(given) -> int:
     return NOT_AS_WANTED if outcome.changed or outcome.absent or outcome.lost else FINE
 
 
-def _restore(given, interface: str | None, check: bool) -> restore.Outcome:
-    outcome = restore.restore(Store(given.config), runtime.sources(), interface, check, given.lock_timeout)
+def _restore(given, interface: str | None, check: bool) -> Outcome:
+    outcome = restore.restore(
+        Store(given.config), runtime.sources(), interface=interface, check=check, lock_timeout=given.lock_timeout
+    )
     for error in outcome.errors:
         _complain(error)
     return outcome

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import PingKillerError, listed, quoted, shortened
 from ..kept.directory import Store
 from ..kept.edit import Edit
-from ..kept.filter_notes import plan_filters, plan_owner
+from ..kept.filter_notes import HostNote, plan_filters, plan_owner
 from ..kernel import bcc_package, links, netlink, routes, schema
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, recovery
 from ..store.pins import Pins
@@ -274,8 +274,8 @@ def _plan_kept(
     if request.store is None:
         return []
     kept = {name: {**options.as_dict(), "force": request.force} for name, options in asked.items()}
-    about_host = {"base": pins.base, "max_entries": new_capacity}
-    edits = [plan_owner(request.store, asked, request.owner, own_name)] if request.owner else []
+    about_host = HostNote(base=pins.base, max_entries=new_capacity)
+    edits = [plan_owner(request.store, asked, owner=request.owner, own_name=own_name)] if request.owner else []
     if request.persist is not None:
         wanted = {**to_forget(request.store, asked), **(kept if request.persist else {})}
         edits += plan_filters(request.store, about_host, wanted)

@@ -80,7 +80,7 @@ def _plan_forgetting(request: RemovalRequest) -> list[Edit]:
         return []
     edits = plan_forgetting(store) if names is None else plan_filters(store, {}, to_forget(store, names))
     if names and request.owner:
-        edits.append(plan_owner(store, names, request.owner, filter_programs.own_name, absent=True))
+        edits.append(plan_owner(store, names, owner=request.owner, own_name=filter_programs.own_name, absent=True))
     return [edit for edit in edits if edit]
 
 

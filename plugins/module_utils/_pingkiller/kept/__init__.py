@@ -1,4 +1,4 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has after a boot, in files below /etc/pingkiller: read, checked and planned."""
+"""What a host has after a boot, in files in /etc/pingkiller: read them, check them, and plan changes of them."""

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many keys as few bytes, for what was last taken from a list file.
+"""Pack the keys that were taken from a list file into few bytes.
 
-Keys of one size are together, behind that size and their number (``=BI``), by columns: the first byte of every key, then the
-second of every key. In a list that is sorted the first columns are runs of one byte, and runs are quickly compressed. Numbers are
-in host byte order, as in keys.
+Keys of one size are stored together, after their size and their number. They are stored by columns: first the first byte of
+every key, then the second byte of every key. In a sorted list the first columns are runs of one byte, which are compressed
+quickly. Numbers are in host byte order, as in keys.
 """
 
 from __future__ import annotations
@@ -15,41 +15,46 @@ import struct
 import zlib
 from collections.abc import Collection, Iterator
 from itertools import chain
+from typing import NamedTuple
 
-from ..entries import addresses
-from ..entries.claims import by_size
+from ..entries.addresses import by_size, joined
 from ..files import reading
 
-_HEAD = struct.Struct("=BI")
-_FEW = 16  #: keys
-_SAMPLE = 65536  #: bytes at the beginning that tell whether there are runs
+_HEAD = struct.Struct("=BI")  #: the size of the keys in bytes, and their number
+_FEW = 16  #: keys that are looked for one by one
+_SAMPLE = 65536  #: bytes at the beginning that show whether compressing is worth its time
+
+
+class _Rows(NamedTuple):
+    """Keys of one size."""
+
+    size: int  #: bytes
+    keys: bytearray  #: one after the other
 
 
 def pack(keys: list[bytes]) -> bytes:
-    """The keys in their order, but for those of different sizes."""
+    """Pack keys. Keys of one size stay in their order."""
     parts = []
     for size, alike in sorted(by_size(keys).items()):
-        rows = addresses.joined(alike)
+        rows = joined(alike)
         parts += [_HEAD.pack(size, len(alike)), *(rows[column::size] for column in range(size))]
     return b"".join(parts)
 
 
 def unpack(packed: bytes) -> list[bytes]:
-    """The inverse."""
-    return list(
-        chain.from_iterable(chain.from_iterable(struct.iter_unpack(f"{size}s", rows)) for size, rows in _rows(packed))
-    )
+    """Return the keys that ``pack`` packed."""
+    fields = (struct.iter_unpack(f"{rows.size}s", rows.keys) for rows in _rows(packed))
+    return list(chain.from_iterable(chain.from_iterable(fields)))
 
 
 def may_hold(packed: bytes, keys: Collection[bytes]) -> bool:
-    """Whether any of these may be among the keys: only of a few it is known without an object for every key."""
+    """Tell whether any of these keys may be packed. Of few keys this is exact; for many keys unpacking is quicker."""
     return len(keys) > _FEW or any(
-        len(key) == size and _is_row(rows, key) for size, rows in _rows(packed) for key in keys
+        len(key) == rows.size and _has_row(rows.keys, key) for rows in _rows(packed) for key in keys
     )
 
 
-def _rows(packed: bytes) -> Iterator[tuple[int, bytearray]]:
-    """The keys of each size behind one another."""
+def _rows(packed: bytes) -> Iterator[_Rows]:
     start = 0
     while start < len(packed):
         size, number = _HEAD.unpack_from(packed, start)
@@ -58,10 +63,10 @@ def _rows(packed: bytes) -> Iterator[tuple[int, bytearray]]:
         for column in range(size):
             rows[column::size] = packed[start : start + number]
             start += number
-        yield size, rows
+        yield _Rows(size, rows)
 
 
-def _is_row(rows: bytearray, key: bytes) -> bool:
+def _has_row(rows: bytearray, key: bytes) -> bool:
     found = rows.find(key)
     while found > 0 and found % len(key):
         found = rows.find(key, found + 1)
@@ -69,12 +74,12 @@ def _is_row(rows: bytearray, key: bytes) -> bool:
 
 
 def digest(packed: bytes) -> str:
-    """By which a copy is known: nobody who writes a list can make another one of the same."""
+    """Return the name of a copy: a hash for which nobody can make another list with the same hash."""
     return hashlib.sha256(packed).hexdigest()
 
 
 def compress(packed: bytes) -> bytes:
-    """Or only with a checksum, in the same format, if it is not worth the time."""
+    """Compress a copy, or only add a checksum in the same format if compressing is not worth its time."""
     sample = packed[:_SAMPLE]
     worth_it = len(_deflate(sample, 1)) < len(sample) * 0.9
     return _deflate(packed, 1 if worth_it else 0)
@@ -86,7 +91,7 @@ def _deflate(data: bytes, level: int) -> bytes:
 
 
 def decompress(data: bytes) -> bytes:
-    """The inverse. Raises ValueError for what is damaged."""
+    """Return what ``compress`` compressed. Raises ValueError if it is damaged."""
     decompressor = zlib.decompressobj()
     try:
         packed = decompressor.decompress(data, reading.LARGEST)

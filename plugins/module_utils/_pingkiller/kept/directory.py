@@ -10,47 +10,57 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from .. import CONFIG_DIRECTORY
 from ..errors import PingKillerError, quoted_path
 from ..files import own, reading
 from . import copies
 
-HOST = "host"
+HOST = "host"  #: the name of the note of the host
+REMEDY = "repair or remove it, and deploy again"
+_RENEW = "run the task that takes the list file again"
 
-#: What is behind the name of a note in that of a copy, or of one that was not written to its end.
+#: The name of a copy, maybe of one that was not written to its end. It begins with the name of its note.
 _COPY = re.compile(r"(.+)\.[0-9a-f]{64}\.keys(?:\.new)?")
 
-#: The units that restore take it as it is, and what is below it is removed with PingKiller.
+#: Units name the directory without quoting, and everything in it is removed with PingKiller.
 _OWN_NAME = re.compile(r"/(?:[A-Za-z0-9._-]+/)+pingkiller[A-Za-z0-9._-]*")
 
 
 class Broken(PingKillerError):
-    """A file of ours that does not hold what it should. Whoever writes it may begin anew."""
+    """A note that cannot be understood. A plan may replace it."""
 
 
 class Store:
-    """The directory of the wanted state. Looking makes nothing; what is root's alone is neither read nor written elsewhere."""
+    """The directory of the wanted state, with the notes and copies in it.
 
-    def __init__(self, directory: str = CONFIG_DIRECTORY) -> None:
+    Reading creates nothing. Files and directories that others than root could change are refused. A note is a JSON file; its
+    name is its path below the directory without the suffix.
+    """
+
+    def __init__(self, directory: str = CONFIG_DIRECTORY, *, user: int = 0) -> None:
+        """``user`` is the number of the user that everything belongs to: root, except in tests. Raises PingKillerError."""
         self.directory = os.path.normpath(directory)
+        self._user = user
         if not _OWN_NAME.fullmatch(self.directory):
             raise PingKillerError(
-                f"config_dir={quoted_path(directory)} is no name for a directory of PingKiller's own: give an absolute path of letters, digits, "
+                f"config_dir={quoted_path(directory)} is not a valid name for a directory of PingKiller: give an absolute path of letters, digits, "
                 f"dots, dashes and underscores below / whose last part begins with pingkiller, like {CONFIG_DIRECTORY}"
             )
 
     def require_own(self) -> None:
-        """Before anything is planned there. Raises PingKillerError if the directory is somebody else's, or could become so."""
+        """Check the directory before a plan. Raises PingKillerError if it is somebody else's, or could become so."""
         own.check_path(self.directory)
         own.check_directory(self.directory)
 
     def path(self, name: str) -> str:
+        """Return the path of a note."""
         return os.path.join(self.directory, name + ".json")
 
     def names(self, *inside: str) -> list[str]:
-        """The files of a directory, without their suffix, sorted."""
+        """Return the names of the notes in an inner directory, without the directory, sorted."""
         return sorted(name[: -len(".json")] for name in self._list(*inside) if name.endswith(".json"))
 
     def _list(self, *inside: str) -> list[str]:
@@ -63,22 +73,25 @@ class Store:
             raise PingKillerError(f"{path} cannot be read ({error.strerror}): {REMEDY}") from None
 
     def copied(self, *inside: str) -> set[str]:
-        """The names of the notes that copies in a directory belong to; a note need not be there any more."""
+        """Return the names of the notes that the copies in an inner directory belong to. A note may be missing."""
         return {found[1] for found in self._copies(*inside)}
 
-    def _copies(self, *inside: str) -> list[re.Match]:
-        return [each for each in map(_COPY.fullmatch, self._list(*inside)) if each]
+    def _copies(self, *inside: str) -> list[re.Match[str]]:
+        return [found for found in map(_COPY.fullmatch, self._list(*inside)) if found]
 
     def is_empty(self) -> bool:
-        """Whether nothing is there, not even the lists that the role writes, which stay where everything else is removed."""
+        """Tell whether nothing is there, not even the lists that the role writes, which stay when all else is removed."""
         return not self._list()
 
     def restores(self) -> bool:
-        """Whether anything comes back here at boot, so that what is put on the lists should, too."""
+        """Tell whether the host restores anything at boot. Then it also restores new entries."""
         return HOST in self.names()
 
-    def read(self, name: str) -> dict:
-        """What a file holds; empty if there is none. Raises PingKillerError for what is not a file of ours."""
+    def read(self, name: str) -> dict[str, Any]:
+        """Return the content of a note; empty if there is none.
+
+        Raises Broken for a file that is no note, and PingKillerError for a file that is not root's alone or cannot be read.
+        """
         path = self.path(name)
         try:
             content = json.loads(self._read(path).decode(errors="replace"))
@@ -93,10 +106,10 @@ class Store:
         return content
 
     def _read(self, path: str) -> bytes:
-        """Raises FileNotFoundError, and PingKillerError for what is not a file of ours."""
+        """Return the content of a file. Raises FileNotFoundError, and PingKillerError if it is not root's alone."""
         self._check_directories(os.path.dirname(path))
         try:
-            _check_own(path, os.lstat(path), stat.S_ISREG)
+            self._check_own(path, stat.S_ISREG)
             return reading.read(path)
         except FileNotFoundError:
             raise
@@ -105,8 +118,8 @@ class Store:
         except ValueError as error:
             raise PingKillerError(f"{path} {error}: {REMEDY}") from None
 
-    def write(self, name: str, content: dict) -> None:
-        """All of it or nothing, also if the power fails meanwhile. Nothing to say is no file."""
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a note, or remove it if the content is empty: completely or not at all, even if the power fails."""
         path = self.path(name)
         self._check_directories(os.path.dirname(path))
         if content:
@@ -127,16 +140,17 @@ class Store:
                 file.flush()
                 os.fsync(fd)
             os.rename(temporary, path)
-        except OSError:  # half of a long copy would keep a full disk full
+        except OSError:  # a part of a long copy would keep a full disk full
             os.unlink(temporary)
             raise
         _sync_directory(directory)
 
     def copy_path(self, name: str, digest: str) -> str:
+        """Return the path of a copy that belongs to a note."""
         return os.path.join(self.directory, f"{name}.{digest}.keys")
 
     def read_copy(self, name: str, digest: str) -> bytes:
-        """A copy that belongs to a note, as ``copies.pack`` made it. Raises PingKillerError if it is not whole and ours."""
+        """Return a copy that belongs to a note, as ``copies.pack`` made it. Raises PingKillerError if it is damaged."""
         path = self.copy_path(name, digest)
         try:
             packed = copies.decompress(self._read(path))
@@ -149,22 +163,23 @@ class Store:
         return packed
 
     def has_copy(self, name: str, digest: str, packed: bytes) -> bool:
+        """Tell whether a copy is there and undamaged."""
         try:
             return copies.decompress(self._read(self.copy_path(name, digest))) == packed
         except (FileNotFoundError, ValueError, PingKillerError):
             return False
 
     def write_copy(self, name: str, digest: str, packed: bytes) -> None:
-        """All of it or nothing. A note is written after the copies that it names, so it never names one that is not there."""
+        """Write a copy, completely or not at all. Write the note that names it afterwards, so that it names no missing copy."""
         path = self.copy_path(name, digest)
         self._check_directories(os.path.dirname(path))
         self._write(path, copies.compress(packed))
 
-    def drop_copies(self, name: str, wanted: Collection[str]) -> None:
-        """Remove what is no copy that a note names (any more)."""
+    def drop_copies(self, name: str, *, keep: Collection[str]) -> None:
+        """Remove the copies that belong to a note, except those with the digests in ``keep``."""
         directory, note = os.path.split(name)
         for found in self._copies(directory):
-            if found[1] == note and found[0] not in {f"{note}.{digest}.keys" for digest in wanted}:
+            if found[1] == note and found[0] not in {f"{note}.{digest}.keys" for digest in keep}:
                 self._remove(os.path.join(self.directory, directory, found[0]))
 
     def _remove(self, path: str) -> None:
@@ -172,11 +187,11 @@ class Store:
             os.unlink(path)
             _sync_directory(os.path.dirname(path))
         for directory in self._inner_directories(os.path.dirname(path)):
-            with contextlib.suppress(OSError):  # not empty, or not there
+            with contextlib.suppress(OSError):  # not empty, or missing
                 os.rmdir(directory)
 
     def _inner_directories(self, directory: str) -> list[str]:
-        """A directory and those around it that belong to the store, the innermost first; not the store itself."""
+        """Return a directory and those around it, the innermost first, up to the store's directory and without it."""
         found = []
         while directory != self.directory:
             found.append(directory)
@@ -184,27 +199,24 @@ class Store:
         return found
 
     def _check_directories(self, directory: str) -> None:
-        for each in [*self._inner_directories(directory), self.directory]:
+        for path in [*self._inner_directories(directory), self.directory]:
             with contextlib.suppress(FileNotFoundError):
-                _check_own(each, os.lstat(each), stat.S_ISDIR)
+                self._check_own(path, stat.S_ISDIR)
+
+    def _check_own(self, path: str, is_kind: Callable[[int], bool]) -> None:
+        """Check that only root decides what is restored: a link could lead elsewhere. Raises PingKillerError, and OSError."""
+        status = os.lstat(path)
+        if not is_kind(status.st_mode) or status.st_uid != self._user or status.st_mode & 0o022:
+            expected = "a directory" if is_kind is stat.S_ISDIR else "a file"
+            raise PingKillerError(
+                f"{path} is not {expected} that belongs to root and that only root can change: {REMEDY}"
+            )
 
     def _make_directories(self, directory: str) -> None:
         own.make_directories(self.directory)
-        for each in reversed(self._inner_directories(directory)):
+        for path in reversed(self._inner_directories(directory)):
             with contextlib.suppress(FileExistsError):
-                own.make_directory(each)
-
-
-_ROOT = 0
-REMEDY = "mend or remove it, and deploy again"
-_RENEW = "have the list file taken again"
-
-
-def _check_own(path: str, status: os.stat_result, kind) -> None:
-    """Only root may have a say in what is restored, and a link could lead elsewhere. Raises PingKillerError."""
-    if not kind(status.st_mode) or status.st_uid != _ROOT or status.st_mode & 0o022:
-        expected = "a directory" if kind is stat.S_ISDIR else "a file"
-        raise PingKillerError(f"{path} is not {expected} that belongs to root and that only root can change: {REMEDY}")
+                own.make_directory(path)
 
 
 def _sync_directory(directory: str) -> None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypedDict
 
 from ..errors import PingKillerError
 from ..kernel import schema
@@ -15,24 +17,31 @@ from ..store.limits import MAX_CAPACITY
 from ..store.paths import DEFAULT_BASE
 from ..store.pins import Pins
 from .directory import HOST, Store
-from .edit import Edit, EntriesEdit, is_number, read_checked, understood
-from .entry_notes import entries_name, owners_of_entries
+from .edit import Edit, NoteEdit, is_number, read_checked, understood
+from .entry_edit import EntriesEdit
+from .entry_notes import EntriesNote, entries_name, owners_of_entries, read_entries
 
-UNIT = "/etc/systemd/system/pingkiller.service"  #: which the role writes where filters are to come back
+UNIT = "/etc/systemd/system/pingkiller.service"  #: the role writes it where filters are to be restored
 
 _OWNERS = "owners"
+_LONGEST_NAME = 128  #: bytes: ALTIFNAMSIZ in linux/if.h, with the terminating zero
 
-_LONGEST_NAME = 128
+#: The options of filters by name; None for a filter that is to be forgotten.
+OptionsByName = Mapping[str, Mapping[str, Any] | None]
 
-# Filters
+#: The directories of the notes that say what is to be restored.
+PLACES = (("filters",), *(("entries", name) for name in schema.LISTS))
 
 
-#: Where there are files that say what is to be restored.
-PLACES = (("filters",), *(("entries", each) for each in schema.LISTS))
+class HostNote(TypedDict, total=False):
+    """What is kept of the host. Empty where nothing is to be restored."""
+
+    base: str  #: the directory of the pins
+    max_entries: int | None  #: the capacity of each list
 
 
 def check_there(store: Store) -> None:
-    """Whether the wanted state may be whole. Raises PingKillerError if it looks as if some or all of it was lost."""
+    """Check that the wanted state is there. Raises PingKillerError if some or all of it seems to be lost."""
     noted = [store.path("/".join((*inside, name))) for inside in PLACES for name in store.names(*inside)]
     if noted and not store.restores():
         raise PingKillerError(
@@ -46,18 +55,22 @@ def check_there(store: Store) -> None:
         )
 
 
-def host(store: Store) -> dict:
-    """``base`` and ``max_entries``; empty where nothing is to be restored."""
-    return read_checked(store, HOST, _check_host)
+def host(store: Store) -> HostNote:
+    """Read what is kept of the host. Raises Broken, and PingKillerError as ``Store.read``."""
+    return read_checked(store, HOST, _checked_host)
 
 
-def filters(store: Store, interface: str) -> dict:
-    """The options of an interface's filters, by hook."""
-    return read_checked(store, f"filters/{interface}", _check_filters)
+def filters(store: Store, interface: str) -> dict[str, dict[str, Any]]:
+    """Read the options of an interface's filters by hook. Raises what ``host`` raises."""
+    return read_checked(store, f"filters/{interface}", _checked_filters)
 
 
-def _check_host(about: dict) -> None:
-    """Raises one of the exceptions that wrong data raises, as all that check do."""
+def owners(store: Store) -> dict[str, str]:
+    """Read the owners by the names of their filters. Filters that were attached by hand have none. Raises what ``host`` raises."""
+    return read_checked(store, _OWNERS, _checked_owners)
+
+
+def _checked_host(about: dict[str, Any]) -> HostNote:
     base, capacity = about.get("base", DEFAULT_BASE), about.get("max_entries")
     try:
         Pins(base)
@@ -65,107 +78,129 @@ def _check_host(about: dict) -> None:
         raise ValueError(f"base={base}") from None
     if capacity is not None and not (is_number(capacity) and 0 < capacity <= MAX_CAPACITY):
         raise ValueError(f"max_entries={capacity}")
+    note: HostNote = {}
+    if "base" in about:
+        note["base"] = about["base"]
+    if "max_entries" in about:
+        note["max_entries"] = about["max_entries"]
+    return note
 
 
-def _check_filters(by_hook: dict) -> None:
+def _checked_filters(by_hook: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for hook, options in by_hook.items():
         if hook not in schema.HOOKS or not isinstance(options, dict):
             raise ValueError(f"{hook}: {options}")
+    return by_hook
 
 
-def _check_owners(by_filter: dict) -> None:
+def _checked_owners(by_filter: dict[str, Any]) -> dict[str, str]:
     for name, owner in by_filter.items():
         interface, hook = hooks.split_name(name)
         named = 0 < len(os.fsencode(interface)) < _LONGEST_NAME and "\0" not in interface
         if not named or hook not in schema.HOOKS or not isinstance(owner, str):
             raise ValueError(f"{name}: {owner}")
+    return by_filter
 
 
-def plan_filters(store: Store, about_host: dict, options: dict) -> list[Edit]:
-    """``options`` are those of each filter, by its name, or None for one that is to be forgotten. Pure but for reading."""
+def plan_filters(store: Store, about_host: HostNote, options: OptionsByName) -> list[Edit]:
+    """Plan to keep filters with these options, and to forget others.
+
+    The note of the host becomes ``about_host``, or goes if nothing is left to be restored.
+    """
     store.require_own()
-    edits = []
-    for interface in dict.fromkeys(hooks.split_name(name)[0] for name in options):
-        found = understood(filters, store, interface)
-        before = found or {}
-        after = dict(before)
-        for name, wanted in options.items():
-            of, hook = hooks.split_name(name)
-            if of == interface:
-                after.pop(hook, None)
-                after.update({hook: wanted} if wanted else {})
-        edits.append(Edit(store, f"filters/{interface}", found, before, after))
-    others = set(store.names("filters")) - {edit.name.partition("/")[2] for edit in edits}
-    left = others or any(edit.after for edit in edits) or any(store.names("entries", each) for each in schema.LISTS)
+    interfaces = dict.fromkeys(hooks.split_name(name)[0] for name in options)
+    edits: list[Edit] = [_plan_interface(store, interface, options) for interface in interfaces]
+    others = set(store.names("filters")) - interfaces.keys()
+    left = others or any(edit.after for edit in edits) or any(store.names("entries", name) for name in schema.LISTS)
     return [*edits, plan_host(store, about_host if left else None)]
 
 
-def plan_host(store: Store, about: dict | None) -> Edit:
-    """``about`` is None where nothing is left to be restored."""
-    found = understood(host, store)
+def _plan_interface(store: Store, interface: str, options: OptionsByName) -> Edit:
+    found = understood(lambda: filters(store, interface))
     before = found or {}
-    return Edit(store, HOST, found, before, {} if about is None else {**before, **about})
+    after: dict[str, Mapping[str, Any]] = dict(before)
+    for name, wanted in options.items():
+        of, hook = hooks.split_name(name)
+        if of == interface:
+            after.pop(hook, None)
+            after.update({hook: wanted} if wanted else {})
+    return NoteEdit(store=store, name=f"filters/{interface}", found=found, before=before, after=after)
 
 
-def owners(store: Store) -> dict:
-    """Who wants each filter, by the filter's name. What was put there by hand has no owner."""
-    return read_checked(store, _OWNERS, _check_owners)
+def plan_host(store: Store, about: HostNote | None) -> Edit:
+    """Plan to keep this of the host. ``about`` is None if nothing is left to be restored."""
+    found = understood(lambda: host(store))
+    before: HostNote = found or {}
+    after: HostNote = {} if about is None else {**before, **about}
+    return NoteEdit(store=store, name=HOST, found=found, before=before, after=after)
 
 
 def plan_owner(
-    store: Store, names: Iterable[str], owner: str, own_name: Callable[[str], str], absent: bool = False
+    store: Store, names: Iterable[str], *, owner: str, own_name: Callable[[str], str], absent: bool = False
 ) -> Edit:
-    """Note that an owner wants these filters, or that this one no longer does.
+    """Plan to note that an owner wants these filters, or with ``absent`` that this owner no longer does.
 
-    ``own_name`` gives filters the names that they have now, since interfaces are renamed.
+    ``own_name`` returns the present name of a filter: interfaces are renamed.
     """
     store.require_own()
-    found = understood(owners, store)
+    found = understood(lambda: owners(store))
     before = found or {}
     known = {own_name(name): other for name, other in before.items()}
     others = {name: other for name, other in known.items() if name not in names or other != owner}
     after = others if absent else {**known, **dict.fromkeys(names, owner)}
-    return Edit(store, _OWNERS, found, before, after)
+    return NoteEdit(store=store, name=_OWNERS, found=found, before=before, after=after)
 
 
 def owner_changes(edits: list[Edit], own_name: Callable[[str], str]) -> dict[str, str | None]:
-    """The filters that get another owner, with the one that they had, None where nobody was known to want them."""
-    changes = {}
+    """Return the names of filters that get another owner, with the owner before, None if there was none."""
+    changes: dict[str, str | None] = {}
     for edit in edits:
-        before = {own_name(name): owner for name, owner in edit.before.items()} if edit.name == _OWNERS else {}
-        after = edit.after if edit.name == _OWNERS else {}
-        changes.update({name: before.get(name) for name, owner in after.items() if before.get(name) != owner})
+        if edit.name == _OWNERS:
+            before = {own_name(name): owner for name, owner in edit.before.items()}
+            changes.update({name: before.get(name) for name, owner in edit.after.items() if before.get(name) != owner})
     return changes
 
 
 def owned_by(edits: list[Edit], owner: str) -> list[str]:
-    """The names of all filters that an owner wants, once these have been written."""
+    """Return the names of all filters that an owner wants after these edits."""
     after = (edit.after for edit in edits if edit.name == _OWNERS)
-    return sorted(name for each in after for name, other in each.items() if other == owner)
+    return sorted(name for owners_by_name in after for name, other in owners_by_name.items() if other == owner)
 
 
 def plan_forgetting(store: Store) -> list[Edit]:
-    """Everything goes, also copies that a run that was interrupted has left without their note."""
+    """Plan to keep nothing. Copies that an interrupted run left without their note go as well."""
     store.require_own()
     names = [HOST, _OWNERS, *(f"filters/{name}" for name in store.names("filters"))]
-    contents = {name: understood(store.read, name) for name in names}
-    edits = [Edit(store, name, content, content or {}, {}) for name, content in contents.items() if content != {}]
-    for each in schema.LISTS:
-        for owner in owners_of_entries(store, each):
-            content = understood(store.read, entries_name(each, owner))
-            edits.append(EntriesEdit(store, entries_name(each, owner), content or None, content or {}, {}))
+    contents = {name: understood(functools.partial(store.read, name)) for name in names}
+    edits: list[Edit] = [
+        NoteEdit(store=store, name=name, found=content, before=content or {}, after={})
+        for name, content in contents.items()
+        if content != {}
+    ]
+    for list_name in schema.LISTS:
+        edits += [_plan_forgetting_entries(store, list_name, owner) for owner in owners_of_entries(store, list_name)]
     return edits
 
 
-def describe_filters(edits: list[Edit], when: str) -> dict:
-    """What changes of what will be restored, for a diff: of owners, those of the filters concerned.
+def _plan_forgetting_entries(store: Store, list_name: str, owner: str) -> Edit:
+    found = understood(lambda: read_entries(store, list_name, owner)) or None
+    return EntriesEdit(
+        store=store, name=entries_name(list_name, owner), found=found, before=found or {}, after=EntriesNote()
+    )
 
-    That host.json goes with the last filter is not told: in check mode, another one may be about to come.
+
+def describe_filters(edits: list[Edit], when: str) -> dict[str, Any]:
+    """Return for a diff what changes of what will be restored, by note. Of the owners, those of the filters concerned.
+
+    That host.json goes with the last filter is not told: in check mode, another filter may be about to come. ``when`` is
+    before or after.
     """
     changing = [edit for edit in edits if edit]
     told = [edit for edit in changing if edit.name != HOST or edit.after] or changing
-    return {edit.name: _changing(edit, when) if edit.name == _OWNERS else getattr(edit, when) for edit in told}
+    return {edit.name: _described(edit, edit.before if when == "before" else edit.after) for edit in told}
 
 
-def _changing(edit: Edit, when: str) -> dict:
-    return {name: value for name, value in getattr(edit, when).items() if edit.before.get(name) != edit.after.get(name)}
+def _described(edit: Edit, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    if edit.name != _OWNERS:
+        return content
+    return {name: value for name, value in content.items() if edit.before.get(name) != edit.after.get(name)}

@@ -1,4 +1,4 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change a list: the request, the plan, its effects, and the result."""
+"""Change a list: read the request, plan, foresee the effects, apply, and return the result."""

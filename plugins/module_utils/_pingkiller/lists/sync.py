@@ -1,54 +1,62 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change a list as a front end asks for it: read what is, plan, and apply unless it is only to be predicted."""
+"""Change a list as a front end asks for it: read the list, plan, and apply the plan unless it is only predicted."""
 
 from __future__ import annotations
 
-from ..entries import claims
-from ..entries.claims import Demand, Plan
+from typing import Any
+
+from ..entries.plan import Demand, Plan, make_plan, number_of_entries
 from ..errors import PingKillerError
 from ..kept.edit import Edit
-from ..kept.entry_plan import Asked, plan_entries
-from ..kept.filter_notes import plan_host
+from ..kept.entries_request import EntriesRequest
+from ..kept.entry_plan import plan_entries
+from ..kept.filter_notes import HostNote, plan_host
 from ..kernel import access
 from ..store import entry_list, host_maps, limits, lost_pins, recovery
+from ..store.entry_list import EntryList
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
-from . import effects
-from .foreseen import Foreseen, ListToCome
-from .request import ListRequest, read_demand
-from .result import result_of, with_kept
+from .covering import MANY
+from .demand import read_demand
+from .effects import PlannedChange, foresee
+from .predicted import PredictedList
+from .request import Foreseen, ListRequest
+from .result import Outcome, result_of, with_kept
 
 _COMPARED, _COMPARED_EXACTLY = 4096, 131072  #: entries of a list whose indexes are compared with its records
 
 
-def change(base: str, request: ListRequest, check: bool = False, lock_timeout: float = 30.0) -> dict:
-    """Bring a list to what the request says; the module's result. Raises PingKillerError with nothing changed."""
+def change(base: str, request: ListRequest, *, check: bool = False, lock_timeout: float = 30.0) -> dict[str, Any]:
+    """Bring a list to what the request says, and return the module's result.
+
+    With ``check`` only predict it. ``lock_timeout`` is in seconds. Raises PingKillerError with nothing changed.
+    """
     check_timeout(lock_timeout)
     demand = read_demand(request)
     access.require_bpf()
     pins = Pins(base)
     mounted = pins.check_mount()
-    asked = Asked(request, demand.wishes)
-    there = (mounted and pins.in_use().exists()) or lost_pins.any_lost(pins)
-    if check and (there or not request.absent):  # as the run then does
+    asked = EntriesRequest(request, demand.requested)
+    present = (mounted and pins.in_use().exists()) or lost_pins.any_lost(pins)
+    if check and (present or not request.absent):  # the run requires the same
         pins.require_ours()
-    if check or (request.absent and not there):
-        kept = _plan_kept(pins, request, asked)
-        if check or not any(kept):
+    if check or (request.absent and not present):
+        edits = _plan_kept(pins, request, asked)
+        if check or not any(edits):
             foreseen = request.foreseen if check else Foreseen()
-            return with_kept(result_of(request, demand, *_predict(pins, request, demand, foreseen)), kept)
+            return with_kept(result_of(request, demand, _predict(pins, request, demand, foreseen=foreseen)), edits)
     with host_lock(lock_timeout):
-        kept = _plan_kept(pins, request, asked)
-        result = with_kept(_change(pins, request, demand), kept)
-        for edit in kept:
+        edits = _plan_kept(pins, request, asked)
+        result = with_kept(_change(pins, request, demand), edits)
+        for edit in edits:
             edit.write()
         return result
 
 
-def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict:
-    """The same under the lock, but for what is restored at boot."""
+def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict[str, Any]:
+    """Change the maps of a list, under the lock."""
     mended = recovery.settle(pins)
     recovery.require_same_lists(pins)
     host_maps.require_present_schema(pins)
@@ -57,34 +65,35 @@ def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict:
         host_maps.create(pins, limits.DEFAULT_CAPACITY)
     with entry_list.opened_list(pins, request.name) as entries:
         if entries is None:
-            return result_of(request, demand, _plan(None, demand), 0, [])
+            return result_of(request, demand, Outcome(plan=_plan(None, demand), total=0, warnings=[]))
         _compare(entries, demand)
         entries.settle()
         plan = _plan(entries, demand)
-        warnings = effects.foresee(pins, request.name, demand, plan, entries)
+        warnings = foresee(pins, PlannedChange(name=request.name, demand=demand, plan=plan, entries=entries))
         if plan:
             entries.apply(plan)
-        result = result_of(request, demand, plan, entries.count, mended + warnings)
+        result = result_of(request, demand, Outcome(plan=plan, total=entries.count, warnings=mended + warnings))
         return {**result, "changed": result["changed"] or bool(mended)}
 
 
-def _plan_kept(pins: Pins, request: ListRequest, asked: Asked) -> list[Edit]:
+def _plan_kept(pins: Pins, request: ListRequest, asked: EntriesRequest) -> list[Edit]:
+    """Plan the changes of what is restored at boot."""
     if not request.store:
         return []
-    edits = plan_entries(request.store, asked)
+    edits: list[Edit] = [*plan_entries(request.store, asked)]
     if request.persist and any(edit.after for edit in edits) and not request.store.restores():
-        edits.append(plan_host(request.store, {"base": pins.base, "max_entries": _capacity(pins, request.name)}))
+        edits.append(plan_host(request.store, HostNote(base=pins.base, max_entries=_capacity(pins, request.name))))
     return edits
 
 
-def _capacity(pins: Pins, name: str) -> int:
-    with entry_list.opened_list(pins.in_use(), name) as entries:
+def _capacity(pins: Pins, list_name: str) -> int:
+    with entry_list.opened_list(pins.in_use(), list_name) as entries:
         return limits.DEFAULT_CAPACITY if entries is None else entries.capacity
 
 
-def _predict(pins: Pins, request: ListRequest, demand: Demand, foreseen: Foreseen) -> tuple:
+def _predict(pins: Pins, request: ListRequest, demand: Demand, *, foreseen: Foreseen) -> Outcome:
     pins = pins.in_use()
-    if not foreseen.filters:  # what attaches a filter brings lists and filters together, and to this schema
+    if not foreseen.filters:  # attaching a filter brings lists and filters together, and to this schema
         recovery.require_same_lists(pins)
         host_maps.require_present_schema(pins)
     with entry_list.opened_list(pins, request.name) as entries:
@@ -97,13 +106,20 @@ def _predict(pins: Pins, request: ListRequest, demand: Demand, foreseen: Foresee
         else:
             _check_fits(request, plan, foreseen.capacity)
             count = 0
-        count += claims.count(plan.added) - claims.count(plan.removed)
-        allowlist = _to_come(pins, foreseen.allowlist)
-        return plan, count, effects.foresee(pins, request.name, demand, plan, entries, foreseen, allowlist)
+        planned = PlannedChange(
+            name=request.name,
+            demand=demand,
+            plan=plan,
+            entries=entries,
+            foreseen=foreseen,
+            allowlist=_predicted(pins, foreseen.allowlist),
+        )
+        count += number_of_entries(plan.added) - number_of_entries(plan.removed)
+        return Outcome(plan=plan, total=count, warnings=foresee(pins, planned))
 
 
-def _to_come(pins: Pins, request: ListRequest | None) -> ListToCome | None:
-    """The list that a request will have changed by then; None where it changes nothing."""
+def _predicted(pins: Pins, request: ListRequest | None) -> PredictedList | None:
+    """Return the list as a request will have changed it, or None if it changes nothing."""
     if request is None:
         return None
     try:
@@ -113,28 +129,29 @@ def _to_come(pins: Pins, request: ListRequest | None) -> ListToCome | None:
     with entry_list.opened_list(pins, request.name) as entries:
         plan = _plan(entries, demand)
         held = entries.held() if entries is not None and plan else []
-    return ListToCome(request.name, held, plan) if plan else None
+    return PredictedList(request.name, held, plan) if plan else None
 
 
-def _compare(entries: entry_list.EntryList, demand: Demand) -> None:
-    """Find damage in lists of which that takes some milliseconds; an exact list is read whole in any case."""
+def _compare(entries: EntryList, demand: Demand) -> None:
+    """Find damage in lists short enough that it takes some milliseconds; an exact sync reads all of its list anyway."""
     entries.compare(_COMPARED_EXACTLY if demand.exclusive else _COMPARED)
 
 
-def _plan(entries: entry_list.EntryList | None, demand: Demand) -> Plan:
+def _plan(entries: EntryList | None, demand: Demand) -> Plan:
     if entries is None:
-        return claims.make_plan([], demand)
-    # To look many up takes longer than to read all.
-    everything = demand.exclusive or len(demand.wishes.keys) > effects.MANY
-    return claims.make_plan(entries.held(None if everything else set(demand.wishes.keys)), demand)
+        return make_plan([], demand)
+    # Looking up many keys takes longer than reading all of the list.
+    everything = demand.exclusive or len(demand.requested.keys) > MANY
+    return make_plan(entries.held(None if everything else set(demand.requested.keys)), demand)
 
 
 def _check_before_creating(pins: Pins, request: ListRequest, demand: Demand) -> None:
-    """Refuse on a host without state before any is made."""
+    """Refuse a change on a host without maps before any are made."""
     if not pins.exists():
-        _check_fits(request, claims.make_plan([], demand))
+        _check_fits(request, make_plan([], demand))
 
 
 def _check_fits(request: ListRequest, plan: Plan, capacity: int | None = None) -> None:
-    limits.check_capacity(request.name, claims.count(plan.added), capacity or limits.DEFAULT_CAPACITY)
+    added = number_of_entries(plan.added)
+    limits.check_capacity(request.name, added, capacity or limits.DEFAULT_CAPACITY)
     limits.check_prefix_lengths(request.name, set(limits.ipv6_lengths(plan.added)))

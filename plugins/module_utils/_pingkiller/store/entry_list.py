@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
-from ..entries.claims import Change, Claims, Held, Plan, count, effective
+from ..entries.claims import Claims, effective
+from ..entries.plan import Change, Held, Plan, number_of_entries
 from ..errors import PingKillerError
 from ..kernel import schema
 from . import limits
@@ -52,7 +53,7 @@ class EntryList(ListReader):
 
         ``capacity`` is the list's capacity by then, if it will be another one than now.
         """
-        entries = self.count + count(plan.added) - count(plan.removed)
+        entries = self.count + number_of_entries(plan.added) - number_of_entries(plan.removed)
         limits.check_capacity(self.name, entries, capacity or self.capacity)
         added = limits.ipv6_lengths(plan.added)
         if added:
@@ -82,11 +83,11 @@ class EntryList(ListReader):
         """Return how many entries have to be removed before the additions fit."""
         added = limits.ipv6_lengths(plan.added)
         if added and len(self.records.prefix_lengths("network6") + added) > schema.MAX_PREFIX_LENGTHS:
-            return count(plan.removed)
-        return max(0, self.count + count(plan.added) - self.capacity)
+            return number_of_entries(plan.removed)
+        return max(0, self.count + number_of_entries(plan.added) - self.capacity)
 
     def _add(self, changes: list[Change]) -> None:
-        free = deque(self.records.free_slots(count(changes)))
+        free = deque(self.records.free_slots(number_of_entries(changes)))
         try:
             for change in changes:
                 (owner,), untils = change.after, effective(change.after)
@@ -99,7 +100,8 @@ class EntryList(ListReader):
                 self.indexes.remove(change.kind, change.keys)
             repair(self)
             raise PingKillerError(
-                f"the kernel refused {count(changes)} entries for the {self.name} ({error.strerror}): none of them was added"
+                f"the kernel refused {number_of_entries(changes)} entries for the {self.name} ({error.strerror}): none of "
+                f"them was added"
             ) from error
 
     def _update(self, change: Change) -> None:
@@ -168,7 +170,7 @@ def _divided(changes: list[Change], number: int) -> tuple[list[Change], list[Cha
     first: list[Change] = []
     rest: list[Change] = []
     for change in changes:
-        entries, here = range(len(change.keys)), max(0, number - count(first))
+        entries, here = range(len(change.keys)), max(0, number - number_of_entries(first))
         for part, positions in ((first, entries[:here]), (rest, entries[here:])):
             if positions:
                 part.append(change._replace(before=change.before.at(positions)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from ..entries.claims import Change
+from ..entries.plan import Change
 from ..errors import PingKillerError
 from ..kernel import schema
 

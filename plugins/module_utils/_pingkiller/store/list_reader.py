@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from .. import durations
 from ..entries import addresses
-from ..entries.claims import Claims, Held
-from ..entries.wishes import Wanted
+from ..entries.claims import Claim, Claims
+from ..entries.plan import Held
 from ..kernel import schema
 from .list_maps import ListMaps
 from .owners import SEVERAL
@@ -138,7 +138,7 @@ class ListReader(ListMaps):
     def _one_claim(self, signature: Signature) -> Claims:
         """Return the claim on entries that have one owner."""
         sides = tuple(side for side, until in enumerate(signature.untils) if until)
-        return _unexpired({self.known_owners.name(signature.owner): Wanted(sides, max(signature.untils))})
+        return _unexpired({self.known_owners.name(signature.owner): Claim(sides, max(signature.untils))})
 
     def held(self, keys: Iterable[bytes] | None = None) -> list[Held]:
         """Return the entries of these keys, by default all entries, grouped by their claims."""

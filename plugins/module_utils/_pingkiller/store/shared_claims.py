@@ -13,8 +13,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ..entries import addresses
-from ..entries.claims import Claims
-from ..entries.wishes import Wanted
+from ..entries.claims import Claim, Claims
 from ..errors import PingKillerError
 from ..kernel import bpf, schema
 from .owners import Owners
@@ -100,7 +99,7 @@ def _unpacked_key(packed: bytes) -> _Claim:
     return _Claim(list_number=fields["list"], key=prefix + address, owner=fields["owner"])
 
 
-def _unpacked(value: bytes) -> Wanted:
+def _unpacked(value: bytes) -> Claim:
     fields = schema.CLAIM.unpack(value)
     sides = tuple(side for side in (schema.SOURCE, schema.DESTINATION) if fields["sides"] >> side & 1)
-    return Wanted(sides, fields["until"])
+    return Claim(sides, fields["until"])
