@@ -112,7 +112,7 @@ def test_what_makes_numbers_inexact_is_said_before_them():
     found = syscalls(row("a", "read", 1), lost=1, unfinished=2, outside=3, stopped="max_overhead")
     found["cost"] = {"runs": 10, "ns": 1000, "percent": 1.5}
     assert text.lines(found)[1:6] == [
-        "ended early, after 5.0 s: the programs took more of the processors than they may",
+        "ended early, after 5.0 s: the programs took more of the processors than max_overhead allows",
         "lost: 1, for which a table or a buffer had no room: look at fewer processes, by pid, user, comm or unit",
         "not returned yet: 2",
         "of processes outside this container: 3",
