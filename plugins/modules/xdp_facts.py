@@ -141,8 +141,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import B
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 
 
-def collect(*arguments):
-    found = facts.collect(*arguments)
+def collect(base, **options):
+    found = facts.collect(base, **options)
     return {"ansible_facts": {"pingkiller": found}, "warnings": found["notes"]}
 
 
@@ -158,7 +158,7 @@ def main():
     )
     given = module.params
     dest = None if module.check_mode else given["dest"]
-    finish(module, collect, given["base"], given["list_limit"], given["top"], dest)
+    finish(module, collect, given["base"], list_limit=given["list_limit"], top=given["top"], dest=dest)
 
 
 if __name__ == "__main__":

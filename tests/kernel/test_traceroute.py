@@ -20,11 +20,11 @@ from network import FAMILIES, PATIENCE, Namespace, Root, far_end, talk_tcp
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import apply, remove
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import FilterRequest
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters
 
 pytestmark = pytest.mark.kernel
 
-PRESET = _inventory.TRACEROUTE_TYPES
+PRESET = _filters.TRACEROUTE_TYPES
 PATH_MTU = 1400
 
 METHODS = {"udp": (), "tcp": ("-T",), "icmp": ("-I",)}
