@@ -80,7 +80,7 @@ def filter_faults(asked: Asked, host: str) -> Iterator[str]:
     for item, fault in faults:
         yield f"In {where}, {quoted_item(item)}: {fault}." if items else f"On {host}, pingkiller_{fault}."
     if not faults:
-        yield from _clashes(found, asked.hidden, host)
+        yield from _clashes(found, host, hidden=asked.hidden)
 
 
 def _item_fault(item: object) -> str:
@@ -116,7 +116,7 @@ def _check_options(given: Filter) -> None:
     FilterOptions.checked(**values)
 
 
-def _clashes(found: list[Filter], hidden: bool, host: str) -> Iterator[str]:
+def _clashes(found: list[Filter], host: str, *, hidden: bool) -> Iterator[str]:
     """Yield a sentence for each place where two filters would replace each other in every run."""
     yield from _doubles(found, {}, host)
     for hook in sorted({each["hook"] for each in found}):

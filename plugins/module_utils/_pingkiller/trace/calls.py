@@ -138,7 +138,7 @@ def _by(request: Request) -> tuple[str, ...]:
 
 def _most_rows(request: Request) -> int:
     """Return how many rows there is memory for."""
-    fit = layout.ROWS_MEMORY // (layout.row_size(request.timed) * bpf.possible_cpus())
+    fit = layout.ROWS_MEMORY // (layout.row_size(timed=request.timed) * bpf.possible_cpus())
     return max(min(fit, layout.SIZES["ROWS"]), min(layout.FEWEST_ROWS, layout.SIZES["ROWS"]))
 
 

@@ -57,6 +57,7 @@ class RowKey(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: bytes) -> RowKey:
+        """Read a key of the map ``rows``, or a record of the ring buffer ``newcomers``."""
         return cls(**ROW_KEY.unpack(packed))
 
 
@@ -75,12 +76,13 @@ class Counted(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: bytes) -> Counted:
+        """Read one CPU's value of the map ``rows``."""
         if len(packed) == _CALLS.size:
             return cls(**_CALLS.unpack(packed))
         return cls(**_AMOUNTS.unpack(packed), buckets=_HISTOGRAM.unpack_from(packed, _AMOUNTS.size))
 
 
-def row_size(timed: bool) -> int:
+def row_size(*, timed: bool) -> int:
     """Return the bytes of one CPU's value of a row."""
     return _AMOUNTS.size + _HISTOGRAM.size if timed else _CALLS.size
 
@@ -113,6 +115,7 @@ class Event(NamedTuple):
 
     @classmethod
     def unpack(cls, record: bytes) -> Event:
+        """Read a record of the ring buffer ``events``."""
         return cls(**EVENT.unpack(record), path=record[EVENT.size :])
 
 

@@ -47,4 +47,5 @@ class Probe(Protocol):
     def result(self) -> dict[str, Any]:
         """Return the probe's part of the result, as JSON has it. It has at least ``unfinished``, a number."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the ring buffer. The maps belong to the caller."""

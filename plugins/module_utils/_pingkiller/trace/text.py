@@ -29,7 +29,7 @@ _STOPPED = {
 
 def lines(result: Result, *, rows: int | None = None, blocks: bool = True) -> list[str]:
     """Write a result, with at most ``rows`` rows of its longest table. Bars are block characters, or ASCII without ``blocks``."""
-    body = _processes(result, rows) if result["probe"] == "processes" else _calls(result, rows, blocks)
+    body = _processes(result, rows) if result["probe"] == "processes" else _calls(result, rows, blocks=blocks)
     return [head(result), *notes(result), *(["", *body] if body else [])]
 
 
@@ -136,29 +136,33 @@ def _cell(key: str, value: object) -> str:
     return "" if value is None else _COLUMNS[key].show(value)
 
 
-def _calls(result: Result, rows: int | None, blocks: bool) -> list[str]:
+def _calls(result: Result, rows: int | None, *, blocks: bool) -> list[str]:
     shown = result["rows"][:rows]
     more = result["rows_total"] - len(shown)
     return [
         *rows_table(shown),
         *([f"and {number(more)} rows more"] if more > 0 else []),
-        *histogram(result.get("histogram", ()), blocks),
+        *_histogram(result.get("histogram", ()), blocks=blocks),
     ]
 
 
-def histogram(buckets: Sequence[Mapping[str, int]], blocks: bool) -> list[str]:
+def _histogram(buckets: Sequence[Mapping[str, int]], *, blocks: bool) -> list[str]:
     """Write how many calls took how long. The buckets cover all rows, also those that are not shown."""
     if not buckets:
         return []
     most = max(each["calls"] for each in buckets)
     cells = [
-        [f"{time(each['from_ns'])} to {time(each['to_ns'])}", number(each["calls"]), _bar(each["calls"] / most, blocks)]
+        [
+            f"{time(each['from_ns'])} to {time(each['to_ns'])}",
+            number(each["calls"]),
+            _bar(each["calls"] / most, blocks=blocks),
+        ]
         for each in buckets
     ]
     return ["", *table({"TIME OF A CALL": RIGHT, "CALLS": RIGHT, "": LEFT}, cells)]
 
 
-def _bar(share: float, blocks: bool) -> str:
+def _bar(share: float, *, blocks: bool) -> str:
     """Draw a bar, which is never empty."""
     eighths = max(1, round(share * _BAR * 8))
     if not blocks:
