@@ -3,7 +3,7 @@
  *
  * The filter. It parses a frame, decides, counts and returns. BCC compiles it on the host against the headers in
  * include/, which replace the kernel's headers. The options are -D definitions from
- * plugins/module_utils/_pingkiller/options.py:
+ * plugins/module_utils/_pingkiller/filters/options.py:
  *
  *   HOOK_TC                          0: XDP program, 1: tc classifier
  *   POLICY                           POLICY_PASS or POLICY_DROP

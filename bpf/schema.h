@@ -2,7 +2,7 @@
  * Copyright (c) 2026 the PingKiller authors
  *
  * The memory layouts that the kernel side and the host-side library share. The Python twin of this file is
- * plugins/module_utils/_pingkiller/schema.py. A change here needs a new SCHEMA_VERSION there.
+ * plugins/module_utils/_pingkiller/kernel/schema.py. A change here needs a new SCHEMA_VERSION there.
  */
 #ifndef PINGKILLER_SCHEMA_H
 #define PINGKILLER_SCHEMA_H

@@ -1,15 +1,24 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all suites have in common: on a slow machine, only some of their tests."""
+"""Set up all suites: they clean up when they are ended, and a slow machine can run only some of their tests."""
 
 from __future__ import annotations
+
+import signal
 
 
 def pytest_addoption(parser):
     parser.addoption("--every", type=int, default=1, metavar="N", help="run only every Nth test, on a slow machine")
     parser.addoption("--begin", type=int, default=0, metavar="M", help="begin with the test after so many")
     parser.addoption("--of", default="", metavar="FILE", help="of this file; of the others run all tests")
+
+
+def pytest_configure(config):
+    # A run that is ended by kill cleans up, as it does after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # BCC warns of text where it would rather have bytes.
+    config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
 
 
 def pytest_collection_modifyitems(config, items):

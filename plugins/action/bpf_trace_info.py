@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries the tracers' C sources to the managed host, and looks at what comes back before a playbook sums it up."""
+"""Send the tracers' C sources to the managed host, and judge the answer before a playbook adds it up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import tra
 
 
 class ActionModule(Judged):
+    """Adds the C sources to the arguments of the module."""
+
     def arguments(self) -> dict:
         return {**super().arguments(), "_sources": read_trace_sources()}
 
     def judged(self, answer: dict, _arguments: dict, host: str) -> dict:
-        return trace_result(answer, host, self._task.check_mode)
+        return trace_result(answer, host, check_mode=self._task.check_mode)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges what comes back from the managed host, and takes no facts from it but one."""
+"""Judge the answer of the managed host, and accept only one fact from it."""
 
 from __future__ import annotations
 
@@ -9,4 +9,6 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._actions import J
 
 
 class ActionModule(Judged):
+    """Accepts the fact that the module gathers."""
+
     facts = ("pingkiller",)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries the C sources to the managed host: files beside module_utils that are not Python do not travel by themselves.
+"""Send the C sources to the managed host, and judge the answer before the role uses it.
 
-What comes back is looked at before the role makes use of it.
+Ansible sends module_utils by itself, but only Python files.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import r
 
 
 class ActionModule(Judged):
+    """Adds the C sources to the arguments of the module, and checks the results that the role uses."""
+
     def arguments(self) -> dict:
         given = super().arguments()
         if "interface" in given and given["interface"] is None:
-            given["interface"] = []  # or the module would take what came out blank for what was not given
+            given["interface"] = []  # the module would take None as not given, and a template gave it
         return {**given, "_sources": read_sources()} if _is_present(given) else given
 
     def judged(self, answer: dict, arguments: dict, host: str) -> dict:

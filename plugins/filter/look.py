@@ -32,11 +32,11 @@ _value:
   type: dict
 """
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import look
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._look import look
 
 
 class FilterModule:
-    """Called by Ansible; the judgement is in plugin_utils."""
+    """Names the filter for Ansible."""
 
     def filters(self):
         return {"look": look}

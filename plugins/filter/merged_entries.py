@@ -58,7 +58,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._inventory import merged_entries
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._list_items import merged_entries
 
 
 class FilterModule:

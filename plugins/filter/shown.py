@@ -32,11 +32,11 @@ _value:
   type: str
 """
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import shown
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import shown
 
 
 class FilterModule:
-    """Called by Ansible; the judgement is in plugin_utils."""
+    """Names the filter for Ansible."""
 
     def filters(self):
         return {"shown": shown}

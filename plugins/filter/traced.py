@@ -40,18 +40,19 @@ _value:
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import quoted
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quoted
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import lines
 
 
 def traced(answers, top=10):
+    """Write the table. Raises AnsibleError."""
     if not str(top).isdecimal():
-        raise AnsibleError(f"traced: top is {quoted(top)}, which is no number of rows: give one, 0 for all")
+        raise AnsibleError(f"traced: top is {quoted(top)}, which is not a number of rows: give one, 0 for all")
     return lines(answers, int(top))
 
 
 class FilterModule:
-    """Called by Ansible; the sums are in plugin_utils."""
+    """Names the filter for Ansible."""
 
     def filters(self):
         return {"traced": traced}

@@ -44,24 +44,26 @@ from pathlib import Path
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory as inventory
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters, _list_items, _variables
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight as preflight
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._filters import Asked
 
 _DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
 
 
 class LookupModule(LookupBase):
-    """Called by Ansible; the judgement is in plugin_utils."""
+    """Reads the variables. The checks are in plugin_utils."""
 
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
-        return [each for term in terms for each in self._tell(term, variables)]
+        return [each for term in terms for each in self._results(term, variables)]
 
-    def _tell(self, term, variables):
-        if term in inventory.LISTS:
+    def _results(self, term, variables):
+        if term in schema.LISTS:
             return self._about_lists(variables, term)
         if term == "filters":
-            return inventory.filters(*self._about_filters(variables))
+            return _filters.filters(self._asked(variables))
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
@@ -71,19 +73,15 @@ class LookupModule(LookupBase):
         return faults[term](variables, variables["inventory_hostname"])
 
     def _about_lists(self, variables, which=""):
-        return [[name, self._value(variables, name)] for name in inventory.list_variables(variables, which)]
+        return [[name, self._value(variables, name)] for name in _variables.list_variables(variables, which)]
 
-    def _list_faults(self, variables, host):
-        """Not by the filter: what Ansible hands to one, it templates again, which takes longer than all that is done here."""
-        return inventory.merged_entries(self._about_lists(variables), host)["problems"]
-
-    def _about_filters(self, variables):
-        host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in inventory.FILTER_KEYS}
+    def _asked(self, variables):
+        host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in _filters.FILTER_KEYS}
         hidden = self._templar.template(variables["pingkiller_hide_from_traceroute"])
-        return host_wide, self._value(variables, "pingkiller_filters"), boolean(hidden)
+        return Asked(host_wide=host_wide, items=self._value(variables, "pingkiller_filters"), hidden=boolean(hidden))
 
     def _filter_faults(self, variables, host):
-        return inventory.at_most_ten(inventory.filter_faults(*self._about_filters(variables), host))
+        return _variables.at_most_ten(_filters.filter_faults(self._asked(variables), host))
 
     def _host_faults(self, variables, host):
         def value(name):
@@ -109,16 +107,20 @@ class LookupModule(LookupBase):
     def _interface_faults(self, variables, look, host):
         pairs = (pair.partition(":") for pair in look.get("alternative_names", "").split())
         own_names = {name: own for own, _colon, name in pairs}  # no interface's own name has a colon
-        found = inventory.filters(*self._about_filters(variables))
-        return inventory.interface_faults(found, look.get("interfaces", "").split(), own_names, host)
+        found = _filters.filters(self._asked(variables))
+        return _filters.interface_faults(found, host, existing=look.get("interfaces", "").split(), own_names=own_names)
 
     def _value(self, variables, name):
-        """Blank is empty, and what a template omits is not there."""
+        """Return the value of a variable: a blank one is an empty list, and items that a template omits are left out."""
         omit = variables.get("omit")  # before ansible-core 2.19, a word of its own
         value = self._templar.template(variables.get(name)) or []
         return [item for item in value if item != omit] if isinstance(value, list) and omit else value
 
     def _name_faults(self, variables, host):
-        own = inventory.words(self._value(variables, "pingkiller_extra_variables"))
+        own = _variables.words(self._value(variables, "pingkiller_extra_variables"))
         known = [*self._loader.load_from_file(str(_DEFAULTS)), *own]
-        return inventory.at_most_ten(inventory.name_faults(variables, known, host))
+        return _variables.at_most_ten(_variables.name_faults(variables, known, host))
+
+    def _list_faults(self, variables, host):
+        """Not by the filter: Ansible templates again what it hands to a filter, which takes longer than all that is done here."""
+        return _list_items.merged_entries(self._about_lists(variables), host)["problems"]

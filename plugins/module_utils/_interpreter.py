@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Python of a host runs a module that compiles: private to the collection."""
+"""Choose the Python that runs a module that compiles: private to the collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SYSTEM_INTERPRETERS = ["/usr/bin/python3", "/usr/libexec/platform-python"]
 
 
 def move_to_interpreter_with_bcc() -> None:
-    """BCC comes with the distribution and belongs to its Python, which need not be the one that Ansible found."""
+    """Run the module again with the system's Python if this one has no BCC. Ansible may have found another Python."""
     if bcc_package.directory() or has_respawned():
         return
     interpreter = probe_interpreters_for_module(_SYSTEM_INTERPRETERS, "bcc.libbcc")

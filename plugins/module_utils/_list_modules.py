@@ -1,12 +1,14 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole of xdp_blocklist and xdp_allowlist, which differ in the list only: private to the collection.
+"""The modules xdp_blocklist and xdp_allowlist, which differ only in the list: private to the collection.
 
-Apart from what all modules share, because every file that a module imports travels to the host with each of its runs.
+This is not in ``_modules``, because Ansible sends every file that a module imports to the host with each run.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
@@ -35,7 +37,7 @@ _FORESEEN = {
 
 
 def run_list_module(list_name: str) -> None:
-    """Arguments in, one call, one result out."""
+    """Run the module of a list."""
     module = Module(
         argument_spec={
             "ip": {"type": "list", "elements": "str"},
@@ -60,13 +62,12 @@ def run_list_module(list_name: str) -> None:
         required_one_of=[("ip", "src", "content")],
         supports_check_mode=True,
     )
-    texts = {
-        name: module.params.pop(name) for name in ("content", "foreseen")
-    }  # or they would be sent back with the result
-    finish(module, _change_list, list_name, {**module.params, **texts}, module.check_mode)
+    # Ansible sends all parameters back with the result, and these are large.
+    large = {name: module.params.pop(name) for name in ("content", "foreseen")}
+    finish(module, _change_list, list_name, {**module.params, **large}, check_mode=module.check_mode)
 
 
-def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
+def _change_list(list_name: str, given: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     request = ListRequest(
         name=list_name,
         ip=given["ip"],
@@ -87,13 +88,12 @@ def _change_list(list_name: str, given: dict, check_mode: bool) -> dict:
     return sync.change(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
 
 
-def _foreseen(given: dict, owner: str) -> Foreseen:
+def _foreseen(given: dict[str, Any], owner: str) -> Foreseen:
     allowlist = given.get("allowlist")
     request = allowlist and ListRequest(schema.ALLOWLIST, **allowlist, exclusive=True, owner=owner)
-    told = Foreseen(
+    return Foreseen(
         filters=given.get("filters"),
         removed=tuple(given.get("removed") or ()),
         capacity=given.get("max_entries"),
         allowlist=request,
-    )
-    return told.checked()
+    ).checked()

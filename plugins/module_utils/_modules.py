@@ -1,9 +1,12 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules share: private to the collection. The one place where the library's errors become Ansible's."""
+"""The code that modules share: private to the collection. It turns the library's errors into Ansible's."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned
@@ -26,21 +29,20 @@ _LOGGED_VALUE, _LOGGED_LINE = 60, 280  #: characters
 
 
 class Module(AnsibleModule):
-    """An AnsibleModule whose messages fit on a screen, its own on wrong arguments among them.
+    """An AnsibleModule whose messages fit on a screen, also those of Ansible about wrong arguments.
 
-    It notes its call in the host's journal in one short line, with the options that are not default. Ansible would log all
-    arguments whole: the C sources, and lists of any length. To have it pass over an argument (``no_log``) would blank out
-    what the argument holds in the results, too.
+    It logs one short line in the host's journal, with the options that are not default. Ansible would log all arguments
+    whole: the C sources, and lists of any length. Its ``no_log`` would also remove the values from the results.
     """
 
-    def fail_json(self, msg, **more) -> None:
+    def fail_json(self, msg: object, **more: Any) -> None:
         super().fail_json(msg=on_screen(str(msg)), **more)
 
-    def warn(self, warning, **more) -> None:
+    def warn(self, warning: object, **more: Any) -> None:
         super().warn(on_screen(str(warning)), **more)
 
     def _log_invocation(self) -> None:
-        if has_respawned():  # the interpreter before this one has
+        if has_respawned():  # the interpreter before this one has logged it
             return
         options = [
             f"{name}={str(value)[:_LOGGED_VALUE]!r}"
@@ -51,15 +53,15 @@ class Module(AnsibleModule):
         self.log(line[:_LOGGED_LINE])
 
 
-def finish(module: AnsibleModule, call, *arguments, **options) -> None:
-    """Make the call into the library and end the module with its result, or with its one sentence."""
+def finish(module: AnsibleModule, call: Callable[..., dict[str, Any]], *arguments: Any, **options: Any) -> None:
+    """Call the library, and end the module with the result, or with the message of a PingKillerError."""
     try:
         access.require_root()
         result = call(*arguments, **options)
     except PingKillerError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"the host refused what PingKiller asked of it ({error}): mend that and run again")
+        module.fail_json(msg=f"a system call failed ({error}): fix the cause and run this again")
     for warning in result.pop("warnings", []):
         module.warn(warning)
     module.exit_json(**result)

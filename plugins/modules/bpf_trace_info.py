@@ -290,14 +290,11 @@ msg:
 """
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
-from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
-    Module,
-    finish,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import Module, finish
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
 
 
-def look(given, sources, check_mode):
+def look(given, sources, *, check_mode):
     request = trace.Request.checked(**given)
     found = trace.plan(request) if check_mode else trace.run(request, sources)
     return {"changed": False, **found}
@@ -326,14 +323,14 @@ def main():
         },
         supports_check_mode=True,
     )
-    sources = module.params.pop("_sources")  # or it would be sent back with the result
+    sources = module.params.pop("_sources")  # Ansible sends all parameters back with the result
     if not sources:
         module.fail_json(
-            msg="the tracers' C sources did not come along: call the module by its full name, pingkiller.fleet.bpf_trace_info, "
+            msg="the tracers' C sources are missing: call the module by its full name, pingkiller.fleet.bpf_trace_info, "
             "or let action_plugins in ansible.cfg name the collection's plugins/action"
         )
     move_to_interpreter_with_bcc()
-    finish(module, look, module.params, sources, module.check_mode)
+    finish(module, look, module.params, sources, check_mode=module.check_mode)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Listen who pings this host
+- name: Listen to the filters of this host
   pingkiller.fleet.xdp_events:
     duration: 10
   register: heard
@@ -89,7 +89,8 @@ def main():
         },
         supports_check_mode=True,
     )
-    finish(module, events.listen, module.params["base"], module.params["duration"], module.params["limit"])
+    given = module.params
+    finish(module, events.listen, given["base"], duration=given["duration"], limit=given["limit"])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all action plugins share: run the module of the same name on the host, and judge what it answers."""
+"""The base of all action plugins: run the module of the same name on the host, and judge its answer."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 
@@ -11,13 +13,13 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers
 
 
 class Judged(ActionBase):
-    """Hands on what the module says, but for facts that it does not gather and for what a terminal would obey."""
+    """Returns the module's answer without the facts that the module does not gather, and safe to show in a terminal."""
 
     _supports_async = True
     _supports_check_mode = True
     _requires_connection = True
 
-    facts: tuple = ()  #: names of those that the module gathers
+    facts: tuple[str, ...] = ()  #: names of the facts that the module gathers
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -32,10 +34,10 @@ class Judged(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
-    def arguments(self) -> dict:
-        """What the module is called with."""
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments for the module."""
         return dict(self._task.args)
 
-    def judged(self, answer: dict, _arguments: dict, host: str) -> dict:
-        """What to make of the module's answer."""
+    def judged(self, answer: dict[str, Any], _arguments: dict[str, Any], host: str) -> dict[str, Any]:
+        """Return the result of the task, given the module's answer and arguments."""
         return _answers.result(answer, host, self.facts)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host has to be like for the role to work there: judged on the controller, by what files/probe.sh said of it.
 
-A look is what ``_answers.look`` returns.
+A look is what ``_look.look`` returns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._answers import quoted
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quoted
 
 _OWN_DIRECTORY = re.compile(r"(/(?!\.\.?/)[A-Za-z0-9._-]+)+/pingkiller[A-Za-z0-9._-]*")
 _RESTORER = "what restores filters at boot"

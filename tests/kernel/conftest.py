@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import signal
 from contextlib import ExitStack
 
 import built
@@ -30,13 +29,6 @@ def pytest_addoption(parser):
     parser.addoption(
         "--seed", type=int, default=today, metavar="S", help="ask those that a run with this seed has asked"
     )
-
-
-def pytest_configure(config):
-    # Whoever ends the tests, with Ctrl-C or with kill, ends them the way that cleans up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # BCC warns of text where it would rather have bytes.
-    config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
 
 
 @pytest.fixture(scope="session")

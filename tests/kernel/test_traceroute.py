@@ -23,11 +23,11 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filte
     FilterRequest,
     RemovalRequest,
 )
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters
 
 pytestmark = pytest.mark.kernel
 
-PRESET = _inventory.TRACEROUTE_TYPES
+PRESET = _filters.TRACEROUTE_TYPES
 PATH_MTU = 1400
 
 METHODS = {"udp": (), "tcp": ("-T",), "icmp": ("-I",)}

@@ -15,7 +15,7 @@ import pytest
 from machine import BPFFS, DEFAULT_BASE, NOBODY, as_nobody, become_nobody, ip, look, mount, ping, program, umount
 from running import MODULES, SOURCES, changed, facts, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, exit_status, runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
 
@@ -396,10 +396,12 @@ def test_an_interface_called_like_an_option_gets_its_filter_at_boot(tmp_path, mo
     changed("xdp_filter", interface="-a", state="absent")
     (tmp_path / "pingkiller/filters").mkdir(mode=0o700, exist_ok=True)
     (tmp_path / "pingkiller/filters/-a.json").write_text(json.dumps({"xdp": {"policy": "drop"}}))
-    assert cli.main(["apply", "--config", config, "--interface=/a"]) == cli.FINE  # as systemd writes a leading dash
+    assert (
+        cli.main(["apply", "--config", config, "--interface=/a"]) == exit_status.FINE
+    )  # as systemd writes a leading dash
     assert ping("-a", BLOCKED) == "drop"
     changed("xdp_filter", interface="-a", state="absent")
-    assert cli.main(["apply", "--config", config, "--interface=-a"]) == cli.FINE
+    assert cli.main(["apply", "--config", config, "--interface=-a"]) == exit_status.FINE
     assert ping("-a", BLOCKED) == "drop"
 
 

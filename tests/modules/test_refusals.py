@@ -32,7 +32,7 @@ from machine import (
 )
 from running import SOURCES, changed, refused, run, unchanged
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, exit_status, runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import list_files
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
@@ -518,7 +518,7 @@ def test_the_command_says_no_more_of_a_broken_file_than_fits_on_a_screen(tmp_pat
     (config / "filters/pk0.json").write_text(json.dumps({"xdp": {"ratelimit_pps": int(LONG)}}))
     (config / "filters/pk1.json").write_text(json.dumps({"xdp": {LONG * 3: 1}}))
     for arguments in (["check"], ["apply"], ["check", "--json"]):
-        assert cli.main([*arguments, "--config", str(config)]) == cli.ERROR
+        assert cli.main([*arguments, "--config", str(config)]) == exit_status.ERROR
         told = capsys.readouterr()
         assert "ratelimit_pps=9999" in told.err
         assert all(len(line) < 4200 for line in (told.out + told.err).splitlines())

@@ -6,17 +6,10 @@
 from __future__ import annotations
 
 import os
-import signal
 
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import layout
-
-
-def pytest_configure(config):
-    # Whoever ends the tests, with Ctrl-C or with kill, ends them the way that cleans up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ from loads import (
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import cgroups, session
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import cgroups
 
 NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time
 HERE = Path(__file__).resolve().parent
@@ -144,7 +144,7 @@ def test_a_cgroup_that_is_not_there_is_named_in_one_sentence(cgroup):
     for path in ("/not/there", "../../etc"):
         with pytest.raises(PingKillerError, match=f"there is no cgroup '{path}' below {cgroup.parent}"):
             trace.plan(checked(cgroup=path))
-    with pytest.raises(PingKillerError, match="cgroup='' names none: give a path"):
+    with pytest.raises(PingKillerError, match="cgroup='' is empty: give a path"):
         trace.plan(checked(cgroup=""))
 
 
@@ -223,9 +223,16 @@ def test_running_results_are_the_whole_since_the_start():
     assert row(result, syscall="write")["calls"] == 1000
 
 
-def test_an_interrupt_ends_the_look_with_what_was_seen(monkeypatch):
-    monkeypatch.setattr(session._Look, "_sleep", lambda *_arguments: signal.raise_signal(signal.SIGINT))
-    assert trace.run(checked(), SOURCES)["stopped"] == "interrupted"
+class Interrupt:
+    """Asked whether to stop, it interrupts the process."""
+
+    def is_set(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_ends_the_look_with_what_was_seen():
+    (result,) = trace.watch(checked(), SOURCES, stop=Interrupt())
+    assert result["stopped"] == "interrupted"
 
 
 def test_a_look_that_costs_more_than_it_may_ends_early():

@@ -55,4 +55,4 @@ def test_check_mode_says_what_it_would_do_and_does_not():
 def test_what_is_refused_is_one_sentence():
     result = run(probe="syscall", name="wrlte")
     assert "rows" not in result
-    assert result["msg"].startswith("name='wrlte' is no system call of ")
+    assert result["msg"].startswith("name='wrlte' is not a system call of ")

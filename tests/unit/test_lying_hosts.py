@@ -22,7 +22,7 @@ from ansible.plugins.test.core import version_compare
 from looks import FIT
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import errors
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers, _inventory
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers, _look, _shown, _variables
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -245,8 +245,8 @@ def test_no_sentence_is_longer_than_a_screen(told):
 
 def test_name_of_a_fact_is_shown_as_it_is_written():
     # Ansible warns of such a name where it is in an inventory; a fact may have it.
-    (fault,) = _inventory.name_faults([f"pingkiller_{OBEYED}"], [], "alpha")
-    assert _answers.shown(fault).startswith(
+    (fault,) = _variables.name_faults([f"pingkiller_{OBEYED}"], [], "alpha")
+    assert _shown.shown(fault).startswith(
         "pingkiller_\\x1b]0;pwned\\x07\\x1b[31m\\r of alpha is no variable of this role"
     )
 
@@ -265,7 +265,7 @@ def test_answer_without_end_is_no_answer():
     answer: list = []
     for _level in range(100_000):
         answer = [answer]
-    assert "Nothing of it was believed" in _answers.result({"added": answer}, "alpha")["msg"]
+    assert "The answer was not used" in _answers.result({"added": answer}, "alpha")["msg"]
 
 
 # At random
@@ -314,7 +314,7 @@ def rngs(request):
 def test_any_look_is_understood_or_says_what_is_wrong(rngs):
     understood = 0
     for rng, name in rngs:
-        found = _answers.look(garble(rng, looks()))
+        found = _look.look(garble(rng, looks()))
         assert all(each.isprintable() for pair in found.items() for each in pair), name
         if "fault" in found:
             assert len(found["fault"]) < 400, name

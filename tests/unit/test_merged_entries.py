@@ -24,7 +24,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import FOREVER, SOURCE
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _variables
 
 NAME = "pingkiller_blocklist"
 MOMENT = 1000 * 1_000_000_000
@@ -85,8 +85,8 @@ def test_lists_are_merged_from_the_variables_of_their_names_in_order():
         "pingkiller_blocklist_",
         "pingkiller_blocklists",
     ]
-    assert _inventory.list_variables(names, "blocklist") == ["pingkiller_blocklist", "pingkiller_blocklist_web"]
-    assert _inventory.list_variables(names, "allowlist") == ["pingkiller_allowlist_web"]
+    assert _variables.list_variables(names, "blocklist") == ["pingkiller_blocklist", "pingkiller_blocklist_web"]
+    assert _variables.list_variables(names, "allowlist") == ["pingkiller_allowlist_web"]
 
 
 def test_address_named_twice_is_a_line_for_each_origin():

@@ -15,7 +15,7 @@ import zipfile
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import VERSION, durations
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import exit_status
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import entry_notes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
@@ -67,6 +67,16 @@ def test_a_filter_is_compiled_of_its_own_sources_and_of_no_tracer_s():
     assert {name.partition("/")[0] for name in _runtime.read_trace_sources()} == {"trace", "include"}
 
 
+@pytest.mark.parametrize("name", ["status", "stats", "list"])
+def test_command_that_compiles_nothing_imports_no_compiler(runtime, tmp_path, name):
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from pingkiller.command import cli; cli.main(sys.argv[2:])"
+    code += "; sys.stderr.write(' '.join(sys.modules))"
+    line = [sys.executable, "-c", code, runtime, name, "--config", tmp_path / "pingkiller"]
+    imported = subprocess.run(line, capture_output=True, text=True, check=True).stderr.split()
+    assert f"pingkiller.command.{'entries' if name == 'list' else name}" in imported
+    assert not {"pingkiller.kernel.compiler", "bcc"}.intersection(imported)
+
+
 def test_interrupt_while_the_library_is_imported_makes_no_traceback(runtime, tmp_path):
     interrupted = tmp_path / "interrupted"
     with zipfile.ZipFile(runtime) as whole, zipfile.ZipFile(interrupted, "w") as other:
@@ -97,7 +107,7 @@ def test_command_tells_who_is_not_root_that_it_needs_root(runtime, name):
         them = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         command = [*them, "/usr/bin/python3", "-I", f"/dev/fd/{file.fileno()}", name]
         done = subprocess.run(command, pass_fds=[file.fileno()], capture_output=True)
-    assert done.returncode == cli.ERROR
+    assert done.returncode == exit_status.ERROR
     assert done.stderr == b"pingkiller: this needs root on the managed host: run it as root, for example with sudo\n"
 
 
@@ -123,7 +133,7 @@ def test_every_command_describes_itself(runtime, name):
     "line", [[], ["nonsense"], ["list", "nonsense"], ["list", "--limit", "-1"], ["apply", "--bogus"]]
 )
 def test_wrong_command_line_is_status_2(runtime, line):
-    assert call(runtime, *line).returncode == cli.USAGE
+    assert call(runtime, *line).returncode == exit_status.USAGE
 
 
 def test_time_on_the_wall_is_read_as_it_was_written():

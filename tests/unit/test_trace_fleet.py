@@ -17,8 +17,9 @@ from seen import processes, result, row, syscalls, timed
 
 from ansible_collections.pingkiller.fleet.plugins.filter.traced import traced
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.histogram import percentile
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _inventory
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, merged, trace_result
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _variables
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import ALL, lines, trace_result
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace_sums import merged
 
 NONSENSE = "what it answers is not what the module says"
 
@@ -126,16 +127,16 @@ def test_host_that_gave_no_result_is_named_with_its_reason():
     }
     said = lines(answers, top=10)
     assert said[0].startswith("syscalls on 1 of 5 hosts")
-    assert "bravo: not looked at: Failed to connect to the host via ssh" in said
-    assert "charlie: not looked at: this host's Python has no BCC: install it" in said
-    assert "delta: not looked at: it said nothing" in said
-    assert "echo: not looked at: would look at syscalls" in said
+    assert "bravo: not traced: Failed to connect to the host via ssh" in said
+    assert "charlie: not traced: this host's Python has no BCC: install it" in said
+    assert "delta: not traced: it said nothing" in said
+    assert "echo: not traced: would look at syscalls" in said
 
 
 def test_fleet_without_any_result_is_told_so():
     said = lines({"alpha": {"msg": "no"}}, top=10)
-    assert said[0] == "none of 1 hosts has been looked at"
-    assert said[-1] == "alpha: not looked at: no"
+    assert said[0] == "none of 1 hosts was traced"
+    assert said[-1] == "alpha: not traced: no"
 
 
 def test_fleet_that_made_no_call_is_told_so():
@@ -144,7 +145,7 @@ def test_fleet_that_made_no_call_is_told_so():
 
 @pytest.mark.parametrize("top", [-1, "abc", "1.5", "", None])
 def test_number_of_rows_that_is_none_is_refused_in_one_sentence(top):
-    with pytest.raises(AnsibleError, match="^traced: top is .*, which is no number of rows: give one, 0 for all$"):
+    with pytest.raises(AnsibleError, match="^traced: top is .*, which is not a number of rows: give one, 0 for all$"):
         traced({"alpha": syscalls()}, top)
 
 
@@ -195,7 +196,7 @@ def test_lying_host_is_named_and_counts_for_nothing(lie):
     said = lines({**honest, "mallory": answer}, top=10)
     assert cells(said, ALL) == [["a", "read", "2"]]
     assert cells(said, "mallory") == []
-    assert any(line.startswith("mallory: not looked at: ") for line in said)
+    assert any(line.startswith("mallory: not traced: ") for line in said)
     if isinstance(answer, dict):
         told = trace_result(answer, "mallory", check_mode=False)
         assert set(told) == {"failed", "msg"}
@@ -232,4 +233,4 @@ def test_playbook_says_each_of_its_variables_at_its_top_and_the_role_takes_none_
     (task, *_others) = yaml.safe_load("- name:" + code)[0]["tasks"]
     assert used == set(task["pingkiller.fleet.bpf_trace_info"])
     assert used <= set(re.findall(r"\bpingkiller_trace_(\w+)", comment)) | set(re.findall(r"(?<=[ ,]_)(\w+)", comment))
-    assert list(_inventory.name_faults([f"pingkiller_trace_{each}" for each in used], [], "alpha")) == []
+    assert list(_variables.name_faults([f"pingkiller_trace_{each}" for each in used], [], "alpha")) == []

@@ -14,10 +14,10 @@ import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import layout, syscalls, targets
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import layout, sockets, syscalls, words
 
 REFUSED = {
-    "a probe that there is not": ({"probe": "syscal"}, "probe='syscal' is none (did you mean syscall?)"),
+    "a probe that there is not": ({"probe": "syscal"}, "probe='syscal' is not a probe (did you mean syscall?)"),
     "no time": ({"duration": 0}, "duration=0 is not above 0"),
     "more than an hour": ({"duration": 3601.0}, "duration=3601 is not above 0 and up to 3600 seconds"),
     "a time that is no number": ({"duration": float("nan")}, "duration=nan"),
@@ -25,19 +25,19 @@ REFUSED = {
     "less than no rows": ({"top": -1}, "top=-1 is out of range: give 0"),
     "a time without end": ({"min_us": float("inf")}, "min_us=inf is out of range"),
     "nothing to count by": ({"by": []}, "by='' is empty"),
-    "the same twice": ({"by": ["pid", "pid"]}, "by='pid,pid' is empty or names something twice"),
-    "something unknown to count by": ({"by": ["pids"]}, "by: 'pids' is nothing to count by (did you mean pid?)"),
-    "a call that there is not": ({"probe": "syscall", "name": "wrlte"}, "name='wrlte' is no system call"),
-    "a call without name": ({"probe": "syscall", "name": ""}, "name='' is no system call"),
-    "a process that there is not": ({"pid": 2**22 + 1}, "is no process on this host"),
-    "the process that looks": ({"pid": os.getpid()}, "is the process that looks"),
-    "a user that there is not": ({"user": "no such user"}, "user='no such user' is no user of this host"),
-    "a uid that nobody can have": ({"user": "4294967296"}, "is no user of this host"),
-    "a user with a zero byte": ({"user": "root\0"}, "is no user of this host"),
+    "the same twice": ({"by": ["pid", "pid"]}, "by='pid,pid' is empty or has a key twice"),
+    "something unknown to count by": ({"by": ["pids"]}, "by: 'pids' is not a key to count by (did you mean pid?)"),
+    "a call that there is not": ({"probe": "syscall", "name": "wrlte"}, "name='wrlte' is not a system call"),
+    "a call without name": ({"probe": "syscall", "name": ""}, "name='' is not a system call"),
+    "a process that there is not": ({"pid": 2**22 + 1}, "is not a process on this host"),
+    "the process that looks": ({"pid": os.getpid()}, "is the process that traces"),
+    "a user that there is not": ({"user": "no such user"}, "user='no such user' is not a user of this host"),
+    "a uid that nobody can have": ({"user": "4294967296"}, "is not a user of this host"),
+    "a user with a zero byte": ({"user": "root\0"}, "is not a user of this host"),
     "a command whose name is too long": ({"comm": "a" * 16}, "has 16 bytes"),
     "a command without name": ({"comm": ""}, "has 0 bytes"),
     "two cgroups": ({"unit": "ssh.service", "cgroup": "/x"}, "unit and cgroup are two ways to name one thing"),
-    "a budget of nothing": ({"max_overhead": 0.0}, "max_overhead=0 is no percentage"),
+    "a budget of nothing": ({"max_overhead": 0.0}, "max_overhead=0 is not a percentage"),
     "a name for all calls": ({"name": "read"}, "name has no effect on the probe syscalls, only on syscall"),
     "rows of events": ({"probe": "processes", "top": 3}, "top has no effect on the probe processes"),
     "a limit of calls": ({"limit": 5}, "limit has no effect on the probe syscalls"),
@@ -49,7 +49,7 @@ REFUSED = {
 )
 def test_signal_has_the_name_that_kill_knows_it_by(number, name):
     """The C library keeps the kernel's first real-time signals for itself, and has no names for them."""
-    assert trace.processes._signal_name(number) == name
+    assert words.signal_name(number) == name
 
 
 def test_a_thread_is_no_process_though_proc_knows_it():
@@ -57,7 +57,7 @@ def test_a_thread_is_no_process_though_proc_knows_it():
     thread = threading.Thread(target=lambda: (told.put(threading.get_native_id()), enough.wait()))
     thread.start()
     try:
-        with pytest.raises(PingKillerError, match=f"is a thread of the process {os.getpid()}: look at that"):
+        with pytest.raises(PingKillerError, match=f"is a thread of the process {os.getpid()}: give that one"):
             trace.Request.checked(pid=told.get())
     finally:
         enough.set()
@@ -132,7 +132,7 @@ def test_both_sides_lay_out_the_same(sources_of_tracers):
 
     assert size_of("missed") == layout.MISSED.size
     assert size_of("row_key") == layout.ROW_KEY.size
-    assert size_of("row") == layout.TIMED_ROW.size
+    assert size_of("row") == layout.row_size(timed=True)
     assert size_of("birth") == layout.BIRTH.size
     assert size_of("event") == layout.EVENT.size + 256
 
@@ -152,5 +152,9 @@ def sources_of_tracers():
         ("tcp6", "00000000000000000000000001000000:0016", f"{'0' * 32}:0000", "tcp [::1]:22"),
     ],
 )
-def test_the_ends_of_a_socket_are_written_as_users_write_them(protocol, local, remote, shown):
-    assert targets._connection(protocol, local, remote) == shown
+def test_the_ends_of_a_socket_are_written_as_users_write_them(protocol, local, remote, shown, tmp_path):
+    line = (
+        f"   0: {local} {remote} 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100"
+    )
+    (tmp_path / protocol).write_text(f"  sl  local_address rem_address   st ...\n{line}\n")
+    assert list(sockets.describe(str(tmp_path))) == [("4711", shown)]

@@ -9,7 +9,7 @@ import pytest
 from seen import processes, result, row, syscalls, timed
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import trace
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import screen
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import text
 
 FORKED = {"event": "fork", "pid": 8, "parent": 7, "user": "root", "comm": "sh", "thread": False}
@@ -112,7 +112,7 @@ def test_what_makes_numbers_inexact_is_said_before_them():
     found = syscalls(row("a", "read", 1), lost=1, unfinished=2, outside=3, stopped="max_overhead")
     found["cost"] = {"runs": 10, "ns": 1000, "percent": 1.5}
     assert text.lines(found)[1:6] == [
-        "ended early, after 5.0 s: the programs took more of the processors than they may",
+        "ended early, after 5.0 s: the programs took more of the processors than max_overhead allows",
         "lost: 1, for which a table or a buffer had no room: look at fewer processes, by pid, user, comm or unit",
         "not returned yet: 2",
         "of processes outside this container: 3",
@@ -142,4 +142,4 @@ def test_names_of_others_do_nothing_to_a_terminal(name):
 @pytest.mark.parametrize("height", [1, 5, 10, 24, 60])
 @pytest.mark.parametrize("name", TOLD)
 def test_screen_is_never_overfull(name, height):
-    assert len(trace._fitted(TOLD[name], height, True)) <= height
+    assert len(screen.fitted(TOLD[name], height, blocks=True)) <= height

@@ -13,15 +13,15 @@ TO_IT = {"ip": "203.0.113.201", "direction": "dst"}
 
 # What a run of a step shows, of each that has something to do on a host that is as wanted.
 STEPS = {
-    "pingkiller_preflight": {"Refuse what cannot work"},
-    "pingkiller_install": {"Install"},
+    "pingkiller_preflight": {"Fail if the host or a variable is not fit"},
+    "pingkiller_install": {"Install BCC"},
     "pingkiller_attach": {"Attach the filters", "Remove the filters that the inventory no longer names"},
-    "pingkiller_configure": {"Make the directory for what is wanted", "Write the wanted lists"},
+    "pingkiller_configure": {"Create the configuration directory", "Write the list files"},
     "pingkiller_sync": {
-        "Make the inventory's part of the allowlist exact",
-        "Make the inventory's part of the blocklist exact",
+        "Update the inventory's entries on the allowlist",
+        "Update the inventory's entries on the blocklist",
     },
-    "pingkiller_persist": {"Persist"},
+    "pingkiller_persist": {"Set up or remove the boot service"},
 }
 
 

@@ -28,7 +28,7 @@ def test_playbook_shows_one_table_of_all_hosts(playbook):
     assert looked.returncode == 0
     assert set(looked.recap) == set(HOSTS)
     assert not any(looked.changed.values())
-    said = "\n".join(looked.tasks["Show it together"])
+    said = "\n".join(looked.tasks["Show the traces of all hosts"])
     assert "syscalls on 3 of 3 hosts" in said
     for host in ("all hosts", *HOSTS):
         assert f'"{host} ' in said, host

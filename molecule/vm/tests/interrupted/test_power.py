@@ -173,7 +173,7 @@ def test_power_cut_in_the_middle_of_a_deployment_leaves_a_filter_and_the_next_de
     hosts, everywhere, deploy, run_tool, answered, pytestconfig
 ):
     wanted = {"pingkiller_blocklist_more": ["203.0.113.200"], "pingkiller_icmp_types": ["all"]}
-    points = ("Write the wanted lists", "Attach the filter", "Make the inventory's part of the blocklist exact")
+    points = ("Write the list files", "Attach the filter", "Update the inventory's entries on the blocklist")
     cut_while_deploying(dict(zip(points, hosts)), wanted, run_tool, pytestconfig.getoption("ansible_inventory"))
     everywhere(lambda host: run_tool("start", host))
     assert set(map(tuple, everywhere(answered).values())) == {(FREE, FREE6)}

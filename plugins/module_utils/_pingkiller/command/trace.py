@@ -1,168 +1,88 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``pingkiller trace``: a look from the host itself, live in a terminal, else as text at its end."""
+"""``pingkiller trace``: the command line of the tracers. ``tracing`` runs it."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import locale
-import os
-import select
-import shutil
-import signal
-import sys
-import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..tables import cut
-from ..trace import Request, text, watch
-from . import runtime
-
-_EVERY = 1.0  #: seconds between two looks at the tables
-_HERE, _UNTIL_ENDED = (
-    5.0,
-    3600.0,
-)  #: seconds: unless something else is asked for, where nobody watches and where somebody does
-_LEAST_ROWS = 3  #: of a table, however low the terminal is
-
-#: A screen of its own, without cursor, and back to what was there before; to its corner; to the end of a line, of the screen.
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
-_CORNER, _END_OF_LINE, _END_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
+if TYPE_CHECKING:
+    from .parsers import Commands
 
 _DESCRIPTION = """\
-Look for a while at what processes ask of the kernel: programs in the kernel count and measure, and go when the look ends.
+Trace for a while what processes ask of the kernel: programs in the kernel count and measure, and are removed at the end.
 Ctrl-C ends it and shows what was seen. Nothing is changed, and nothing is kept.
 """
 _PROBES = {
     "syscalls": "Count system calls by command and call, or by process and user, and measure them if asked to.",
-    "syscall": "Look at one system call: by which process on which file or socket, how many bytes, and how long.",
+    "syscall": "Trace one system call: which process calls it on which file or socket, how many bytes, and how long.",
     "processes": "Show which processes begin, execute what, and end, and how.",
 }
-#: Of each option: for which probes it is (all, if none is said), and how argparse reads it. The names are those of the module.
-_OPTIONS = {
-    "by": (
-        ("syscalls",),
-        {"metavar": "KEY,...", "help": "a row for each: some of pid, comm, user, syscall (comm,syscall)"},
-    ),
-    "name": (("syscall",), {"metavar": "CALL", "help": "which call (write)"}),
-    "top": (("syscalls", "syscall"), {"type": int, "metavar": "N", "help": "rows at the end, 0 for all (20)"}),
-    "latency": (("syscalls",), {"action": "store_true", "help": "measure how long the calls take"}),
-    "min-us": (
-        ("syscalls", "syscall"),
-        {"type": float, "metavar": "N", "help": "only calls that took so many microseconds"},
-    ),
-    "small-bytes": (("syscall",), {"type": int, "metavar": "N", "help": "a call of fewer bytes is small (512)"}),
-    "slow-ms": (("syscall",), {"type": float, "metavar": "N", "help": "a call of so many milliseconds is slow (10)"}),
-    "limit": (("processes",), {"type": int, "metavar": "N", "help": "end after so many events (1000)"}),
-    "duration": ((), {"type": float, "metavar": "SECONDS", "help": "end after so long (5; in a terminal an hour)"}),
-    "pid": ((), {"type": int, "metavar": "N", "help": "only this process"}),
-    "user": ((), {"metavar": "NAME", "help": "only processes of this user"}),
-    "comm": ((), {"metavar": "NAME", "help": "only commands of this name, as in /proc/PID/comm"}),
-    "unit": ((), {"metavar": "UNIT", "help": "only this unit of systemd, such as ssh.service"}),
-    "cgroup": ((), {"metavar": "PATH", "help": "only this cgroup below /sys/fs/cgroup, and those in it"}),
-    "max-overhead": (
-        (),
-        {"type": float, "metavar": "PERCENT", "help": "end when the programs take more of all processors"},
-    ),
-}
 
 
-def add(commands) -> None:
-    """Add the command to those of ``pingkiller``."""
-    first = _DESCRIPTION.partition(":")[0] + "."
-    top = commands.add_parser("trace", help=first, description=_DESCRIPTION)
+class _Option(NamedTuple):
+    """An option of the module bpf_trace_info. ``kind`` converts its value; an option without one is a flag."""
+
+    name: str
+    text: str
+    value: str = ""  #: what the help calls its value
+    kind: type | None = None
+    probes: tuple[str, ...] = tuple(_PROBES)
+
+
+_OPTIONS = (
+    _Option("by", "count by some of pid, comm, user, syscall (comm,syscall)", "KEY,...", str, ("syscalls",)),
+    _Option("name", "the call to trace (write)", "CALL", str, ("syscall",)),
+    _Option("top", "rows at the end, 0 for all (20)", "N", int, ("syscalls", "syscall")),
+    _Option("latency", "measure how long the calls take", probes=("syscalls",)),
+    _Option("min-us", "only calls that took at least N microseconds", "N", float, ("syscalls", "syscall")),
+    _Option("small-bytes", "a call of fewer bytes is small (512)", "N", int, ("syscall",)),
+    _Option("slow-ms", "a call of at least N milliseconds is slow (10)", "N", float, ("syscall",)),
+    _Option("limit", "end after N events (1000)", "N", int, ("processes",)),
+    _Option("duration", "end after this time (5; in a terminal an hour)", "SECONDS", float),
+    _Option("pid", "only this process", "N", int),
+    _Option("user", "only processes of this user", "NAME", str),
+    _Option("comm", "only commands of this name, as in /proc/PID/comm", "NAME", str),
+    _Option("unit", "only this unit of systemd, such as ssh.service", "UNIT", str),
+    _Option("cgroup", "only this cgroup below /sys/fs/cgroup, and those in it", "PATH", str),
+    _Option("max-overhead", "end when the programs take more of all processors", "PERCENT", float),
+)
+
+
+def add(commands: Commands) -> None:
+    """Add the subcommand, with a subcommand of its own for each probe."""
+    summary = _DESCRIPTION.partition(":")[0] + "."
+    top = commands.add_parser("trace", help=summary, description=_DESCRIPTION)
     probes = top.add_subparsers(title="probes", metavar="PROBE", required=True)
     for probe, description in _PROBES.items():
         parser = probes.add_parser(probe, help=description.partition(":")[0].rstrip("."), description=description)
-        for name, (only, how) in _OPTIONS.items():
-            if not only or probe in only:
-                parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **how)
+        for option in _OPTIONS:
+            if probe in option.probes:
+                _add_option(parser, option)
         parser.add_argument("--json", action="store_true", help="for programs: one JSON object, at the end")
         parser.set_defaults(run=_run, probe=probe)
 
 
-def _run(given) -> int:
-    live = sys.stdout.isatty() and not given.json and os.environ.get("TERM", "dumb") != "dumb"
-    request = Request.checked(**{"duration": _UNTIL_ENDED if live else _HERE, **_asked(given)})
-    result: dict = {}
-    with _screen() if live else _no_screen() as show:
-        for result in watch(request, runtime.trace_sources(), _EVERY, _stop_on_signals()):
-            show(result)
-    found = [json.dumps(result, indent=2)] if given.json else text.lines(result, blocks=_draws_blocks())
-    sys.stdout.write("".join(f"{_encodable(line)}\n" for line in found))
-    return 0
+def _add_option(parser: argparse.ArgumentParser, option: _Option) -> None:
+    flag, default = f"--{option.name}", argparse.SUPPRESS
+    if option.kind is None:
+        parser.add_argument(flag, default=default, help=option.text, action="store_true")
+    else:
+        parser.add_argument(flag, default=default, help=option.text, type=option.kind, metavar=option.value)
 
 
-def _stop_on_signals() -> threading.Event:
-    """Ctrl-C and SIGTERM end the look, and what was seen is shown; a second one ends the command."""
-    stop = threading.Event()
+def _run(given: argparse.Namespace) -> int:
+    from . import tracing  # imports the compiler, which the other subcommands do not need
 
-    def end(number: int, _frame) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    return stop
+    return tracing.run(_asked(given), as_json=given.json)
 
 
-def _asked(given) -> dict:
-    """The options that were given, as the library calls them."""
-    names = [name.replace("-", "_") for name in _OPTIONS]
+def _asked(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that were given, by their names in the library."""
+    names = [option.name.replace("-", "_") for option in _OPTIONS]
     options = {name: getattr(given, name) for name in names if hasattr(given, name)}
     if "by" in options:
         options["by"] = tuple(options["by"].split(","))
     return {"probe": given.probe, **options}
-
-
-@contextlib.contextmanager
-def _no_screen():
-    """Shows nothing before the end, and finds out before it whether anybody still waits for that."""
-    watched = select.poll()
-    watched.register(sys.stdout, 0)
-
-    def show(_result: dict) -> None:
-        if any(event & (select.POLLERR | select.POLLHUP) for _file, event in watched.poll(0)):
-            raise BrokenPipeError
-
-    yield show
-
-
-@contextlib.contextmanager
-def _screen():
-    """Draws each result over the one before, in one go, so that nothing flickers."""
-    blocks = _draws_blocks()
-
-    def show(result: dict) -> None:
-        size = shutil.get_terminal_size()
-        shown = [_encodable(line) for line in _fitted(result, size.lines, blocks)]
-        drawn = f"{_END_OF_LINE}\r\n".join(cut(line, size.columns) for line in shown)
-        _draw(_CORNER + drawn + _END_OF_LINE + _END_OF_SCREEN)
-
-    _draw(_ENTER)
-    try:
-        yield show
-    finally:
-        _draw(_LEAVE)
-
-
-def _draw(what: str) -> None:
-    sys.stdout.write(what)
-    sys.stdout.flush()
-
-
-def _fitted(result: dict, height: int, blocks: bool) -> list[str]:
-    """As many rows of it as leave room for the rest."""
-    rest = len(text.lines(result, _LEAST_ROWS, blocks)) - _LEAST_ROWS
-    return text.lines(result, max(_LEAST_ROWS, height - rest), blocks)[:height]
-
-
-def _draws_blocks() -> bool:
-    """Python writes UTF-8 whatever the locale is, but the terminal shows what the locale says."""
-    return locale.nl_langinfo(locale.CODESET).upper() in ("UTF-8", "UTF8")
-
-
-def _encodable(line: str) -> str:
-    return line if _draws_blocks() else line.encode("ascii", "backslashreplace").decode()

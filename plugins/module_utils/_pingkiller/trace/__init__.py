@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look into what the processes of a host do, with programs at the kernel's tracepoints: counted there, read here.
+"""Trace what the processes of a host do: programs at the kernel's tracepoints count there, and this room reads the counts.
 
-``Request.checked`` says what to look for, ``run`` looks for a while, ``watch`` also tells how it stands meanwhile. Nothing
-is pinned, so whatever becomes of the process that looks, the kernel removes its programs with it.
+``Request.checked`` makes a request, ``run`` traces for as long as it says, and ``watch`` also gives results in between.
+Nothing is pinned, so the kernel removes the programs when the process that traces ends, however it ends.
 """
 
 from __future__ import annotations

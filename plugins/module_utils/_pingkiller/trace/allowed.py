@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether tracing is possible here, and if not, what forbids it."""
+"""Check whether tracing is possible on this host, and find out what forbids it if not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..kernel import access, bpf
 from . import syscalls
 
 _RAW_TRACEPOINT = 17
-#: Reads eight bytes of the kernel's memory and returns 0, as instructions of BPF: what every tracer does.
+#: BPF instructions that read eight bytes of the kernel's memory, as all tracers do, and return 0.
 _TRIAL = b"".join(
     struct.pack("=BBhi", *instruction)
     for instruction in (
@@ -32,10 +32,10 @@ _WAY_OUT = "trace on the machine that this one runs on"
 
 
 def require() -> None:
-    """Raises PingKillerError with one sentence that names what forbids it."""
+    """Raise PingKillerError, which names the reason, if tracing is not possible."""
     access.require_root()
     if not syscalls.numbers():
-        raise PingKillerError(f"the tracers know the processors x86-64 and arm64, and this one is {os.uname().machine}")
+        raise PingKillerError(f"this host has a {os.uname().machine} processor: the tracers need x86-64 or arm64")
     try:
         with bpf.Program.load("pingkiller_try", _RAW_TRACEPOINT, _TRIAL) as program:
             bpf.attach_raw_tracepoint("sys_enter", program.fd).close()
@@ -46,9 +46,7 @@ def require() -> None:
 def _reason(error: OSError) -> str:
     status = _status()
     if "[confidentiality]" in _read("/sys/kernel/security/lockdown"):
-        return (
-            "the kernel is locked down (confidentiality), so nobody may trace: boot it with lockdown=integrity or less"
-        )
+        return "the kernel is locked down (confidentiality), so tracing is forbidden: boot it with lockdown=integrity or less"
     if error.errno == errno.ENOENT:
         return f"the kernel {os.uname().release} has no tracepoints at system calls: it needs CONFIG_FTRACE_SYSCALLS"
     if error.errno == errno.EPERM and not _may_trace(int(status.get("CapEff", "0"), 16)):
@@ -58,8 +56,8 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EPERM and status.get("Seccomp") == "2":
         return f"a seccomp filter, as containers have, refuses the bpf system call: allow it there, or {_WAY_OUT}"
     return (
-        f"the kernel {os.uname().release} refuses a program at a tracepoint ({error.strerror}): it needs CONFIG_BPF_EVENTS "
-        f"and whoever guards this host to allow it"
+        f"the kernel {os.uname().release} refuses a program at a tracepoint ({error.strerror}): it needs CONFIG_BPF_EVENTS, "
+        f"and the security modules of this host have to allow it"
     )
 
 
@@ -74,7 +72,7 @@ def _status() -> dict[str, str]:
 
 
 def _read(path: str) -> str:
-    """Empty where there is no such file."""
+    """Read a file. Return an empty text if there is no such file."""
     try:
         with open(path) as file:
             return file.read()

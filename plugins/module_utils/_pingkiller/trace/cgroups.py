@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which cgroup holds the processes of a systemd unit, and where cgroups are."""
+"""Find the cgroup of a systemd unit, or the directory of a cgroup."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PATIENCE = 10  #: seconds for systemd to answer
 
 
 def find(unit: str | None, cgroup: str | None) -> str | None:
-    """The directory of a unit's cgroup, or of one given by its path; None if neither is. Raises PingKillerError."""
-    if unit is None and cgroup is None:
+    """Return the directory of a unit's cgroup, or of the cgroup; None if neither is given. Raises PingKillerError."""
+    path = _of_unit(unit) if unit is not None and cgroup is None else cgroup
+    if path is None:
         return None
+    if not path:
+        raise PingKillerError("cgroup='' is empty: give a path, / for the cgroup of all processes, or leave it out")
     top = _hierarchy()
-    if cgroup == "":
-        raise PingKillerError("cgroup='' names none: give a path, / for the one that holds all, or leave it out")
-    path = _of_unit(unit) if cgroup is None else cgroup
     directory = os.path.realpath(os.path.join(top, f"{path}/".removeprefix(f"{top}/").lstrip("/")))
     if not os.path.isdir(directory) or not f"{directory}/".startswith(f"{os.path.realpath(top)}/"):
         raise PingKillerError(f"there is no cgroup {quoted_path(path)} below {top}: see systemd-cgls")
@@ -28,7 +28,7 @@ def find(unit: str | None, cgroup: str | None) -> str | None:
 
 
 def _hierarchy() -> str:
-    """Where the cgroups of version 2 are."""
+    """Return where the cgroups of version 2 are mounted."""
     with open("/proc/self/mountinfo", errors="replace") as file:
         for line in file:
             before, _dash, after = line.partition(" - ")
@@ -41,7 +41,7 @@ def _hierarchy() -> str:
 
 def _of_unit(unit: str) -> str:
     try:
-        said = subprocess.run(
+        answer = subprocess.run(
             ["systemctl", "show", "--property=ControlGroup", "--value", "--", unit],
             check=False,
             capture_output=True,
@@ -51,18 +51,18 @@ def _of_unit(unit: str) -> str:
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise PingKillerError(
-            f"unit={quoted(unit)}: systemctl does not say ({error}): use cgroup, pid or comm"
+            f"unit={quoted(unit)}: systemctl gave no answer ({error}): use cgroup, pid or comm"
         ) from None
-    path = said.stdout.strip()
+    path = answer.stdout.strip()
     if "\n" in path:
         raise PingKillerError(f"unit={quoted(unit)} is a pattern for several units: name one, such as ssh.service")
-    if said.returncode or not path:
+    if answer.returncode or not path:
         raise PingKillerError(
-            f"unit={quoted(unit)} has no cgroup{_reason(said.stderr)}: name a unit that runs, such as ssh.service"
+            f"unit={quoted(unit)} has no cgroup{_reason(answer.stderr)}: name a unit that runs, such as ssh.service"
         )
     return path
 
 
-def _reason(said: str) -> str:
-    line = said.strip().partition("\n")[0]
+def _reason(text: str) -> str:
+    line = text.strip().partition("\n")[0]
     return f" ({line})" if line else ""

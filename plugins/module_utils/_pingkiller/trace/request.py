@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be looked for."""
+"""The request: what to trace, for how long, and what to count by."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import pwd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import PingKillerError, did_you_mean, quoted, shortened
 from . import syscalls
@@ -20,10 +20,10 @@ DEFAULT_BY = ("comm", "syscall")
 DEFAULT_NAME = "write"
 LONGEST = 3600  #: seconds
 _COMM = 15  #: bytes that the kernel keeps of a command's name
-_MOST = 2**31  #: of counts and sizes
-_USERS = 2**32 - 1
+_MOST = 2**31  #: for counts and sizes
+_HIGHEST_USER = 2**32 - 1
 
-#: Options that only some probes know.
+#: The probes that have an option, for the options that not all probes have.
 _ONLY = {
     "limit": ("processes",),
     "by": ("syscalls",),
@@ -37,7 +37,7 @@ _ONLY = {
 
 
 class Request(NamedTuple):
-    """Use ``checked``. ``user`` is a number there, ``min_us`` and ``slow_ms`` may have fractions."""
+    """What to trace. Make it with ``checked``, which turns ``user`` into a uid. ``duration`` is in seconds."""
 
     probe: str = "syscalls"
     duration: float = 5.0
@@ -57,13 +57,16 @@ class Request(NamedTuple):
     max_overhead: float | None = None
 
     @classmethod
-    def checked(cls, **options) -> Request:
-        """Raises PingKillerError for what makes no sense, or would have no effect. None is what was not given."""
+    def checked(cls, **options: Any) -> Request:
+        """Make a request of options, where None is an option that was not given.
+
+        Raises PingKillerError if an option is out of its range or would have no effect.
+        """
         request = cls(**{name: value for name, value in options.items() if value is not None})
         request = request._replace(by=tuple(request.by))
         if request.probe not in PROBES:
             meant = did_you_mean(str(request.probe), PROBES)
-            raise PingKillerError(f"probe={quoted(str(request.probe))} is none{meant}: use {', '.join(PROBES)}")
+            raise PingKillerError(f"probe={quoted(str(request.probe))} is not a probe{meant}: use {', '.join(PROBES)}")
         _check_effect(request)
         _check_numbers(request)
         _check_by(request.by)
@@ -74,6 +77,7 @@ class Request(NamedTuple):
 
     @property
     def timed(self) -> bool:
+        """Whether the times of calls are measured."""
         return self.probe == "syscall" or self.latency or self.min_us > 0
 
 
@@ -96,25 +100,25 @@ def _check_numbers(request: Request) -> None:
             raise PingKillerError(f"{name}={shortened(f'{value}')} is out of range: give {least} to {_MOST}")
     overhead = request.max_overhead
     if overhead is not None and not 0 < overhead <= 100:
-        raise PingKillerError(f"max_overhead={overhead:g} is no percentage: give one above 0, up to 100")
+        raise PingKillerError(f"max_overhead={overhead:g} is not a percentage: give one above 0, up to 100")
 
 
 def _check_by(by: tuple[str, ...]) -> None:
     for name in by:
         if name not in BY:
             meant = did_you_mean(str(name), BY)
-            raise PingKillerError(f"by: {quoted(str(name))} is nothing to count by{meant}: use some of {', '.join(BY)}")
+            raise PingKillerError(
+                f"by: {quoted(str(name))} is not a key to count by{meant}: use some of {', '.join(BY)}"
+            )
     if not by or len(set(by)) < len(by):
-        raise PingKillerError(
-            f"by={quoted(','.join(by))} is empty or names something twice: use some of {', '.join(BY)}"
-        )
+        raise PingKillerError(f"by={quoted(','.join(by))} is empty or has a key twice: use some of {', '.join(BY)}")
 
 
 def _checked_name(name: str) -> str:
     known = syscalls.numbers()
     if known and name not in known:
         raise PingKillerError(
-            f"name={quoted(name)} is no system call of {os.uname().machine}{did_you_mean(name, known)}: use a name of syscalls(2)"
+            f"name={quoted(name)} is not a system call of {os.uname().machine}{did_you_mean(name, known)}: use a name of syscalls(2)"
         )
     return name
 
@@ -122,32 +126,36 @@ def _checked_name(name: str) -> str:
 def _check_process(request: Request) -> None:
     if request.pid is not None:
         if request.pid == os.getpid():
-            raise PingKillerError(f"pid={request.pid} is the process that looks, which is left out: name another")
+            raise PingKillerError(f"pid={request.pid} is the process that traces, which is left out: give another")
         if request.pid < 1 or not os.path.exists(f"/proc/{request.pid}"):
-            raise PingKillerError(f"pid={shortened(str(request.pid))} is no process on this host: see ps(1)")
+            raise PingKillerError(f"pid={shortened(str(request.pid))} is not a process on this host: see ps(1)")
         _check_is_no_thread(request.pid)
     if request.comm is not None:
         size = len(request.comm.encode(errors="surrogateescape"))
         if not 0 < size <= _COMM:
             raise PingKillerError(
-                f"comm={quoted(request.comm)} has {size} bytes, of which the kernel keeps 1 to {_COMM}: give what /proc/PID/comm has"
+                f"comm={quoted(request.comm)} has {size} bytes, and the kernel keeps 1 to {_COMM}: give the name in /proc/PID/comm"
             )
 
 
 def _check_is_no_thread(pid: int) -> None:
-    """/proc has a directory for each thread, too, though it lists none of them."""
+    """Refuse a thread, for which /proc has a directory, too, though it does not list it."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status", errors="replace") as status:  # it has just ended
         (process,) = (int(line.split()[1]) for line in status if line.startswith("Tgid:"))
         if process != pid:
-            raise PingKillerError(f"pid={pid} is a thread of the process {process}: look at that, with all its threads")
+            raise PingKillerError(
+                f"pid={pid} is a thread of the process {process}: give that one, with all its threads"
+            )
 
 
 def user_number(user: str | int) -> int:
-    """The uid of a user who is given by name or by uid. Raises PingKillerError."""
+    """Return the uid of a user, given by name or by uid. Raises PingKillerError."""
     text = str(user)
     try:
         return pwd.getpwnam(text).pw_uid
     except (KeyError, ValueError):  # the latter for a zero byte
-        if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _USERS:
+        if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _HIGHEST_USER:
             return int(text)
-    raise PingKillerError(f"user={quoted(text)} is no user of this host: give a name of getent passwd, or a uid")
+    raise PingKillerError(
+        f"user={quoted(text)} is not a user of this host: give a name that getent passwd shows, or a uid"
+    )

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls by number: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux 6.17."""
+"""The numbers and names of system calls, and what is known about them.
+
+The numbers are those of arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux 6.17.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import errno
 import platform
 from collections.abc import Iterable
 
-#: From number 0 on; a dash is a number without a call.
+#: In order, from number 0. A dash stands for a number without a call.
 _X86_64 = """
 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
 ioctl pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore madvise shmget shmat shmctl
@@ -78,12 +81,12 @@ futex_waitv set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_w
 statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat
 removexattrat open_tree_attr file_getattr file_setattr
 """
-_COMMON_FIRST = 424  #: from there on every architecture has the same numbers
+_COMMON_FIRST = 424  #: from here on, every architecture has the same numbers
 _COMPAT, _X32 = 1 << 31, 1 << 30
 
 _TABLES = {"x86_64": _X86_64, "aarch64": _ARM64}
 
-#: Whose first argument is a descriptor that is at work.
+#: Calls whose first argument is the descriptor that they work on.
 _WITH_DESCRIPTOR = """
 read write pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 close fstat lseek ioctl fcntl flock fsync
 fdatasync ftruncate fallocate fadvise64 readahead sync_file_range getdents getdents64 fchdir fchmod fchown fstatfs
@@ -93,14 +96,14 @@ getpeername setsockopt getsockopt epoll_wait epoll_pwait epoll_pwait2 epoll_ctl 
 timerfd_gettime inotify_add_watch inotify_rm_watch
 """
 WITH_DESCRIPTOR = frozenset(_WITH_DESCRIPTOR.split())
-#: Which return a number of bytes.
+#: Calls that return a number of bytes.
 _WITH_LENGTH = """
 read write pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 sendfile splice tee vmsplice copy_file_range
 sendto recvfrom sendmsg recvmsg getdents getdents64 readlink readlinkat getrandom getxattr lgetxattr fgetxattr
 listxattr llistxattr flistxattr process_vm_readv process_vm_writev
 """
 WITH_LENGTH = frozenset(_WITH_LENGTH.split())
-#: What the kernel uses between itself and the C library, so that errno does not know it (include/linux/errno.h).
+#: Errors inside the kernel, which errno does not have (include/linux/errno.h).
 _RESTARTS = {
     512: "ERESTARTSYS",
     513: "ERESTARTNOINTR",
@@ -111,7 +114,7 @@ _RESTARTS = {
 
 
 def numbers(machine: str | None = None) -> dict[str, int]:
-    """Name -> number on this processor; empty for one that the tracers do not know."""
+    """Return the numbers by name, on this machine unless another is given; empty if the tracers do not know the processor."""
     table = _TABLES.get(machine or platform.machine())
     if table is None:
         return {}
@@ -125,12 +128,12 @@ def _numbered(names: list[str], first: int) -> Iterable[tuple[str, int]]:
 
 
 def names() -> dict[int, str]:
-    """The inverse."""
+    """Return the names by number, on this machine."""
     return {number: name for name, number in numbers().items()}
 
 
 def name_of(number: int, known: dict[int, str]) -> str:
-    """A call as rows have it: its name, or its number with the table that it is from."""
+    """Return the name of a call, or its number and the table that the number belongs to. ``known`` is from ``names``."""
     if number & _COMPAT:
         return f"32-bit {number & ~_COMPAT}"
     if number & _X32 and number < _COMPAT:
@@ -139,4 +142,5 @@ def name_of(number: int, known: dict[int, str]) -> str:
 
 
 def error_name(number: int) -> str:
+    """Return the name of an errno, or the number as text."""
     return errno.errorcode.get(number) or _RESTARTS.get(number, str(number))

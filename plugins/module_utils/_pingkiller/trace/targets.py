@@ -1,40 +1,52 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a descriptor of another process leads to."""
+"""Find out which file or socket a descriptor of another process refers to."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import struct
 import time
-from collections.abc import Iterator
+from typing import NamedTuple
 
-from ..entries import addresses
 from ..errors import printable
+from . import sockets
 
-_SOCKET = "socket:["  #: how the link to a socket begins that is in no table, or not in those that were read last
-_PROTOCOLS = ("tcp", "tcp6", "udp", "udp6")
-_MOST_SOCKETS = 50000  #: of one table: where there are more, some stay without a name
+_SOCKET = "socket:["  #: how the link of a socket begins, if no table that was read has the socket
 _PAUSE = 0.2  #: seconds before the tables of a network namespace are read again
 
 
+class Descriptor(NamedTuple):
+    """A descriptor of a process. ``generation`` tells apart the processes that have had the same pid."""
+
+    pid: int
+    generation: int
+    fd: int
+
+
+class _Sockets(NamedTuple):
+    """The sockets of a network namespace."""
+
+    read_at: float  #: time.monotonic
+    descriptions: dict[str, str]  #: by inode
+
+
 class Targets:
-    """Looked up once for each process and descriptor, soon after the first call, and kept."""
+    """Looks up a descriptor soon after the first call that uses it, and keeps the answer."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple, str] = {}
-        self._sockets: dict[str, tuple[float, dict[str, str]]] = {}  # of a network namespace, by inode, and when read
+        self._found: dict[Descriptor, str] = {}
+        self._namespaces: dict[str, _Sockets] = {}
 
-    def look_up(self, key: tuple, pid: int, fd: int) -> None:
-        """``key`` is what the answer is kept under: a pid may be another process's by now."""
+    def look_up(self, key: Descriptor) -> None:
+        """Find the target, if it is not known yet."""
         if self._found.get(key, _SOCKET).startswith(_SOCKET):
-            with contextlib.suppress(OSError):  # the process has gone, or closed it
-                self._found[key] = self._describe(pid, os.readlink(f"/proc/{pid}/fd/{fd}"))
+            with contextlib.suppress(OSError):  # the process has ended, or has closed it
+                self._found[key] = self._describe(key.pid, os.readlink(f"/proc/{key.pid}/fd/{key.fd}"))
 
-    def get(self, key: tuple) -> str | None:
+    def get(self, key: Descriptor) -> str | None:
+        """Return the target that was found."""
         return self._found.get(key)
 
     def _describe(self, pid: int, link: str) -> str:
@@ -45,38 +57,8 @@ class Targets:
 
     def _socket(self, pid: int, inode: str) -> str | None:
         namespace = os.readlink(f"/proc/{pid}/ns/net")
-        read_at, sockets = self._sockets.get(namespace, (0.0, {}))
-        if inode not in sockets and time.monotonic() - read_at > _PAUSE:
-            sockets = dict(_sockets(f"/proc/{pid}/net"))
-            self._sockets[namespace] = time.monotonic(), sockets
-        return sockets.get(inode)
-
-
-def _sockets(directory: str) -> Iterator[tuple[str, str]]:
-    """Inode and description of the sockets in a network namespace."""
-    for protocol in _PROTOCOLS:
-        for fields in _lines(f"{directory}/{protocol}"):
-            yield fields[9], _connection(protocol, fields[1], fields[2])
-    for fields in _lines(f"{directory}/unix"):
-        yield fields[6], "unix " + (fields[7] if len(fields) > 7 else f"[{fields[6]}]")
-
-
-def _lines(path: str) -> Iterator[list[str]]:
-    with contextlib.suppress(OSError), open(path, errors="surrogateescape") as file:
-        next(file, None)
-        for line in itertools.islice(file, _MOST_SOCKETS):
-            yield line.rstrip("\n").split(maxsplit=7 if path.endswith("unix") else -1)
-
-
-def _connection(protocol: str, local: str, remote: str) -> str:
-    here, there = _endpoint(local), _endpoint(remote)
-    name = protocol.rstrip("6")
-    return f"{name} {here}" if there.endswith(":0") else f"{name} {here} -> {there}"
-
-
-def _endpoint(text: str) -> str:
-    """``0100007F:0016`` is 127.0.0.1:22: words of the kernel's memory in hexadecimal."""
-    words, _colon, port = text.partition(":")
-    packed = b"".join(struct.pack("=I", int(words[at : at + 8], 16)) for at in range(0, len(words), 8))
-    shown = addresses.display(packed)
-    return f"[{shown}]:{int(port, 16)}" if ":" in shown else f"{shown}:{int(port, 16)}"
+        known = self._namespaces.get(namespace, _Sockets(read_at=0.0, descriptions={}))
+        if inode not in known.descriptions and time.monotonic() - known.read_at > _PAUSE:
+            descriptions = dict(sockets.describe(f"/proc/{pid}/net"))
+            known = self._namespaces[namespace] = _Sockets(read_at=time.monotonic(), descriptions=descriptions)
+        return known.descriptions.get(inode)

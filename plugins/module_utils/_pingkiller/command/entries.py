@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``pingkiller list``: the entries of the lists."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..errors import quoted
+from ..kept.directory import Store
+from ..kernel import schema
+from . import host, output, parsers
+from .exit_status import FINE
+from .output import Found, amount
+
+if TYPE_CHECKING:
+    from .parsers import Commands
+
+_ALL = 1 << 62  #: more entries than any list holds
+
+
+def add(commands: Commands) -> None:
+    """Add the subcommand."""
+    description = "Show the entries of the lists, one on each line, in the format of a list file."
+    parser = parsers.add(commands, "list", run=_run, description=description)
+    parser.add_argument("list", nargs="?", choices=schema.LISTS, help="the list to show (both if not given)")
+    parser.add_argument("--limit", type=_count, default=_ALL, metavar="N", help="show at most N entries of each list")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number of entries: give 0 or more")
+    return int(text)
+
+
+def _run(given: argparse.Namespace) -> int:
+    seen = host.collect(Store(given.config), list_limit=given.limit)
+    found = {name: {**each, "top": None} for name, each in seen["lists"].items() if given.list in (None, name)}
+    output.write(given, found, _lines)
+    return FINE
+
+
+def _lines(found: Found) -> list[str]:
+    lines = []
+    for name, each in found.items():
+        lines.append(f"# {name}: {each['count']} of {each['capacity']} entries")
+        lines += [entry_line(entry) for entry in each["entries"]]
+    return lines
+
+
+def entry_line(entry: Found) -> str:
+    """Write an entry as a line of a list file. A comment has what such a file does not say."""
+    ttl = f" ttl={entry['expires_in']}" if entry["expires_in"] is not None else ""
+    seen = f", last seen {entry['last_seen']}" if entry["last_seen"] else ""
+    owners = ", ".join(entry["owners"])
+    return f"{entry['ip']} direction={entry['direction']}{ttl}  # {owners}; {amount(entry)}{seen}"

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``pingkiller`` writes: results on standard output, as JSON or text, and errors on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import on_screen, printable
+
+#: What a command has found, as JSON has it.
+Found = dict[str, Any]
+
+
+def write(given: argparse.Namespace, found: Found, lines: Callable[[Found], list[str]]) -> None:
+    """Write a result as JSON with ``--json``, else as the lines of text that ``lines`` makes of it."""
+    text = json.dumps(found, indent=2) if given.json else "\n".join(map(printable, lines(found)))
+    sys.stdout.write(text + "\n")
+
+
+def amount(cell: Found) -> str:
+    """Write a count of packets with their bytes."""
+    return f"{cell['packets']} packets, {cell['bytes']} bytes"
+
+
+def complain(sentence: str) -> None:
+    """Write an error. In the journal, ``<3>`` marks it as one (sd-daemon(3))."""
+    sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + on_screen(sentence) + "\n")
+
+
+def open_missing_streams() -> None:
+    """Open /dev/null for streams that were closed when the command started. Python has None for these."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - it stays open
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - it stays open
+
+
+def drop() -> None:
+    """Drop output that could not be written. Python would try again at its end, and complain a second time."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``pingkiller status``: the filters, their mode and options, and how full the lists are."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import VERSION
+from ..errors import PingKillerError
+from ..kept import filter_notes
+from ..kept.directory import Store
+from ..store import filter_programs, hooks
+from . import host, output, parsers
+from .exit_status import ERROR, FINE, NOT_AS_WANTED
+from .output import Found
+
+if TYPE_CHECKING:
+    from .parsers import Commands
+
+_OF_FILTER = ("mode", "mode_reason", "program", "build_id", "options")
+
+
+class _Noted(NamedTuple):
+    """What the wanted state says."""
+
+    filters: set[str]  #: the names of filters that are restored at boot
+    faults: list[str]  #: what is wrong with its files, as sentences
+
+
+def add(commands: Commands) -> None:
+    """Add the subcommand."""
+    description = "Show the filters, their mode and options, and how full the lists are."
+    parsers.add(commands, "status", run=_run, description=description)
+
+
+def _run(given: argparse.Namespace) -> int:
+    store = Store(given.config)
+    noted = _noted(store)
+    found = _found(store, noted)
+    output.write(given, found, _lines)
+    for fault in noted.faults:
+        output.complain(fault)
+    if noted.faults:
+        return ERROR
+    missing = any(each["wanted"] and each["mode"] == "none" for each in found["filters"].values())
+    return NOT_AS_WANTED if missing else FINE
+
+
+def _noted(store: Store) -> _Noted:
+    noted = _Noted(filters=set(), faults=[])
+    try:
+        filter_notes.check_there(store)
+    except PingKillerError as error:
+        noted.faults.append(str(error))
+    for interface in store.names("filters"):
+        try:
+            own = filter_programs.own_name(interface)
+            noted.filters.update(hooks.filter_name(own, hook) for hook in filter_notes.filters(store, interface))
+        except PingKillerError as error:
+            noted.faults.append(str(error))
+    return noted
+
+
+def _found(store: Store, noted: _Noted) -> Found:
+    seen = host.collect(store)
+    owned = set(map(filter_programs.own_name, filter_notes.owners(store)))
+    filters = {
+        name: {
+            "wanted": name in noted.filters or name in owned,
+            "restored_at_boot": name in noted.filters,
+            **_shown_filter(seen["filters"].get(name, {})),
+        }
+        for name in sorted({*noted.filters, *owned, *seen["filters"]})
+    }
+    lists = {name: {"count": each["count"], "capacity": each["capacity"]} for name, each in seen["lists"].items()}
+    return {"version": VERSION, "kernel": seen["kernel"], "filters": filters, "lists": lists, "notes": seen["notes"]}
+
+
+def _shown_filter(each: Found) -> Found:
+    return {"mode": "none", **{name: each[name] for name in _OF_FILTER if each.get(name)}}
+
+
+def _lines(found: Found) -> list[str]:
+    lines = [f"PingKiller {found['version']}, Linux {found['kernel']}"]
+    for name, each in found["filters"].items():
+        lines += _filter_lines(name, each)
+    if not found["filters"]:
+        lines.append("no filter")
+    lines += [f"{name}: {each['count']} of {each['capacity']} entries" for name, each in found["lists"].items()]
+    return lines + [f"note: {note}" for note in found["notes"]]
+
+
+def _filter_lines(name: str, each: Found) -> list[str]:
+    options = each.get("options", {})
+    since = f" since {each['program']['loaded_at']}" if each.get("program") else ""
+    monitors = ", monitors only and drops nothing" if options.get("monitor") else ""
+    lost = "" if each["restored_at_boot"] else ", not restored at boot"
+    shown = [f"    {option}: {_plain(value)}" for option, value in options.items()]
+    return [f"filter {name}: {each['mode']}{since}{monitors}{lost}", *shown]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, list) else str(value)

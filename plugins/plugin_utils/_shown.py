@@ -1,0 +1,26 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make values safe to show to a user: hosts may put anything into them."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import errors
+
+
+def printable(text: str, length: int) -> str:
+    """Escape what a terminal would obey, and cut the text off after about ``length`` characters."""
+    safe = errors.printable(errors.shortened(text, length))
+    return safe if len(safe) <= length + 3 else safe[:length] + "..."
+
+
+def quoted(value: object, length: int = 60) -> str:
+    """Write a value as JSON, at a length that fits into a sentence."""
+    return printable(json.dumps(value, default=str), length)
+
+
+def shown(message: str) -> str:
+    """Make a whole message safe. It may contain values of variables, which may be facts, which a host has set."""
+    return printable(message, errors.SCREEN)

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role's variables in an inventory: which ones there are, and which names are mistakes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ansible.module_utils.common.validation import check_type_list
+
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import did_you_mean
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quoted
+
+PREFIX = "pingkiller_"
+_OF_TRACE = "probe duration by top latency name limit pid user comm unit cgroup min_us small_bytes slow_ms max_overhead"
+_OF_PLAYBOOKS = {"pingkiller_hosts", *(f"pingkiller_trace_{option}" for option in _OF_TRACE.split())}
+_LIST = re.compile(r"pingkiller_(allow|block)list(_.+)?")
+_QUOTED = 200  #: characters: an item has several values, and a user has to see which item is meant
+
+
+def list_variables(names: Iterable[str], which: str = "") -> list[str]:
+    """Return the names of the variables that a list is merged from, or both lists, in alphabetical order."""
+    return sorted(name for name in names if _LIST.fullmatch(name) and name.startswith(PREFIX + which))
+
+
+def name_faults(names: Iterable[str], known: Iterable[str], host: str) -> Iterator[str]:
+    """Yield a sentence for each variable that has the role's prefix and that nothing reads."""
+    known = {*known, *_OF_PLAYBOOKS}
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in known and not _LIST.fullmatch(name):
+            meant = did_you_mean(name[len(PREFIX) :], (each[len(PREFIX) :] for each in known), prefix=PREFIX)
+            yield (
+                f"{name} of {host} is no variable of this role{meant}: correct it, or if it is one of your own, "
+                f"name it in pingkiller_extra_variables."
+            )
+
+
+def words(given: object) -> list[str]:
+    """Convert a value to a list. It may be text with commas, as in inventories in the INI format; blank text is empty."""
+    return [word.strip() if isinstance(word, str) else word for word in check_type_list(given or [])]
+
+
+def quoted_item(value: object) -> str:
+    """Write an item of a variable, so that a sentence can name it."""
+    return quoted(value, _QUOTED)
+
+
+def at_most_ten(faults: Iterable[str]) -> list[str]:
+    """Return the first ten faults, and how many more there are."""
+    faults = list(faults)
+    return faults[:10] + ([f"And {len(faults) - 10} more."] if faults[10:] else [])
