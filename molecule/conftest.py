@@ -201,10 +201,10 @@ def playbook(ansible):
 
 @pytest.fixture(scope="session")
 def by_hand(ansible):
-    """Block an address on all hosts with an ad hoc command, or take it off the blocklist again."""
+    """Block an address on hosts with an ad hoc command, or take it off the blocklist again."""
 
-    def run(state, ip):
-        return ansible("ansible", "all", "-m", "xdp_blocklist", "-a", f"ip={ip} state={state}")
+    def run(state, ip, hosts="all"):
+        return ansible("ansible", hosts, "-m", "xdp_blocklist", "-a", f"ip={ip} state={state}")
 
     return run
 
@@ -253,7 +253,7 @@ def describe(path):
     return oct(status.st_mode), content
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def module(host):
     """Run a module on a host as an ad hoc command does, and return its result."""
 
@@ -264,7 +264,7 @@ def module(host):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def facts(module):
     """What xdp_facts says of a host."""
     return lambda **options: module("xdp_facts", **options)["ansible_facts"]["pingkiller"]
