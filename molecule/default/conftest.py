@@ -6,6 +6,7 @@
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Tests about one host run beside those about another. All the others are about all hosts, and run one by one."""
     for item in items:

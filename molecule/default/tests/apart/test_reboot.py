@@ -76,9 +76,7 @@ def test_broken_wanted_state_is_loud_and_keeps_no_host_from_booting(reboot, on, 
 
 def test_wanted_state_that_is_not_mounted_is_waited_for_and_missed(on):
     for unit in ("pingkiller.service", "pingkiller@host0.service"):
-        assert (
-            on(HOST, "systemctl", "show", unit, "--property=RequiresMountsFor", "--value") == "/etc/pingkiller\n"
-        )
+        assert on(HOST, "systemctl", "show", unit, "--property=RequiresMountsFor", "--value") == "/etc/pingkiller\n"
     away = "mv /etc/pingkiller /etc/pingkiller-elsewhere; pingkiller check 2>&1; echo $?; mv /etc/pingkiller-elsewhere /etc/pingkiller"
     said = on(HOST, "sh", "-c", away)
     assert "/etc/pingkiller is empty or not there" in said

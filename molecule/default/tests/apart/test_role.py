@@ -103,7 +103,9 @@ def test_mistaken_variable_is_refused_before_anything_changes(play, disk):
         tasks=[
             {
                 "block": [{"ansible.builtin.include_role": {"name": ROLE}, "vars": variables}],
-                "rescue": [{"name": f"Mistake {number}", "ansible.builtin.debug": {"var": "ansible_failed_result.msg"}}],
+                "rescue": [
+                    {"name": f"Mistake {number}", "ansible.builtin.debug": {"var": "ansible_failed_result.msg"}}
+                ],
             }
             for number, (variables, _told) in enumerate(MISTAKEN)
         ]
