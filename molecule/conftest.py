@@ -28,10 +28,8 @@ NOT_OURS = ("root/.ansible", "var/log", "var/tmp", "var/lib/systemd", "var/lib/p
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """Every stage of a scenario reports in a file of its own, which tools/test counts."""
-    stage = Path(config.args[0]).resolve()
-    stage = stage.parent if stage.is_file() else stage
-    scenario = stage.parent.parent
-    config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario.name}-{stage.name}.xml")
+    scenario, _tests, stage, *_ = Path(config.args[0]).resolve().relative_to(CHECKOUT / "molecule").parts
+    config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario}-{stage}.xml")
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which tests run at the same time."""
 
-import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests about one host run beside those about another. All the others are about all hosts, and run one by one."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(getattr(item.module, "HOST", "all")))
+class ByDirectory(LoadScopeScheduling):
+    """One process for the tests of a directory: for those about all hosts, or for those about one host."""
+
+    def _split_scope(self, nodeid):
+        return nodeid.partition("::")[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByDirectory(config, log)
