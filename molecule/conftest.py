@@ -28,10 +28,8 @@ NOT_OURS = ("root/.ansible", "var/log", "var/tmp", "var/lib/systemd", "var/lib/p
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """Every stage of a scenario reports in a file of its own, which tools/test counts."""
-    stage = Path(config.args[0]).resolve()
-    stage = stage.parent if stage.is_file() else stage
-    scenario = stage.parent.parent
-    config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario.name}-{stage.name}.xml")
+    scenario, _tests, stage, *_ = Path(config.args[0]).resolve().relative_to(CHECKOUT / "molecule").parts
+    config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario}-{stage}.xml")
 
 
 @pytest.fixture(scope="session")
@@ -201,10 +199,10 @@ def playbook(ansible):
 
 @pytest.fixture(scope="session")
 def by_hand(ansible):
-    """Block an address on all hosts with an ad hoc command, or take it off the blocklist again."""
+    """Block an address on hosts with an ad hoc command, or take it off the blocklist again."""
 
-    def run(state, ip):
-        return ansible("ansible", "all", "-m", "xdp_blocklist", "-a", f"ip={ip} state={state}")
+    def run(state, ip, hosts="all"):
+        return ansible("ansible", hosts, "-m", "xdp_blocklist", "-a", f"ip={ip} state={state}")
 
     return run
 
@@ -253,7 +251,7 @@ def describe(path):
     return oct(status.st_mode), content
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def module(host):
     """Run a module on a host as an ad hoc command does, and return its result."""
 
@@ -264,7 +262,7 @@ def module(host):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def facts(module):
     """What xdp_facts says of a host."""
     return lambda **options: module("xdp_facts", **options)["ansible_facts"]["pingkiller"]

@@ -180,15 +180,24 @@ def test_down_leaves_nothing_behind():
 @pytest.mark.parametrize("seconds", [0.15, 0.3, 0.5, 0.8, 1.5])
 @pytest.mark.usefixtures("clean")
 def test_down_cleans_up_after_an_up_that_was_killed(seconds):
-    kill_up_after(seconds, signal.SIGKILL)
+    with up() as process:
+        time.sleep(seconds)
+        process.kill()
     assert fleet("down").returncode == 0
     assert traces() == []
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.usefixtures("clean")
-def test_up_that_is_interrupted_cleans_up_itself(name):
-    kill_up_after(0.8, getattr(signal, name))
+def test_up_that_is_interrupted_again_and_again_where_a_host_begins_cleans_up_itself(name):
+    console = Path(f"/run/pingkiller-fleet/{NAME}/alpha/console.log")
+    with up() as process:
+        while not console.exists():
+            assert process.poll() is None
+        while process.poll() is None:
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.01)  # how often somebody loses patience
+    assert process.returncode == 130
     assert traces() == []
 
 
@@ -198,18 +207,15 @@ def hear_interrupts():
         signal.signal(number, signal.SIG_DFL)
 
 
-def kill_up_after(seconds, number):
-    """End an `up` wherever it is by then."""
-    process = subprocess.Popen(
+def up():
+    """Have a fleet booted in the background."""
+    return subprocess.Popen(
         [CHECKOUT / "tools/fleet", "--name", NAME, "up", "--hosts", "alpha"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=hear_interrupts,
     )
-    time.sleep(seconds)
-    process.send_signal(number)
-    process.wait(60)
 
 
 @pytest.mark.usefixtures("clean")

@@ -5,33 +5,34 @@
 
 import pytest
 
-testinfra_hosts = ["ansible://charlie"]
+HOST = "bravo"
+testinfra_hosts = [f"ansible://{HOST}"]
 
 
 @pytest.fixture
 def seen(guest, ping):
-    """Whether a UDP traceroute reaches charlie. How long to wait for an answer depends on whether one is to come."""
+    """Whether a UDP traceroute reaches the host. How long to wait for an answer depends on whether one is to come."""
 
     def look(expected, address):
         done = guest("traceroute", "-n", "-q1", "-m1", "-w", "5" if expected else "0.5", address)
         assert not done.returncode, done.stderr
         return "*" not in done.stdout.splitlines()[1]
 
-    assert ping("203.0.113.5", "charlie", patience=5)
+    assert ping("203.0.113.5", HOST, patience=5)
     return look
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hide(deploy):
-    """Deploy to charlie and return the run."""
+    """Deploy to it and return the run."""
     try:
-        yield lambda wanted, *more: deploy("-l", "charlie", *more, pingkiller_hide_from_traceroute=wanted)
+        yield lambda wanted, *more: deploy("--limit", HOST, *more, pingkiller_hide_from_traceroute=wanted)
     finally:
-        deploy("-l", "charlie")
+        deploy("--limit", HOST)
 
 
 def test_hiding_and_showing_again_is_predicted_done_and_done_once(hide, seen, ping, on):
-    addresses = on("charlie", "hostname", "--all-ip-addresses").split()
+    addresses = on(HOST, "hostname", "--all-ip-addresses").split()
     for wanted in (True, False):
         predicted = hide(wanted, "--check", "--diff")
         assert [seen(wanted, address) for address in addresses] == [wanted] * len(addresses)
@@ -39,14 +40,14 @@ def test_hiding_and_showing_again_is_predicted_done_and_done_once(hide, seen, pi
         assert done.changes
         assert (predicted.changes, predicted.differences) == (done.changes, done.differences)
         assert [seen(not wanted, address) for address in addresses] == [not wanted] * len(addresses)
-        assert hide(wanted).changed == {"charlie": 0}
-        assert ping("203.0.113.5", "charlie", patience=5)
+        assert hide(wanted).changed == {HOST: 0}
+        assert ping("203.0.113.5", HOST, patience=5)
 
 
 def test_a_filter_on_the_way_out_that_somebody_put_there_by_hand_stays(hide, module, facts):
     assert module("xdp_filter", hook="tc_egress", policy="drop")["changed"]
     try:
-        assert hide(False).changed == {"charlie": 0}
+        assert hide(False).changed == {HOST: 0}
         assert "host0/tc_egress" in facts()["filters"]
     finally:
         assert module("xdp_filter", interface="host0", hook="tc_egress", state="absent")["changed"]
