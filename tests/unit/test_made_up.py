@@ -50,9 +50,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the wanted state is r
 
 
 @pytest.fixture
-def made_up(request):
+def made_up(request, monkeypatch):
     """Call something with a source of chance, as often as is asked for, with little memory and no time to hang."""
     number, day = (request.config.getoption(f"--inputs{each}") for each in ("", "-seed"))
+    monkeypatch.setattr(deadline, "within", lambda _seconds, call: call())  # a process for each would take minutes
 
     def call(action):
         for which in range(number):
@@ -302,8 +303,7 @@ def unmapped(network):
     return ipaddress.ip_network((network.network_address.packed[12:], network.prefixlen - 96))
 
 
-def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path, monkeypatch):
-    monkeypatch.setattr(deadline, "within", lambda _seconds, call: call())  # a process for each would take minutes
+def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path):
     path = tmp_path / "list"
 
     def act(chance):

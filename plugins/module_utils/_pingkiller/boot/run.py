@@ -42,7 +42,7 @@ class Run(NamedTuple):
         except PingKillerError as error:
             sentence = str(error)
         except OSError as error:
-            sentence = f"the host refused what PingKiller asked of it: {error}"
+            sentence = f"a system call failed ({error}): fix the cause and run this again"
         sentence = bounded(sentence)
         if sentence not in self.outcome.errors:
             self.outcome.errors.append(sentence)

@@ -48,7 +48,7 @@ def _words(packed: bytes) -> tuple[int, ...]:
 
 
 def of(options: FilterOptions) -> dict[str, str]:
-    """What bpf/pingkiller.c asks for, but for the pin directories."""
+    """Return the definitions that bpf/pingkiller.c needs, without the pin directories."""
     types = parse_types(list(options.icmp_types))
     excluded = _exclusion_tests(options.trace_exclude)
     return {
