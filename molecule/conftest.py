@@ -149,7 +149,7 @@ class Run:
 
     @property
     def warnings(self):
-        """Warnings: task and line. Ansible prints a warning once that several hosts give."""
+        """Warnings: task and line. A warning of several hosts is printed only once."""
         return {(task, line) for task, lines in self.tasks.items() for line in lines if line.startswith("[WARNING]: ")}
 
     @property

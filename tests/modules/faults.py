@@ -140,7 +140,7 @@ class Step(NamedTuple):
         return "-".join(part for part in (self.what, self.path, self.before and str(self.before)) if part)
 
 
-#: What happens to a call: None lets it pass, a number is answered as its error, KILL ends the process before it.
+#: What happens to a call: None lets it pass, a number is returned as its error, KILL ends the process before it.
 Decision = "int | str | None"
 
 

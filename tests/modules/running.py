@@ -16,7 +16,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import bcc  # noqa: F401  # imported once here, so that no forked module has to
+import bcc  # noqa: F401  # so that no forked module has to import it
 import built
 from ansible.module_utils import basic
 from machine import look

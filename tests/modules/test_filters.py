@@ -59,7 +59,7 @@ def counters(interface: str, reason: str) -> int:
 def never_without_a_program(*interfaces: str):
     """Check by the kernel's reports that every change of a link brought another program and none left it without."""
     for interface in interfaces:
-        ip("link", "set", interface, "addrgenmode", "none", "up")  # sends nothing that counts
+        ip("link", "set", interface, "addrgenmode", "none", "up")  # sends nothing, so counters stay exact
     before = {interface: program(interface) for interface in interfaces}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE) as told:
         told.bind((0, _CHANGES_OF_LINKS))

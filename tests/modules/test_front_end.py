@@ -242,7 +242,7 @@ COMMAND, ENABLED = "/usr/local/sbin/pingkiller", "/etc/systemd/system/sysinit.ta
 def persisted(tmp_path):
     """The configuration directory of a host as the role leaves it; everybody can make directories beside the pins.
 
-    Of the boot service it has only the files that can be removed without a running systemd.
+    Only those files of the boot service are there that can be removed without a running systemd.
     """
     for top, path in (("/usr/local/sbin", COMMAND), ("/etc/systemd/system", ENABLED)):
         own = tmp_path / os.path.basename(top)

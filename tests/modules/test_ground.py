@@ -35,7 +35,7 @@ def machine():
 def interrupted(name: str, quarter: int, happen: Callable[[], None]) -> tuple[Operation, dict]:
     """Return an operation, and the result of a run in which something happens where a quarter begins.
 
-    Only steps that change something count: how often a run reads foreign programs depends on the machine.
+    Only steps that change something count: how often a run reads programs depends on others on the machine.
     """
     operation, known = OPERATIONS[name], recorded(name)
     steps = [step for step in known.steps if step.changes]

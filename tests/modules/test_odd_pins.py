@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every run ends with a result or a message, whatever is in place of the pins. It varies with ``--faults-day``."""
+"""Every run ends with a result or a message, whatever is in place of the pins; that varies with ``--faults-day``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real processes that make a known load, and looks at them by the tracers in the real kernel."""
+"""Real processes that make a known load, and helpers that trace them in the real kernel."""
 
 from __future__ import annotations
 

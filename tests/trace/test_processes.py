@@ -234,7 +234,7 @@ def test_a_pid_that_is_given_again_is_told_with_the_end_of_each():
         wait(pid)
         again = fork_as(pid)
         if not again:
-            raw_call(number("exit"), 6)  # unlike exit_group, it says nothing of the whole process
+            raw_call(number("exit"), 6)  # unlike exit_group, it ends only the calling thread
         wait(pid)
 
     result, load = look_at_family(work)

@@ -15,7 +15,7 @@ UNIT = "nap.service"
 
 @pytest.fixture(scope="module", autouse=True)
 def napping(on):
-    """Run a unit on each host whose processes start, sleep a little, and end."""
+    """On each host, run a unit whose processes start, sleep a little, and end."""
     for host in HOSTS:
         on(host, "systemd-run", "--quiet", f"--unit={UNIT}", "sh", "-c", "while :; do sleep 0.01; done")
     yield

@@ -139,7 +139,7 @@ def test_filters_and_what_was_blocked_by_hand_are_back_after_a_power_cut(power_c
 def test_filter_is_back_with_another_kernel_and_with_the_former_one_again(
     power_cut, other_kernels, cut_and_start, on, facts_of, answered
 ):
-    """The boot after the power cut used the other kernel, and tests above checked that filter and lists are back."""
+    """The boot after the power cut used the other kernel, and tests above checked filter and lists."""
     if not other_kernels:
         pytest.skip(f"the kernel of {NEWER} is to boot {OLDER}, and not both take part")
     assert on(OLDER, "uname", "-r") == on(NEWER, "uname", "-r")
