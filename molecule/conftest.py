@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests of all scenarios use: pings from the guest, playbooks as a user runs them, what is on a host's disk."""
+"""Fixtures of all scenarios: pings from the guest, playbooks as users run them, the contents of a host's disk."""
 
 import hashlib
 import json
@@ -21,26 +21,26 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 FLEET = "molecule"
 HOSTS = ("alpha", "bravo", "charlie")
 
-# What a host writes all the time by itself, and what Ansible leaves in the home of whoever it logs in as.
+# What a host writes by itself all the time, and what Ansible leaves in the home of its login user.
 NOT_OURS = ("root/.ansible", "var/log", "var/tmp", "var/lib/systemd", "var/lib/private", "var/cache", "tmp", "run")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Every stage of a scenario reports in a file of its own, which tools/test counts."""
+    """Write the report of every stage of a scenario to a file of its own, which tools/test counts."""
     scenario, _tests, stage, *_ = Path(config.args[0]).resolve().relative_to(CHECKOUT / "molecule").parts
     config.option.xmlpath = str(CHECKOUT / f"tests/output/molecule-{scenario}-{stage}.xml")
 
 
 @pytest.fixture(scope="session")
 def tool():
-    """Who has the hosts in hand."""
+    """The command that manages the hosts."""
     return [str(CHECKOUT / "tools/fleet"), "--name", FLEET]
 
 
 @pytest.fixture(scope="session")
 def run_tool(tool):
-    """Have it do something."""
+    """Run that command with arguments."""
 
     def run(*arguments, timeout=60):
         return subprocess.run(
@@ -64,7 +64,7 @@ def on(run_tool):
 
 @pytest.fixture(scope="session")
 def ping(run_tool):
-    """Ping a host once from an address; true if it answers. A ping that could not be sent is no answer to that."""
+    """Ping a host once from an address; return whether it answers. A ping that cannot be sent fails the test."""
 
     def send(source, host, *options, patience=1):
         done = run_tool("ping", source, host, "-W", str(patience), *options)
@@ -76,7 +76,7 @@ def ping(run_tool):
 
 @pytest.fixture(scope="session")
 def reboot(on):
-    """Reboot a host, and wait until it has booted and lets us in. Returns how systemd calls the state it is in."""
+    """Reboot a host, wait until it has booted and accepts commands, and return its state as systemd names it."""
 
     def boot(host):
         begun = ("systemctl", "show", "--property=UserspaceTimestampMonotonic,UserspaceTimestamp")
@@ -85,7 +85,7 @@ def reboot(on):
         deadline = time.monotonic() + 90
         while on(host, *begun) in ("", before):
             assert time.monotonic() < deadline, f"{host} did not come back"
-            time.sleep(0.1)  # how often to look, not how long to wait
+            time.sleep(0.1)  # interval between two checks
         return on(host, "systemctl", "is-system-running", "--wait").strip()
 
     return boot
@@ -93,7 +93,7 @@ def reboot(on):
 
 @pytest.fixture
 def stream(tool):
-    """Ping a host without pause in the background. Calling the result ends that and tells how many got an answer."""
+    """Ping a host without pause in the background. Calling the result stops that; returns pings sent and answered."""
     running = []
 
     def start(source, host):
@@ -117,20 +117,20 @@ def stream(tool):
 
 @dataclass
 class Run:
-    """What a run of ansible-playbook did."""
+    """The output of ansible-playbook, and what it says about the run."""
 
     returncode: int
     said: str
 
     @property
     def recap(self):
-        """Host -> counts of the tasks that were ok, changed, failed and so on."""
+        """Host -> numbers of tasks that were ok, changed, failed and so on."""
         rows = re.findall(r"^(\S+)\s*: (ok=.*)$", self.said.partition("PLAY RECAP")[2], re.MULTILINE)
         return {host: {key: int(count) for key, count in re.findall(r"(\w+)=(\d+)", row)} for host, row in rows}
 
     @property
     def tasks(self):
-        """What each task said: its name -> lines."""
+        """Output of each task: name -> lines."""
         found = {}
         for part in self.said.partition("PLAY RECAP")[0].split("\nTASK [")[1:]:
             name, _, said = part.partition("\n")
@@ -139,7 +139,7 @@ class Run:
 
     @property
     def changes(self):
-        """What changed on which host: task, host, and item where it has such."""
+        """Changes: task, host, and the item if the task has any."""
         return {
             (task, *match.groups())
             for task, lines in self.tasks.items()
@@ -149,12 +149,12 @@ class Run:
 
     @property
     def warnings(self):
-        """What it warned of: task and sentence. Ansible says once what it is warned of for several hosts."""
+        """Warnings: task and line. A warning of several hosts is printed only once."""
         return {(task, line) for task, lines in self.tasks.items() for line in lines if line.startswith("[WARNING]: ")}
 
     @property
     def differences(self):
-        """What --diff shows as added or removed: task -> lines. Hosts come in any order."""
+        """Lines that --diff shows as added or removed: task -> lines, sorted because hosts come in any order."""
         found = {
             task: sorted(line for line in lines if re.match(r"[+-](?![+-]{2} )", line))
             for task, lines in self.tasks.items()
@@ -163,13 +163,13 @@ class Run:
 
     @property
     def changed(self):
-        """Host -> how many tasks changed something."""
+        """Host -> number of tasks that changed something."""
         return {host: counts["changed"] for host, counts in self.recap.items()}
 
 
 @pytest.fixture(scope="session")
 def ansible(pytestconfig):
-    """Run a command of Ansible as a user of the checkout does, with the scenario's inventory."""
+    """Run an Ansible command as users of the checkout do, with the scenario's inventory."""
 
     def run(*command, timeout=300):
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
@@ -199,7 +199,7 @@ def playbook(ansible):
 
 @pytest.fixture(scope="session")
 def by_hand(ansible):
-    """Block an address on hosts with an ad hoc command, or take it off the blocklist again."""
+    """Add an address to the blocklist of hosts with an ad hoc command, or remove it."""
 
     def run(state, ip, hosts="all"):
         return ansible("ansible", hosts, "-m", "xdp_blocklist", "-a", f"ip={ip} state={state}")
@@ -209,7 +209,7 @@ def by_hand(ansible):
 
 @pytest.fixture(scope="session")
 def deploy(playbook):
-    """Deploy, with variables in place of or besides those of the inventory."""
+    """Deploy, with variables that replace those of the inventory or add to them."""
 
     def run(*arguments, **variables):
         return playbook("deploy-pingkiller.yml", "--extra-vars", json.dumps(variables), *arguments)
@@ -224,7 +224,7 @@ def ssh_config():
 
 @pytest.fixture(scope="session")
 def disk():
-    """All that a host has changed on its disk since it was made: path -> kind, mode and content."""
+    """Return all changes on a host's disk since the host was made: path -> kind, mode and content."""
 
     def read(host):
         upper = Path(f"/run/pingkiller-fleet/{FLEET}/{host}/upper")
@@ -238,7 +238,7 @@ def disk():
 
 
 def is_copy(path, upper):
-    """Whether a directory is there only because the overlay copied it when something was put into it."""
+    """Return whether a directory exists only because the overlay copied it when a file was put into it."""
     original = Path("/") / path.relative_to(upper)
     return path.is_dir() and original.is_dir() and path.lstat().st_mode == original.lstat().st_mode
 
@@ -253,7 +253,7 @@ def describe(path):
 
 @pytest.fixture(scope="module")
 def module(host):
-    """Run a module on a host as an ad hoc command does, and return its result."""
+    """Run a module on a host as an ad hoc command does; return its result."""
 
     def run(name, check=False, **options):
         arguments = shlex.join(f"{key}={value}" for key, value in options.items())
@@ -264,11 +264,11 @@ def module(host):
 
 @pytest.fixture(scope="module")
 def facts(module):
-    """What xdp_facts says of a host."""
+    """Return what xdp_facts reports for a host."""
     return lambda **options: module("xdp_facts", **options)["ansible_facts"]["pingkiller"]
 
 
 @pytest.fixture
 def name(host):
-    """What the inventory calls a host."""
+    """The name of a host in the inventory."""
     return host.check_output("hostname")

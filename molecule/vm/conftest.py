@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests on virtual machines use in place of what tests on containers do."""
+"""Fixtures for virtual machines, which replace or extend those for containers."""
 
 import concurrent.futures
 import itertools
@@ -14,16 +14,16 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RUN = Path("/var/lib/pingkiller-vm/molecule")
-PATIENCE = 600  # seconds that an emulated machine may take for anything
+PATIENCE = 600  # seconds that any command on an emulated machine may take
 BLOCKED, BLOCKED6, FREE, FREE6 = "203.0.113.66", "2001:db8:bad::66", "203.0.113.5", "2001:db8::5"
 
-# What a machine writes by itself all the time, or Ansible and these tests where they log in.
+# What a machine writes by itself all the time, and what Ansible and these tests write after login.
 NOT_OURS = ("/root", "/tmp", "/var/cache", "/var/lib/private", "/var/lib/systemd", "/var/log", "/var/tmp")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
-    """Tell of a failure what the machines' kernels said last, since the machines are gone soon after."""
+    """Add the last console lines of the machines to a failure's report, since the machines are gone soon after."""
     report = yield
     if report.failed:
         for path in sorted(RUN.glob("*.console")):
@@ -67,7 +67,7 @@ def hosts():
 
 @pytest.fixture(scope="session")
 def everywhere(hosts):
-    """Call a function for each machine, at once; the results by machine."""
+    """Call a function for all machines in parallel; return the results by machine."""
 
     def run(function):
         with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -78,7 +78,7 @@ def everywhere(hosts):
 
 @pytest.fixture(scope="session")
 def ansible(ansible):
-    """The same, with the patience that these machines take."""
+    """Run an Ansible command with a timeout that is long enough for these machines."""
     return lambda *command: ansible(*command, timeout=PATIENCE)
 
 
@@ -89,8 +89,11 @@ def ssh_config():
 
 @pytest.fixture(scope="session")
 def answered(ping):
-    """Which of some sources a machine answers. One that should be is given up late: an address of a machine that has just
-    booted answers nothing until nobody else turns out to have it, and all of that is slow here."""
+    """Return which of some sources a machine answers.
+
+    The wait for an expected answer is long: after a boot, an address answers nothing until duplicate address detection
+    has ended, which is slow on these machines.
+    """
 
     def run(host, expected=(FREE, FREE6), refused=(BLOCKED, BLOCKED6)):
         return [source for source in expected if ping(source, host, "-w", "30")] + [
@@ -102,7 +105,7 @@ def answered(ping):
 
 @pytest.fixture(scope="session")
 def disk(on):
-    """All files of a machine's disk: path -> kind, mode, owner, size or target, and time of the last change."""
+    """Return all files on a machine's disk: path -> kind, mode, owner, size or target, and time of the last change."""
 
     def read(host):
         listed = on(host, "find", "/", "-xdev", "-printf", r"%p\t%y%m %u:%g %l\t%s %T@\n").splitlines()
@@ -117,14 +120,17 @@ def disk(on):
 
 @pytest.fixture(scope="session")
 def remembered():
-    """A file that lasts from one stage to the next: the disks as they were before anything was deployed."""
+    """The file that keeps the state of the disks before the first deployment for later stages."""
     return RUN / "before.json"
 
 
 @pytest.fixture
 def stream(run_tool, on, hosts):
-    """Ping a machine without pause in the background. Calling the result ends that and tells how many pings there were
-    up to the last that got an answer, and how many of these did not get one."""
+    """Ping a machine without pause in the background.
+
+    Calling the result ends that; returns the number of pings sent, the numbers of those before the last answer that
+    got none, and the number of answers.
+    """
     numbers = itertools.count()
     begun = []
 
@@ -155,7 +161,7 @@ def stream(run_tool, on, hosts):
 
 @pytest.fixture(scope="session")
 def facts_of(ansible):
-    """What xdp_facts says of a machine."""
+    """Return what xdp_facts reports for a machine."""
 
     def read(host):
         done = ansible("ansible", host, "-m", "xdp_facts")
@@ -167,7 +173,7 @@ def facts_of(ansible):
 
 @pytest.fixture(scope="session")
 def shell(run_tool):
-    """Run a script on a machine; what it printed."""
+    """Run a script on a machine; return its output."""
 
     def run(host, script):
         done = run_tool("exec", host, "sh", "-c", script)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/cookbook.md as somebody follows it: its files are written and its commands run, in its order, on real hosts."""
+"""Follow docs/cookbook.md on real hosts: write its files and run its commands, in order."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ FEED = [f"198.51.100.{number}" for number in range(1, 102)]
 VERSION = re.search(r"^version: (.+)$", (CHECKOUT / "galaxy.yml").read_text(), re.MULTILINE)[1]
 NEXT_VERSION = "0.2.0"
 
-# What logs that somebody logs in, whoever and for whatever.
+# Programs that log every login, whatever it is for.
 SESSIONS = {"sshd", "sshd-session", "sudo", "su", "systemd-logind"}
 
 
@@ -33,7 +33,7 @@ def fleet(*arguments):
 
 
 def on(host, command):
-    """What a shell command prints on a host."""
+    """Run a shell command on a host; return its output."""
     return fleet("exec", host, "sh", "-c", command).stdout
 
 
@@ -48,7 +48,7 @@ def is_silent(source, host):
 
 @contextlib.contextmanager
 def silence(source, host):
-    """Ping a host without pause meanwhile, and get no answer."""
+    """Ping a host without pause in the background, and check that it never answers."""
     command = [CHECKOUT / "tools/fleet", "--name", NAME, "ping", source, host, "-c", "1000000", "-i", "0.002", "-q"]
     process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, start_new_session=True)
     try:
@@ -63,14 +63,14 @@ def silence(source, host):
 
 @dataclass
 class Cook:
-    """Who follows the page from its top: a directory, the blocks that are still to come, what each command said."""
+    """A reader who follows the page from its top, in a directory, with the blocks that are still to do."""
 
     directory: Path
     environment: dict
     blocks: list
 
     def follow(self, name):
-        """Do all that the page says up to the commands of that name; what these said."""
+        """Do everything on the page up to the block of this name; return what that returned."""
         while True:
             kind, named, text = self.blocks.pop(0)
             said = self.do(text) if kind == "console" else self.write(text)
@@ -78,13 +78,13 @@ class Cook:
                 return said
 
     def write(self, text):
-        """A file, which has its name in its first line."""
+        """Write a file, which has its name in its first line."""
         path = self.directory / text.splitlines()[0].removeprefix("# ")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
     def do(self, text):
-        """Commands, each with what it prints."""
+        """Run commands, check what each prints, and return their output."""
         return [self.run(*part.partition("\n")[::2]) for part in text.removeprefix("$ ").split("\n$ ")]
 
     def run(self, command, printed=""):
@@ -106,7 +106,7 @@ class Cook:
 
 
 def pattern_of(printed):
-    """What the page says is printed: [...] stands for any lines where it is a line, else for a part of one."""
+    """Return a pattern for output on the page: [...] alone stands for any lines, within a line for any text."""
     lines = printed.strip().splitlines()
     parts = ("(?s:.*)" if line == "[...]" else re.escape(line).replace(r"\[\.\.\.\]", ".*") for line in lines)
     return r"\s*".join(parts)
@@ -114,7 +114,7 @@ def pattern_of(printed):
 
 @pytest.fixture(scope="module")
 def cook(tmp_path_factory):
-    """Two hosts, and an empty directory beside them in which the collection is installed as the checkout is."""
+    """Two hosts, and an empty directory on the controller with the checkout installed as the collection."""
     directory = tmp_path_factory.mktemp("controller")
     fleet("down")
     booted = fleet("up", "--hosts", "alpha,bravo")
@@ -135,7 +135,7 @@ def cook(tmp_path_factory):
 
 
 def changes(said, host="alpha"):
-    """What a run changed on a host, or would change: lines of differences, and after them what changed."""
+    """Return what a run changed on a host, or would change: lines of diffs, each diff followed by what changed."""
     found, differences = [], []
     for line in said.partition("PLAY RECAP")[0].splitlines():
         if end := re.match(r"changed: \[(\w+)\]|(\w+) \| CHANGED", line):
@@ -147,7 +147,7 @@ def changes(said, host="alpha"):
 
 
 class Journal:
-    """What a host's journal gets from now on."""
+    """New lines in a host's journal."""
 
     def __init__(self, host):
         self.host = host
@@ -159,7 +159,7 @@ class Journal:
         return [str(each.get("MESSAGE")) for each in found if each.get("SYSLOG_IDENTIFIER") not in SESSIONS]
 
     def must_be_light(self):
-        """Something is there, but no long texts."""
+        """Check that the run is logged, without long texts."""
         said = "\n".join(self.lines())
         assert "Invoked with" in said
         assert "#include" not in said
@@ -179,14 +179,14 @@ def test_first_deployment_filters_and_leaves_less_than_a_kilobyte_in_the_journal
 def test_feed_is_predicted_taken_and_refused_whole(cook):
     published = cook.directory / "published.txt"
     published.write_text("\n".join(FEED))
-    cook.write(f"# group_vars/fleet.yml\nfeed_url: file://{published}\n")  # nothing here reaches the page's own
+    cook.write(f"# group_vars/fleet.yml\nfeed_url: file://{published}\n")  # the page's URL cannot be reached here
     (foretold,) = cook.follow("feed-check")
     assert answers(FEED[0], "alpha")
     journal = Journal("alpha")
     (done,) = cook.follow("feed")
     journal.must_be_light()
     assert changes(foretold) == changes(done) != []
-    assert sum(line.startswith("+") for line in changes(foretold)) == 2 * len(FEED)  # now, and at boot
+    assert sum(line.startswith("+") for line in changes(foretold)) == 2 * len(FEED)  # in the list, and for the boot
     assert is_silent(FEED[0], "alpha")
     again = cook.run("ansible-playbook feed.yml -vvv")
     assert changes(again) == []
@@ -213,7 +213,7 @@ def test_allowlist_wins_over_a_feed(cook):
     assert is_silent("198.51.100.7", "alpha")
     (done,) = cook.follow("allowlist")
     tasks = [line for line in changes(done) if line.startswith("changed")]
-    assert tasks == ["changed: [alpha] => (item=allowlist)", "changed: [alpha]"]  # nothing was left to do from before
+    assert tasks == ["changed: [alpha] => (item=allowlist)", "changed: [alpha]"]  # earlier commands left nothing to do
     assert answers("198.51.100.7", "alpha")
     assert is_silent("198.51.100.20", "alpha")
 
@@ -238,7 +238,7 @@ def test_upgrade_lets_nothing_through(cook, tmp_path):
     assert on("bravo", "pingkiller --version") == f"pingkiller {NEXT_VERSION}\n"
 
 
-# A host's other interface, and who pings it there from an address of the feed.
+# A second interface of a host, and a client behind it that pings from an address of the feed.
 OTHER_INTERFACE = f"""
 ip netns add beyond && ip link add eth1 type veth peer name eth0 netns beyond &&
 ip address add 10.9.9.1/24 dev eth1 && ip link set eth1 up && ip route add {FEED[-1]} dev eth1 &&
@@ -278,7 +278,7 @@ def test_host_that_is_taken_out_has_nothing_left_and_the_others_have_nothing_to_
 
 
 def build_next_version(work, destination):
-    """The artifact of a version to come, whose program is another one."""
+    """Build the artifact of a future version with a different program."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         target = work / name

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""tools/fleet: what tests and demo stand on. Needs root, boots containers."""
+"""tools/fleet, which tests and the demo need. Needs root, boots containers."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def fleet(*arguments, name=NAME):
 
 
 def traces(name=NAME):
-    """Everything on this machine that carries the fleet's name."""
+    """Return everything on this machine that has the fleet's name."""
     tag = f"pk-{name}"
     found = [path for path in (f"/run/pingkiller-fleet/{name}", CHECKOUT / ".fleet" / name) if os.path.exists(path)]
     found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if tag in line]
@@ -52,7 +52,7 @@ def run(*command):
 
 @pytest.fixture
 def clean():
-    """No fleet of this name before the test, none after it."""
+    """Remove fleets of this name before and after the test."""
     fleet("down")
     yield
     fleet("down")
@@ -60,7 +60,7 @@ def clean():
 
 @pytest.fixture(scope="module")
 def host():
-    """A fleet of one host; a function that runs a shell command on it."""
+    """A function that runs a shell command on the only host of a fleet."""
     booted = fleet("up", "--hosts", "alpha")
     assert booted.returncode == 0, booted.stderr
     yield lambda command: fleet("exec", "alpha", "sh", "-c", command).stdout.strip()
@@ -134,7 +134,7 @@ def as_nobody(*command):
 
 @pytest.fixture(params=["/run", CHECKOUT / "tools/setup", CHECKOUT / ".cache", CHECKOUT])
 def held_by_nobody(request):
-    """An ordinary user holds the lock of what he can read, for as long as the test takes."""
+    """Let an ordinary user hold a lock on a readable file or directory for the duration of the test."""
     with subprocess.Popen(
         as_nobody("flock", request.param, "sh", "-c", "echo held; read _end"),
         cwd="/",
@@ -154,7 +154,7 @@ def test_no_lock_of_an_ordinary_user_holds_the_tools_up():
 
 
 def test_what_the_tools_lock_no_ordinary_user_can_open(tmp_path):
-    """Also after a run that was killed, which leaves the file behind."""
+    """This includes the lock file that a killed run leaves behind."""
     subprocess.run([CHECKOUT / "tools/setup"], check=True, stdin=subprocess.DEVNULL, timeout=120)
     path = tmp_path / "lock"
     hold = f"import sys; sys.path.insert(0, {str(CHECKOUT / 'tools')!r})\n"
@@ -196,19 +196,19 @@ def test_up_that_is_interrupted_again_and_again_where_a_host_begins_cleans_up_it
             assert process.poll() is None
         while process.poll() is None:
             process.send_signal(getattr(signal, name))
-            time.sleep(0.01)  # how often somebody loses patience
+            time.sleep(0.01)  # time between two signals
     assert process.returncode == 130
     assert traces() == []
 
 
 def hear_interrupts():
-    """A background job is born deaf to some signals."""
+    """Handle signals again: a background job starts with some of them ignored."""
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, signal.SIG_DFL)
 
 
 def up():
-    """Have a fleet booted in the background."""
+    """Boot a fleet in the background."""
     return subprocess.Popen(
         [CHECKOUT / "tools/fleet", "--name", NAME, "up", "--hosts", "alpha"],
         stdin=subprocess.DEVNULL,

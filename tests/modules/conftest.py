@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the tests of the modules: every test has a machine of its own."""
+"""Fixtures of the module tests: every test has a machine of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from running import run
 
 def pytest_addoption(parser):
     parser.addoption("--faults-every", type=int, default=3, metavar="N", help="try only every Nth moment for a fault")
-    today = datetime.date.today().toordinal()  # the processes of pytest-xdist are given it
+    today = datetime.date.today().toordinal()  # pytest-xdist passes it on to its workers
     parser.addoption(
         "--faults-day", type=int, default=today, metavar="D", help="try those that a run on this day has tried"
     )
@@ -39,14 +39,14 @@ def machine():
 
 @pytest.fixture
 def filtered():
-    """The machine has a filter on pk0, with the options that nobody chose."""
+    """A filter on pk0 with the default options."""
     assert run("xdp_filter", interface="pk0")["changed"]
     return "pk0"
 
 
 @pytest.fixture
 def silent(tmp_path):
-    """A directory of a file system that never answers."""
+    """A directory on a file system that never answers."""
     if not os.path.exists("/dev/fuse"):
         pytest.skip("no such file system can be made here")
     directory = tmp_path / "silent"
@@ -54,5 +54,5 @@ def silent(tmp_path):
     server = os.open("/dev/fuse", os.O_RDWR)
     mount("fuse", str(directory), options=f"fd={server},rootmode=40000,user_id=0,group_id=0")
     yield directory
-    os.close(server)  # whoever waits for it is told so
+    os.close(server)  # ends the wait of blocked readers with an error
     umount(str(directory))

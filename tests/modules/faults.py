@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop a module at any of its system calls, whoever makes it, Python or BCC: to kill it there, or to answer for the kernel.
+"""Stop a module at any system call of Python or BCC: kill it there, or answer in place of the kernel.
 
-The module's process asks the kernel to hand the calls to this one (seccomp_unotify(2)), which decides each of them.
+The kernel passes the calls of the module's process to this one (seccomp_unotify(2)), which decides about each call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-#: The calls by which anything outside the process is changed or looked at, by machine; the generic table as 64-bit ARM has it.
+#: Calls that change or read something outside the process, by machine. 64-bit ARM has the generic table.
 _CALLS = {
     "x86_64": {
         "bpf": 321,
@@ -63,7 +63,7 @@ _ANSWER = struct.Struct("=QqiI")  #: id, value, error, flags
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _CONTINUE = 1
 
-#: The commands of bpf(2) by number; the rest only look.
+#: The commands of bpf(2) by number; all others only read.
 COMMANDS = {
     0: "MAP_CREATE",
     1: "MAP_LOOKUP",
@@ -111,9 +111,9 @@ HEADERS = "/run/pingkiller-headers"
 
 
 class Step(NamedTuple):
-    """A system call that is about to be made."""
+    """A system call that the process is about to make."""
 
-    what: str  #: the call; the command of bpf(2); the kind of a netlink message
+    what: str  #: name of the call, of the bpf(2) command, or of the netlink message type
     path: str = ""
     before: int = 0  #: how many such calls the process has made before
 
@@ -123,30 +123,30 @@ class Step(NamedTuple):
 
     @property
     def lasts(self) -> bool:
-        """Whether what the call has done is still there when the process is not."""
+        """Whether the effect of the call outlives the process."""
         return self.changes and self.what not in _GOES_WITH_THE_PROCESS
 
     @property
     def call(self) -> tuple[str, str]:
-        """What steps have in common of which ``before`` counts all but the first."""
+        """Key of the steps whose repetitions ``before`` counts."""
         return self.what, self.path
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What steps have in common that do the same in the same directory."""
+        """Key of the steps that do the same in the same directory."""
         return self.what, os.path.dirname(self.path) or self.path.partition("_")[0]
 
     def __str__(self) -> str:
         return "-".join(part for part in (self.what, self.path, self.before and str(self.before)) if part)
 
 
-#: What becomes of a call: None lets it pass, a number is the kernel's answer, KILL ends the process before it.
+#: What happens to a call: None lets it pass, a number is returned as its error, KILL ends the process before it.
 Decision = "int | str | None"
 
 
 @contextlib.contextmanager
 def deciding(decide: Callable[[Step], Decision]) -> Iterator[Callable]:
-    """What a module's process calls first, so that ``decide`` is asked about each of its system calls."""
+    """Yield a function for a module's process to call first; ``decide`` is then asked about its system calls."""
     ours, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     failures: list[BaseException] = []
 
@@ -169,7 +169,7 @@ def deciding(decide: Callable[[Step], Decision]) -> Iterator[Callable]:
 
 
 def _hand_over(connection: socket.socket) -> None:
-    """In the module's process: let the kernel ask, and send whom it asks."""
+    """In the module's process: install the seccomp filter and send its listener to the deciding process."""
     numbers = list(_CALLS.values())
     code = struct.pack("=HBBI", _LOAD, 0, 0, 0)
     for position, number in enumerate(numbers):
@@ -187,9 +187,9 @@ def _hand_over(connection: socket.socket) -> None:
 
 
 def _answer_all(connection: socket.socket, decide: Callable[[Step], Decision]) -> None:
-    """Receive the listener, then decide until the process is gone."""
+    """Receive the listener, then decide until the process has ended."""
     _data, listeners, _flags, _address = socket.recv_fds(connection, 1, 1)
-    if not listeners:  # the process never came to it
+    if not listeners:  # the process never called _hand_over
         return
     try:
         made = Counter()
@@ -240,23 +240,23 @@ def _describe(process: int, name: str, arguments: list[int]) -> Step:
 def _bpf_path(command: str, read, attributes: int, size: int) -> str:
     if command in ("OBJ_PIN", "OBJ_GET"):
         return _text(read, struct.unpack("=Q", read(attributes, 8))[0])
-    if command == "MAP_CREATE" and size >= 44:  # who passes less has no name to give
+    if command == "MAP_CREATE" and size >= 44:  # a shorter structure has no name
         return read(attributes + 28, 16).split(b"\0")[0].decode(errors="replace")
     return ""
 
 
 def _text(read, address: int) -> str:
-    """A path, without what all of them begin with and without what differs from run to run."""
+    """Read a path; leave out the prefix that all paths have and the parts that differ from run to run."""
     found = b""
     while b"\0" not in found:
-        found += read(address + len(found), 64 - (address + len(found)) % 64)  # never beyond the page it ends in
+        found += read(address + len(found), 64 - (address + len(found)) % 64)  # not beyond the last page
     path = found.split(b"\0")[0].decode(errors="replace").replace("/sys/fs/bpf/", "")
     return re.sub(r"-\d+-\w{8}(?=/|$)", "", path)
 
 
 @contextlib.contextmanager
 def at(wanted: Step, fault: int | str | Callable[[], None]) -> Iterator[Fault]:
-    """Let something happen at one call of a module: it is killed, or is answered with an error, or something is called."""
+    """Kill a module at one of its calls, answer the call with an error, or call a function there."""
     happened = Fault()
 
     def decide(step: Step):
@@ -271,20 +271,20 @@ def at(wanted: Step, fault: int | str | Callable[[], None]) -> Iterator[Fault]:
 
 
 def of_the_day(moments, config):
-    """Those of the moments for a fault whose turn it is: there are hundreds, and each takes some runs of modules."""
+    """Return the moments for a fault whose turn it is today: there are hundreds, and each takes several module runs."""
     every = config.getoption("--faults-every")
     return moments[config.getoption("--faults-day") % every :: every]
 
 
 class Fault:
-    """What a module's process has to call first, and at which step the fault happened, if it did."""
+    """The function that a module's process calls first, and the step at which the fault happened, if it did."""
 
     step: Step | None = None
     prepare: Callable = staticmethod(lambda: None)
 
 
 def record(run: Callable[[Callable], object]) -> list[Step]:
-    """All the steps of what is run with what it is given to prepare with."""
+    """Return all steps of a run, which is given the function that its process calls first."""
     steps: list[Step] = []
 
     with deciding(steps.append) as prepare:
@@ -293,7 +293,7 @@ def record(run: Callable[[Callable], object]) -> list[Step]:
 
 
 def of_compiler(steps: list[Step]) -> set[tuple[str, str]]:
-    """The calls that are made while something is compiled: as long as there are headers for it."""
+    """Return the calls made during compilation, that is, while the directory with its headers exists."""
     compiling, calls = False, set()
     for step in steps:
         if step.path == HEADERS:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A flood of echo requests over a cable, from a listed and an unlisted address, of which every packet is accounted for.
+"""A flood of echo requests over a veth pair, from a listed and an unlisted address, that accounts for every packet.
 
-The next pings are sent as soon as all those of the unlisted address have been answered, so no queue of a slow machine
-overflows, and what is missing was lost on the way.
+The next pings are sent once all pings of the unlisted address have been answered. So no queue of a slow machine
+overflows, and every missing answer is a lost packet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from machine import ip
 LISTED, UNLISTED, HERE = "198.18.77.66", "198.18.77.2", "198.18.77.1"
 HERE_MAC, THERE_MAC = "02:00:00:00:00:01", "02:00:00:00:00:07"
 FAR = "pkfar"
-BURST = 8  #: pings of each address that are under way at once
+BURST = 8  #: pings of each address in flight at once
 PATIENCE = 5  #: seconds without an answer after which packets count as lost
 _CLONE_NEWNET = 0x40000000
 _SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
@@ -32,7 +32,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Flood:
-    """What was sent by address, and which address was answered how often."""
+    """Pings sent and answers received, by address."""
 
     def __init__(self, wire: socket.socket) -> None:
         self.sent = dict.fromkeys((LISTED, UNLISTED), 0)
@@ -56,7 +56,7 @@ class Flood:
                 self._wire.send(self._frames[source])
                 self.sent[source] += 1
             self._collect(self.answered[UNLISTED] + BURST)
-            time.sleep(0.001)  # others want to work, too
+            time.sleep(0.001)  # leaves the processor to others
 
     def _collect(self, expected: int) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -69,7 +69,7 @@ class Flood:
 
 @contextlib.contextmanager
 def cable() -> Iterator[Flood]:
-    """pk0 of this machine, with the other end in a namespace from which a flood can come."""
+    """Connect pk0 with another network namespace, and yield a flood that comes from there."""
     os.makedirs("/run/netns", exist_ok=True)
     ip("netns", "add", FAR)
     ip("link", "set", "pk1", "netns", FAR, "address", THERE_MAC)
@@ -89,7 +89,7 @@ def cable() -> Iterator[Flood]:
 
 
 def _wait_until_answered(wire: socket.socket) -> None:
-    """The ends of a cable are up a moment after they have been told to be."""
+    """Wait until both ends of the cable are up, which is a moment after the commands for that."""
     for _time in range(100):
         wire.send(_echo_request(UNLISTED))
         with contextlib.suppress(socket.timeout):
@@ -101,14 +101,14 @@ def _wait_until_answered(wire: socket.socket) -> None:
 
 
 def _keep_receiving(interface: str) -> None:
-    """Have veth keep its receive queue, which with GRO it does not throw away when a native program goes."""
+    """Enable GRO, with which veth does not discard its receive queue when a native program is detached."""
     value = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_SGRO, 1))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SIOCETHTOOL, struct.pack("16sP16x", interface.encode(), ctypes.addressof(value)))
 
 
 def _far_socket() -> socket.socket:
-    """A socket stays in the namespace it was made in."""
+    """Return a socket in the other namespace: a socket stays in the namespace where it was made."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{FAR}", os.O_RDONLY)
     try:

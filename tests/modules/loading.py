@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a runtime as it runs itself, but that it loads what BCC has built: loading.py RUNTIME ARGUMENTS."""
+"""Run a runtime with programs that BCC has built before, not compiled anew: loading.py RUNTIME ARGUMENTS."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine for one test: mounts, /run and network interfaces that nobody else sees and that go with it.
+"""A machine for one test: mounts, /run and network interfaces that no other process sees and that end with the test.
 
-Pins, the lock and the default route are therefore the real ones, at their real places, and the interfaces of the machine
-that the tests run on cannot even be named.
+Pins, the lock and the default route are therefore real and at their real places, and the test cannot name the
+interfaces of the machine that it runs on.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ def mount(kind: str, target: str, flags: int = 0, source: str = "none", options:
 
 
 def umount(target: str):
-    """Off, whoever uses it, with all that may be mounted below it."""
+    """Unmount a directory and everything mounted below it, even while they are in use."""
     while os.path.ismount(target):
         _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
 
 
 def put_before(directory: str, another: str):
-    """Let another directory be seen in the place of one."""
+    """Mount another directory over a directory."""
     mount("none", directory, _MS_BIND, another)
 
 
 def own_mounts():
-    """What this process mounts from now on, no other sees."""
+    """Hide all later mounts of this process from other processes."""
     _checked(_libc.unshare(_CLONE_NEWNS), "unshare")
     mount("none", "/", _MS_REC | _MS_PRIVATE)
 
@@ -79,19 +79,19 @@ def ip(*arguments: str):
 
 @contextlib.contextmanager
 def own_machine():
-    """This process on a machine of its own, with two interfaces that take XDP programs natively, pk0 and pk1.
+    """Put this process on a machine of its own with two interfaces, pk0 and pk1, that take native XDP programs.
 
-    On the way out it is back where it was; the kernel clears the rest away.
+    On exit the process returns to its old namespaces; the kernel removes the rest.
     """
     home, directory = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in ("mnt", "net")], os.getcwd()
-    elsewhere = _threads()  # what is unshared now they do not share
+    elsewhere = _threads()  # these stay in the old namespaces
     _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET), "unshare")
     try:
         mount("none", "/", _MS_REC | _MS_PRIVATE)
         mount("tmpfs", "/run")
-        umount(BPFFS)  # the pins of the machine that the tests run on
+        umount(BPFFS)  # hides the pins of the machine that runs the tests
         mount("bpf", BPFFS)
-        if os.path.isdir(CONFIG):  # what the machine itself is to restore at boot
+        if os.path.isdir(CONFIG):  # what that machine restores at boot
             mount("tmpfs", CONFIG)
             os.chmod(CONFIG, 0o700)
         ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
@@ -109,7 +109,7 @@ def _threads() -> set[str]:
 
 
 def _wait_for_the_end_of_others_than(threads: set[str]):
-    """A thread that was joined is over for Python a moment before it is for the kernel, which refuses setns until then."""
+    """Wait until new threads have ended in the kernel, too: setns fails until then, a moment after Python's join()."""
     deadline = time.monotonic() + 10
     while _threads() - threads and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -117,7 +117,7 @@ def _wait_for_the_end_of_others_than(threads: set[str]):
 
 @contextlib.contextmanager
 def nothing_to_lock():
-    """Whoever wants to make the lock's file meanwhile fails."""
+    """Make every attempt to create the lock file fail."""
     mount("none", "/run", _MS_REMOUNT | _MS_RDONLY)
     try:
         yield
@@ -132,17 +132,17 @@ def become_nobody():
 
 
 def as_nobody(*command: str):
-    """What an ordinary user of this machine does."""
+    """Run a command as an ordinary user of this machine."""
     them = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     return subprocess.run([*them, *command], cwd="/", capture_output=True, text=True, timeout=60)
 
 
 def without_call(number: int, answer: int = errno.ENOSYS):
-    """What lets the kernel answer a system call with an error, for the process that calls it."""
+    """Return a function that makes the kernel answer a system call of the calling process with an error."""
 
     def take_away():
         code = struct.pack("=HBBI", 0x20, 0, 0, 0)  # load the number of the call
-        code += struct.pack("=HBBI", 0x15, 0, 1, number)  # another one? then pass over the next line
+        code += struct.pack("=HBBI", 0x15, 0, 1, number)  # another call: skip the next instruction
         code += struct.pack("=HBBI", 0x06, 0, 0, 0x00050000 | answer) + struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
         buffer = ctypes.create_string_buffer(code, len(code))
         program = ctypes.create_string_buffer(struct.pack("@HP", 4, ctypes.addressof(buffer)))
@@ -153,7 +153,7 @@ def without_call(number: int, answer: int = errno.ENOSYS):
 
 
 def look() -> dict:
-    """All that the modules could leave on the machine or change of it, to be compared."""
+    """Return everything that the modules could leave or change on the machine, for comparison."""
     found = {"run": sorted(os.listdir("/run")), "bpffs is mounted": os.path.ismount(BPFFS)}
     for directory, directories, files in os.walk(BPFFS):
         for name in [*directories, *files]:
@@ -164,22 +164,22 @@ def look() -> dict:
         found[link.name] = link.programs
     told = facts.collect(DEFAULT_BASE)
     for each in told["filters"].values():
-        each["program"] and each["program"].pop("loaded_at")  # from two clocks, so it may be a second off
+        each["program"] and each["program"].pop("loaded_at")  # computed from two clocks, so it may be a second off
     for each in told["lists"].values():
         for entry in (*each["entries"], *each["top"]):
-            del entry["expires_in"], entry["last_seen"]  # time goes on
+            del entry["expires_in"], entry["last_seen"]  # these change with time
     return {**found, "lists": held(), "told": told}
 
 
 def modes() -> dict:
-    """Who may do what with each of our directories and pins."""
+    """Return kind and mode of each of our directories and pins."""
     walked = list(os.walk(DEFAULT_BASE))
     paths = [DEFAULT_BASE, *(os.path.join(top, name) for top, inner, files in walked for name in inner + files)]
     return {path: (os.path.isdir(path), os.stat(path).st_mode & 0o7777) for path in paths}
 
 
 def held(base: str = DEFAULT_BASE) -> dict:
-    """What the lists hold, by list: the lines that say what each owner asked for."""
+    """Return the lines that describe each owner's claims, by list."""
     found = {}
     for name in schema.LISTS:
         with entry_list.opened_list(Pins(base), name) as entries:
@@ -192,7 +192,7 @@ def held(base: str = DEFAULT_BASE) -> dict:
 
 
 def indexed(name: str) -> set:
-    """The entries of a list that the filter finds: those its indexes name."""
+    """Return the entries of a list that its indexes name: those that the filter finds."""
     pins = Pins(DEFAULT_BASE)
     found = set()
     for kind in schema.KINDS:
@@ -203,12 +203,12 @@ def indexed(name: str) -> set:
 
 
 def program(interface: str) -> int:
-    """The id of the XDP program on an interface, 0 without one."""
+    """Return the id of the XDP program on an interface, or 0 without one."""
     return next(iter(netlink.link(interface).programs.values()), 0)
 
 
 def ping(interface: str, source: str, number: int = 1) -> str:
-    """What the filter on an interface makes of echo requests from an IPv4 address: pass or drop."""
+    """Return the verdict of an interface's filter on echo requests from an IPv4 address: pass or drop."""
     with bpf.Program.from_id(program(interface)) as attached:
         return _VERDICTS[attached.test_run(echo_request(source), number).verdict]
 
@@ -226,13 +226,13 @@ _links: list[int] = []  # file descriptors
 
 
 def drop_links():
-    """Let the programs go that links of this process hold."""
+    """Release the programs that links of this process hold."""
     while _links:
         os.close(_links.pop())
 
 
 def put_foreign_program(interface: str, mode: str = "native", link: bool = False) -> bpf.ProgramInfo:
-    """Attach a program of somebody else's, which passes everything; with ``link`` this process holds it there."""
+    """Attach a foreign program that passes everything; with ``link``, by a link that this process holds."""
     code = struct.pack("=BBhi", 0xB7, 0, 0, 2) + struct.pack("=BBhi", 0x95, 0, 0, 0)  # r0 = XDP_PASS; exit
     with bpf.Program.load("somebody_else", _XDP, code) as foreign:
         ifindex = netlink.link(interface).ifindex

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs that change a host, each with what comes before it, and what must hold when one of them went wrong."""
+"""Runs that change a host, the runs before each, and what must hold after one of them failed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 
 TC_ACT_SHOT = 2
 
-#: What makes the filter's program short: nothing here is about frames for which it is long, and BCC takes half the time.
+#: Limits nested networks and extension headers to 1: no test here needs more, and BCC takes half the time.
 SHORT = ("lists.h", "MAX_NESTED_NETWORKS 32", "MAX_NESTED_NETWORKS 1"), ("parse.h", "EXTENSIONS 24", "EXTENSIONS 1")
 
 BLOCKED = "192.0.2.1"
@@ -41,12 +41,12 @@ EVERYTHING = {"policy": "drop", "timing_sample": 1, "events": "dropped", "rateli
 class Operation(NamedTuple):
     """A run of a module, and the runs before it."""
 
-    before: tuple  #: of pairs of a module and its arguments
+    before: tuple  #: of modules with their arguments and functions to prepare them
     module: str
     arguments: dict
-    filters: bool = True  #: whether a filter is attached before, which must then never stop to filter
+    filters: bool = True  #: whether a filter is attached before, which must then never stop filtering
     removes: bool = False
-    brief: bool = False  #: whether another run has such steps, too, and the same errors at them
+    brief: bool = False  #: whether another operation has steps of the same kinds with the same errors
 
     def set_up(self) -> None:
         for module, arguments, *prepare in self.before:
@@ -57,21 +57,21 @@ class Operation(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether an entry is there before and after it, and goes on counting what the filter drops."""
+        """Whether an entry exists before and after the run and keeps counting what the filter drops."""
         return self.filters and not self.removes
 
     def run(self, *prepare) -> dict:
         return run(self.module, *prepare, **self.arguments)
 
     def begin(self) -> None:
-        """Make the host one on which this ran before and nothing else: pins that no set-up takes away are there."""
+        """Prepare a host on which only this operation has run: pins that no set-up removes are there."""
         module, arguments = NOTHING
         run(module, **arguments)
         self.set_up()
         self.run()
 
     def record(self) -> tuple[list[faults.Step], list[tuple]]:
-        """The steps of a run that is not the first; of which calls BCC makes some."""
+        """Return the steps of a run that is not the first, and those of its calls that compilation makes."""
         self.begin()
         self.set_up()
         steps = faults.record(lambda prepare: self.run(built.anew, prepare))
@@ -82,23 +82,23 @@ class Operation(NamedTuple):
             with_bcc, without = (
                 [step for step in each if step.lasts and step.call not in of_compiler] for each in (steps, loaded)
             )
-            assert with_bcc == without  # so that the same step is the same place in both
+            assert with_bcc == without  # so that a step means the same place in both
         return steps, list(of_compiler)
 
 
 class Recorded(NamedTuple):
-    """What is known of an operation from running it."""
+    """What running an operation has shown."""
 
     steps: list[faults.Step]
     of_compiler: set[tuple]
 
     def needs(self, step: faults.Step) -> tuple:
-        """What prepares a run that is to come to this step: it compiles, but where BCC makes no such calls."""
+        """Return what prepares a run to reach this step: it compiles, except if BCC has no part in the step."""
         return () if step.lasts and step.call not in self.of_compiler else (built.anew,)
 
 
 def recorded(name: str) -> Recorded:
-    """What one process has recorded of an operation for all of them. The host is then one on which anything may be."""
+    """Return the recording of an operation, made by one process for all. It can leave anything on the host."""
     steps, of_compiler = kept.once(f"steps of {name}", OPERATIONS[name].record)
     return Recorded([faults.Step(*each) for each in steps], set(map(tuple, of_compiler)))
 
@@ -134,7 +134,7 @@ OPERATIONS = {
 
 
 def described() -> dict:
-    """What a user is told of the host that a run could change."""
+    """Return what users are told of those parts of the host that a run could change."""
     told = facts.collect(DEFAULT_BASE)
     filters = {
         name: (each["mode"], each["program"] and each["program"]["id"], each["build_id"], each["options"])
@@ -151,19 +151,19 @@ def described() -> dict:
 
 
 def shot_by(program_id: int, source: str) -> bool:
-    """Whether the classifier that stands in while a mode is changed drops a ping."""
+    """Return whether the stand-in classifier, which filters while the mode changes, drops a ping."""
     with bpf.Program.from_id(program_id) as classifier:
         return classifier.test_run(echo_request(source)).verdict == TC_ACT_SHOT
 
 
 def met() -> int:
-    """The packets that the entry of BLOCKED has met."""
+    """Return how many packets have matched the entry of BLOCKED."""
     with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
         return entries.records.counts(entries.slot_of(socket.inet_aton(BLOCKED)))[0]
 
 
 def assert_filters(operation: Operation) -> int:
-    """What was filtered before is filtered still. How many packets this took."""
+    """Check that the filter still drops what it dropped before; return how many packets this sent."""
     if operation.filters and (program("pk0") or not operation.removes):
         standing_in = filter_programs.stand_in(Pins(DEFAULT_BASE), "pk0")
         assert program("pk0") or standing_in
@@ -188,7 +188,7 @@ def assert_converges(operation: Operation) -> None:
 
 
 def assert_removable() -> None:
-    """Gone is gone, whatever happened before."""
+    """Check that a removal removes everything, whatever happened before."""
     run(NOTHING[0], **NOTHING[1])
     assert not os.path.exists(DEFAULT_BASE)
     assert not any(netlink.link(name).programs for name in ("pk0", "pk1"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the collection's modules: quickly, in a child of this process, or as a user does, with the command ``ansible``."""
+"""Run the collection's modules: quickly in a child of this process, or as users do with the command ``ansible``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import bcc  # noqa: F401  # so that none of the modules that are forked has to import it
+import bcc  # noqa: F401  # so that no forked module has to import it
 import built
 from ansible.module_utils import basic
 from machine import look
@@ -36,39 +36,39 @@ _CRASHED = 70
 
 
 def run(name: str, *prepare, check: bool = False, **arguments) -> dict:
-    """A module's result, with its warnings as text. What ``prepare`` calls changes the module's process and no other.
+    """Return a module's result, with its warnings as text. Functions in ``prepare`` run only in the module's process.
 
-    A module that ends in any other way than with its result fails the test.
+    A module that ends without a result fails the test.
     """
     status, said, complaint = _run(name, prepare, check, arguments)
     if status not in (0, 1):
         raise AssertionError(f"{name} {arguments} did not end well ({status}):\n{complaint}")
     result = json.loads(said)
-    # Since 2.19 a warning is an object, which the controller makes into text.
+    # Since 2.19 a warning is an object, which the controller turns into text.
     warnings = [each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", [])]
-    result.pop("invocation", None)  # holds the sources, in which nobody finds what failed
+    result.pop("invocation", None)  # the long sources in it would hide the failure
     return {**result, "warnings": warnings}
 
 
 def changed(name: str, *prepare, **arguments) -> dict:
-    """The result of a module that had something to change."""
+    """Return the result of a module that changed something."""
     result = run(name, *prepare, **arguments)
     assert result.get("changed"), result
     return result
 
 
 def unchanged(name: str, *prepare, **arguments) -> dict:
-    """The result of a module that found everything as it was asked for, and therefore touched nothing."""
+    """Return the result of a module that found everything as requested and touched nothing."""
     before = look()
     result = run(name, *prepare, **arguments)
     assert not result.get("failed"), result
-    assert not result.get("changed"), result  # facts do not even speak of changes
+    assert not result.get("changed"), result  # xdp_facts returns no ``changed``
     assert look() == before
     return result
 
 
 def refused(name: str, *prepare, **arguments) -> str:
-    """The words in which a module refused, having touched nothing. Check mode says the same."""
+    """Return the message of a module that refuses and touches nothing, in check mode and outside it."""
     before = look()
     for check in (True, False):
         result = run(name, *prepare, check=check, **arguments)
@@ -78,14 +78,14 @@ def refused(name: str, *prepare, **arguments) -> str:
 
 
 def killed(name: str, *prepare, **arguments) -> bool:
-    """Run a module that ``prepare`` may kill; whether it was."""
+    """Run a module that ``prepare`` may kill; return whether it was killed."""
     status, _said, complaint = _run(name, prepare, False, arguments)
     assert status in (0, 1, -signal.SIGKILL), complaint
     return status < 0
 
 
 def facts(*prepare, **arguments) -> dict:
-    """What xdp_facts tells."""
+    """Return the facts of xdp_facts."""
     return run("xdp_facts", *prepare, **arguments)["ansible_facts"]["pingkiller"]
 
 
@@ -101,17 +101,17 @@ def _run(name, prepare, check, arguments):
 
 
 def _be_the_module(name, prepare, check, arguments, said, complaint):
-    """What Ansible does with a module on a managed host, from where its Python runs on."""
+    """Do what Ansible does with a module on a managed host once its Python has started."""
     status = _CRASHED
     try:
         os.dup2(complaint.fileno(), 2)
         sys.stdout, sys.stderr = said, complaint
-        # The action plugin carries the sources; it is tested with the command itself.
+        # The action plugin adds the sources; the tests of the command cover it.
         sources = {"_sources": SOURCES} if name == "xdp_filter" and arguments.get("state") != "absent" else {}
         given = {**sources, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
         basic._ANSIBLE_PROFILE = "legacy"
-        # Since 2.19 a process that has loaded a plugin is taken for the controller's, which is handed no warnings.
+        # Since 2.19 a process that has loaded a plugin counts as the controller, whose results have no warnings.
         with contextlib.suppress(KeyError):
             sys.modules["ansible.module_utils._internal"].is_controller = False
         compiler.compile_program = built.compile_program
@@ -130,13 +130,13 @@ def _be_the_module(name, prepare, check, arguments, said, complaint):
 
 
 class Command:
-    """The commands of Ansible on this machine as the managed host, from the checkout, with a home that is thrown away."""
+    """Ansible's commands, run from the checkout with this machine as the managed host and a temporary home."""
 
     def __init__(self, home: Path):
         self._home = home
 
     def __call__(self, program: str, *arguments: str, python: str = "/usr/bin/python3"):
-        """What a command said, and how it ended."""
+        """Run a command; return its output and status."""
         target = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={python}"]
         return subprocess.run(
             [str(Path(sys.executable).parent / program), *target, *arguments],
@@ -149,9 +149,9 @@ class Command:
         )
 
     def module(self, name: str, arguments: str, *more: str, **options) -> dict:
-        """The result of ``ansible localhost -m NAME -a ARGUMENTS``, with its heading, and what was said beside it."""
+        """Return the result of ``ansible localhost -m NAME -a ARGUMENTS``, with its heading and its standard error."""
         done = self("ansible", "localhost", "-m", name, "-a", arguments, *more, **options)
         heading, arrow, text = done.stdout.partition(" => ")
         assert arrow, done.stdout + done.stderr
-        beside = " ".join(done.stderr.split())  # it is folded to the width of a terminal
+        beside = " ".join(done.stderr.split())  # Ansible wraps it to the width of a terminal
         return {"heading": heading.splitlines()[-1], "beside": beside, **json.JSONDecoder().raw_decode(text)[0]}

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of the collection that lay out maps in another way: one from before this one, and one that may come.
+"""Versions of the collection with other map layouts: earlier ones, and a possible later one.
 
-The functions are for the process of a module; the sources are what it compiles then.
+The functions run in a module's process; the sources are what that process then compiles.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 
 
 def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:
-    """The sources with texts in place of others, each of which has to be there."""
+    """Return the sources with texts replaced, each of which has to be there."""
     sources = dict(sources)
     for name, text, instead in changes:
         assert text in sources[name], (name, text)
@@ -25,7 +25,7 @@ def replaced(sources: dict, *changes: tuple[str, str, str]) -> dict:
     return sources
 
 
-#: Schema 2 had nine reasons and no number to spare, so what monitor mode would have dropped was counted as dropped.
+#: Schema 2 had nine reasons and no spare number, so packets that monitor mode would have dropped count as dropped.
 SOURCES_2 = replaced(
     SOURCES,
     ("schema.h", "\tREASON_UNCLASSIFIED,\n\tFIRST_DROP = 8,\n", "\tFIRST_DROP,\n"),
@@ -37,7 +37,7 @@ SOURCES_2 = replaced(
     ),
 )
 
-#: Schema 1 had no generation of the lists, so no CPU kept what the indexes said.
+#: Schema 1 had no generation of the lists, so no CPU cached the results of the indexes.
 SOURCES_1 = replaced(
     SOURCES_2,
     ("schema.h", "\tu64 generation;", "\t//"),
@@ -46,7 +46,7 @@ SOURCES_1 = replaced(
 )
 
 
-#: One more reason among the others, and a record that is twice as large, with the counts further back.
+#: One more reason among the others, and a record of twice the size, with the counts further back.
 LATER_SOURCES = replaced(
     SOURCES,
     ("schema.h", "\tREASON_TYPE,", "\tREASON_SPARE,\n\tREASON_TYPE,"),
@@ -62,7 +62,7 @@ def _be_earlier(number: int) -> None:
     schema.EARLIER = {each: schema.EARLIER[each] for each in range(1, number)} or {1: {}}
 
 
-#: By number: what makes a process one of that version, and what it compiles.
+#: By number: the function that makes a process one of that version, and the sources it compiles.
 EARLIER = {1: (partial(_be_earlier, 1), SOURCES_1), 2: (partial(_be_earlier, 2), SOURCES_2)}
 
 

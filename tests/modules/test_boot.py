@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is back after a boot: the modules note it, and the runtime, as the role installs it, restores it."""
+"""State after a boot: the modules store it, and the runtime that the role installs restores it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def runtime(tmp_path_factory):
 
 
 def _as_the_controller(statement: str) -> bytes:
-    """What a statement writes that builds the runtime. It runs apart: code of the controller changes how modules run."""
+    """Return the output of a statement that builds the runtime.
+
+    It runs in a process of its own, since importing code of the controller changes how modules run.
+    """
     program = f"import sys; from {PLUGINS}.plugin_utils._runtime import build; {statement}"
     surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run([sys.executable, "-c", program], env=surroundings, stdout=subprocess.PIPE, check=True).stdout
@@ -49,13 +52,13 @@ def _as_the_controller(statement: str) -> bytes:
 
 @pytest.fixture
 def config(tmp_path):
-    """A place for what is wanted, as /etc is one."""
+    """The path of a configuration directory, in place of /etc/pingkiller."""
     return tmp_path / "pingkiller"
 
 
 @pytest.fixture
 def installed(runtime, config):
-    """Run the command on the host: its status and what it said."""
+    """Run the command on the host; return its status and output."""
 
     def call(name: str, *arguments: str, by: tuple = ()):
         return subprocess.run(
@@ -71,13 +74,13 @@ def installed(runtime, config):
 
 @pytest.fixture
 def command(installed):
-    """The same, but that it compiles nothing that has been built before."""
+    """Run the command like ``installed``, but load programs that were built before instead of compiling them."""
     return partial(installed, by=("/usr/bin/python3", "-I", Path(__file__).with_name("loading.py")))
 
 
 @pytest.fixture
 def restored(command):
-    """Boot, and let the runtime do what the unit lets it do."""
+    """Boot, then run the runtime as the systemd unit does."""
 
     def call(*arguments: str, status: int = FINE):
         boot()
@@ -90,7 +93,7 @@ def restored(command):
 
 @pytest.fixture
 def deployed(config):
-    """A host as the role leaves it: a filter on pk0 and a list of the inventory's."""
+    """A host as the role leaves it: a filter on pk0 and a list of the owner inventory."""
     source = config / "blocklist"
     changed("xdp_filter", interface="pk0", policy="drop", persist=True, config_dir=str(config), max_entries=1000)
     source.write_text(f"{LISTED}  # from the inventory\n")
@@ -99,7 +102,7 @@ def deployed(config):
 
 
 def boot():
-    """What a boot does to all of this: the kernel forgets it, and the interfaces are new."""
+    """Do what a boot does: the kernel forgets all filters and lists, and the interfaces are new."""
     umount(BPFFS)
     mount("bpf", BPFFS)
     ip("link", "del", "pk0")
@@ -111,14 +114,14 @@ def block(config, address=BLOCKED, **options) -> dict:
 
 
 def kept(config, owner="adhoc") -> dict:
-    """What is noted of an owner's entries on the blocklist."""
+    """Return the stored entries of an owner on the blocklist."""
     with contextlib.suppress(FileNotFoundError):
         return json.loads((config / f"entries/blocklist/{owner}.json").read_text())
     return {}
 
 
 def expire(config, seconds: int, ttl: int = 3600):
-    """Let the entries of ``adhoc`` have so many seconds left by the clock on the wall."""
+    """Make the stored entries of ``adhoc`` expire in this many seconds of wall-clock time."""
     content = kept(config)
     for entry in content["entries"].values():
         entry.update(until=durations.iso(time.time() + seconds), ttl=ttl)
@@ -133,7 +136,7 @@ def entry(address: str) -> dict:
     return next(each for each in facts()["lists"]["blocklist"]["entries"] if each["ip"] == address)
 
 
-# What comes back
+# State that comes back
 
 
 def test_filter_and_lists_are_back_after_a_boot(deployed, installed):
@@ -186,7 +189,7 @@ def test_filters_on_both_hooks_of_an_interface_are_back(deployed, installed):
 
 @pytest.fixture
 def feed(config):
-    """What takes a list file, on a host that gets its lists back and no filter, so that nothing is compiled."""
+    """Arguments to sync a list file, on a host that restores its lists but no filter, so that nothing is compiled."""
     Store(str(config)).write("host", {"base": DEFAULT_BASE, "max_entries": 1000})
     path = config.parent / "feed"
     path.write_text(f"{BLOCKED}\n198.51.100.0/24 direction=both\n2001:db8::1\n")
@@ -201,7 +204,7 @@ def copies_of(config, owner="feed") -> list:
 
 def test_the_last_good_list_comes_back_whatever_became_of_its_file(feed, restored, command):
     before, path = held(), Path(feed["src"])
-    path.write_text(f"{OTHER}\n203.0.1")  # cut off
+    path.write_text(f"{OTHER}\n203.0.1")  # truncated
     assert "203.0.1" in refused("xdp_blocklist", **feed)
     for became in (lambda: None, lambda: path.write_text(""), path.unlink, path.mkdir):
         became()
@@ -280,7 +283,7 @@ def test_list_note_and_copy_are_of_one_file_wherever_a_sync_is_killed(feed, conf
     after = held()
     writing = [step for step in steps if step.what in ("rename", "unlink") and str(config) in step.path]
     final = [step for step in writing if step.what == "rename" or not step.path.endswith(".new")]
-    assert [step.what for step in final] == ["rename", "rename", "unlink", "unlink"]  # copy, note, the copies before
+    assert [step.what for step in final] == ["rename", "rename", "unlink", "unlink"]  # new copy, note, old copies
     for step in final[:-1]:
         path.write_text(old)
         run("xdp_blocklist", **feed)
@@ -311,7 +314,7 @@ def test_expired_entry_does_not_come_back(deployed, restored):
     block(deployed, ttl="1h")
     expire(deployed, -1)
     restored()
-    assert ping("pk0", BLOCKED) == "drop"  # by policy
+    assert ping("pk0", BLOCKED) == "drop"  # by the policy
     assert BLOCKED not in str(held())
 
 
@@ -380,7 +383,7 @@ def test_entry_handed_over_comes_back_as_its_new_owners(deployed, restored):
     assert entry(BLOCKED)["owners"] == ["oncall"]
 
 
-# What does not come back
+# State that does not come back
 
 
 def test_entry_taken_off_does_not_come_back(deployed, restored):
@@ -429,7 +432,7 @@ def test_filter_taken_off_does_not_come_back(deployed, restored):
 def test_removal_of_everything_leaves_nothing_to_restore(deployed, restored):
     block(deployed)
     changed("xdp_filter", state="absent", config_dir=str(deployed))
-    assert list(files(deployed)) == [str(deployed / "blocklist")]  # the role's own
+    assert list(files(deployed)) == [str(deployed / "blocklist")]  # which the role wrote
     assert restored().stdout == "as wanted\n"
     assert (facts()["filters"], os.path.exists(DEFAULT_BASE)) == ({}, False)
 
@@ -451,7 +454,7 @@ def test_interface_that_is_not_there_yet_is_no_failure(deployed, restored, comma
     assert "not there yet: the interface of the filter on pk-late.7" in restored().stdout
     assert command("check").returncode == NOT_AS_WANTED
     ip("link", "add", "pk-late.7", "type", "veth", "peer", "name", "pk2")
-    # In the name of a unit a dash stands for a slash.
+    # systemd replaces a dash in a unit's name by a slash.
     assert command("apply", "--interface", "pk/late.7").returncode == FINE
     assert program("pk-late.7")
     assert command("check").returncode == FINE
@@ -556,7 +559,7 @@ def test_wanted_state_that_others_can_change_is_refused(deployed, restored):
     assert not program("pk0")
 
 
-# What others made of it
+# Stored state that others changed
 
 
 HOSTILE = {
@@ -574,7 +577,7 @@ def test_a_file_that_somebody_put_in_the_place_of_a_list_holds_up_no_boot(deploy
     path = deployed.parent / "feed"
     make(path)
     os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    note = {"sources": {str(path): {"direction": "src"}}}  # of a version that kept no copies
+    note = {"sources": {str(path): {"direction": "src"}}}  # by a version that kept no copies
     Store(str(deployed)).write("entries/allowlist/aaa", note)
     block(deployed, owner="zzz", address=OTHER)
     said = restored(status=ERROR).stderr
@@ -593,7 +596,7 @@ def test_nothing_is_read_outside_of_the_wanted_state_before_the_filters_filter(d
     seen = deployed.parent / "seen"
 
     def read_elsewhere(request):
-        if request.src:  # which is read in a process of its own
+        if request.src:  # a file, which a separate process reads
             seen.write_text(f"{request.src} {bool(program('pk0'))} {len(held()['blocklist'])}")
         return read_demand(request)
 
@@ -620,7 +623,7 @@ def test_a_list_that_hangs_is_given_up_on_and_keeps_no_other_list_away(deployed,
     source = deployed.parent / "feed"
     source.write_text(f"{OTHER}\n")
     for owner, path in (("aaa", silent / "feed"), ("zzz", source)):
-        note = {"sources": {str(path): {"direction": "src"}}}  # of a version that kept no copies
+        note = {"sources": {str(path): {"direction": "src"}}}  # by a version that kept no copies
         Store(str(deployed)).write(f"entries/allowlist/{owner}", note)
     boot()
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
@@ -675,12 +678,12 @@ def test_a_wanted_file_of_another_shape_is_named_and_holds_up_nothing_else(deplo
     assert LISTED in str(held())
     done = command("check")
     assert (done.returncode, done.stderr.count("\n"), str(path) in done.stderr) == (ERROR, 1, True)
-    done = command("status")  # looks neither at options nor at entries
+    done = command("status")  # reads neither options nor entries
     assert (str(path) in done.stderr) == (done.returncode == ERROR)
     assert "Traceback" not in done.stderr
 
 
-# Wanted state that is not there
+# Stored state that is missing
 
 
 def test_host_json_that_was_lost_is_an_error_and_all_that_is_noted_comes_back(deployed, restored, command):
@@ -695,7 +698,7 @@ def test_host_json_that_was_lost_is_an_error_and_all_that_is_noted_comes_back(de
 
 @pytest.fixture
 def unit(machine, tmp_path):
-    """The unit of the role is there."""
+    """Install the role's unit."""
     own = tmp_path / "units"
     own.mkdir()
     put_before("/etc/systemd/system", str(own))
@@ -845,7 +848,7 @@ def test_filter_that_its_owner_took_off_is_not_missed(config, command):
 def test_owner_of_a_filter_stays_until_it_lets_go_of_it(config):
     wanted_of = {"interface": "pk0", "config_dir": str(config)}
     changed("xdp_filter", owner="inventory", **wanted_of)
-    changed("xdp_filter", policy="drop", **wanted_of)  # by hand
+    changed("xdp_filter", policy="drop", **wanted_of)  # by hand, without an owner
     changed("xdp_filter", state="absent", owner="me", **wanted_of)
     assert json.loads((config / "owners.json").read_text()) == {"pk0": "inventory"}
     changed("xdp_filter", state="absent", owner="inventory", **wanted_of)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many at once on one host: everybody's change is made, nobody waits for ever, and who has to wait learns for whom."""
+"""Many runs at once on one host: all make their changes, none waits forever, and one that waits is told for whom."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS = 4
 
 
 def child(call: Callable, *arguments) -> int:
-    """Another process that makes a call and ends; its id."""
+    """Make a call in another process, which ends after it; return its id."""
     process = os.fork()
     if not process:
         status = 1
@@ -32,7 +32,7 @@ def child(call: Callable, *arguments) -> int:
 
 
 def add_and_remove(number: int) -> None:
-    """One client: what it adds in a round it removes in the next, but for the first and the last."""
+    """Act as one client: add entries in each round; in all but the first and the last, remove one of them again."""
     for round_ in range(ROUNDS):
         changed("xdp_blocklist", ip=[f"10.{number}.{round_}.1", f"10.{number}.{round_}.2"], owner=f"client{number}")
         changed("xdp_allowlist", ip=f"10.{number}.{round_}.3", owner=f"client{number}")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was asked of a list and will have no effect, or another one, is said at once, and check mode says the same."""
+"""Requests that have no effect, or another than expected, give a warning at once, in check mode as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADDRESS = "198.51.100.7"
 
 
 def said(module: str, **arguments) -> list[str]:
-    """The warnings, which a prediction has told before."""
+    """Return the warnings of a run, which check mode must have predicted."""
     prediction = run(module, check=True, **arguments)
     result = run(module, **arguments)
     assert not result.get("failed"), result
@@ -83,7 +83,7 @@ def test_of_a_long_list_what_the_allowlist_covers_is_told_in_three_sentences_and
     ]
 
 
-# Still in force
+# Removals that leave an address in force
 
 
 @pytest.mark.usefixtures("filtered")
@@ -141,7 +141,7 @@ def test_an_address_can_be_removed_whoever_wants_it(tmp_path):
     assert again["warnings"] == []
 
 
-# Directions and ends
+# Directions and expiry
 
 
 def test_of_an_entry_of_both_directions_goes_what_was_named_and_what_stays_is_said(tmp_path):
@@ -246,7 +246,7 @@ def test_options_that_nothing_goes_by_are_said_each_time(options, names, needs, 
         {"ratelimit_pps": 5, "ratelimit_block_time": "30s", "ratelimit_sources": 100},
         {"events": "dropped", "events_per_second": 5},
         {"mode": "generic"},
-        FilterOptions().as_dict(),  # as the role gives them
+        FilterOptions().as_dict(),  # as the role passes them
     ],
 )
 def test_of_options_that_something_goes_by_nothing_is_said(options):
@@ -309,7 +309,7 @@ def test_taking_over_a_filter_whose_pins_are_gone_is_said_as_well(tmp_path):
         )
 
 
-# Too much, or nothing
+# Lists that match too much, or nothing
 
 
 @pytest.mark.usefixtures("filtered")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What xdp_facts tells, and that looking is free."""
+"""The facts that xdp_facts returns; reading them changes nothing and waits for no lock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY_LIST = {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top
 
 
 def age(moment: str) -> float:
-    """Seconds since a moment that was told."""
+    """Return the seconds since a reported time."""
     return time.time() - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
 
 
@@ -39,7 +39,7 @@ def test_a_host_without_a_filter_has_empty_facts():
 
 
 def test_everything_that_is_told_is_documented():
-    """What RETURN says of filters and lists are sentences, which name each fact in C()."""
+    """RETURN describes filters and lists in sentences that name each fact in C()."""
     changed("xdp_filter", interface="pk0", events="dropped", ratelimit_pps=1, timing_sample=1)
     changed("xdp_blocklist", ip="192.0.2.1")
     assert ping("pk0", "192.0.2.1") == "drop"

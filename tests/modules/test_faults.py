@@ -1,11 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed, refused by the kernel, or with the ground taken away at any step: what filtered goes on filtering, and the next
-run ends in what was wanted and says truly whether it changed anything.
+"""A kill or a kernel error at any step: the filter keeps filtering, and the next run reaches the requested state and
+reports correctly whether it changed anything.
 
-The steps are the system calls that a run makes, found by running it when the tests are collected. A run of the tests takes
-every third of some 500, tomorrow's the next; --faults-every=1 takes all, --faults-day those of another day.
+The steps are the system calls of a run, recorded when the tests are collected. A test run takes every third of some 500
+steps, and the next third tomorrow; --faults-every=1 takes all, --faults-day those of another day.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from machine import own_machine
 from operations import OPERATIONS, assert_converges, assert_filters, met, recorded
 from running import killed
 
-#: What a kernel answers when a call of this kind cannot be served; whatever is not named is refused by right or for memory.
+#: The kernel's answer if it cannot serve a call of this kind. Calls not named here get EPERM or ENOMEM.
 ANSWERS = {
     "MAP_CREATE": errno.ENOMEM,
     "MAP_UPDATE": errno.E2BIG,
@@ -34,7 +34,7 @@ ANSWERS = {
 }
 
 
-#: Maps that are being made, or were put aside to be removed: however much of it is there, the next run clears it away.
+#: Maps that are being made, or were set aside for removal: the next run removes them, however many are there.
 NOBODYS = "pingkiller_next/"
 
 
@@ -51,23 +51,23 @@ class Row(NamedTuple):
 def find_rows() -> list[Row]:
     first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
     with own_machine():
-        for name in sorted(OPERATIONS, reverse=not first):  # one process from either end
+        for name in sorted(OPERATIONS, reverse=not first):  # two processes start at opposite ends
             recorded(name)
     rows = [row for name in OPERATIONS for row in rows_of(name)]
-    # Both begin with the same maps, and find the same host.
+    # first-entry and first-attach begin with the same maps on the same host.
     made = {row[1:] for row in rows if row.operation == "first-entry"}
     return [row for row in rows if row.operation != "first-attach" or row[1:] not in made]
 
 
 def rows_of(name: str) -> list[Row]:
-    """A kill before every step that leaves something behind, and an error at one step of each kind.
+    """Return a kill before every step that leaves something behind, and an error at one step of each kind.
 
-    One kill is enough of those at steps of one kind in what is nobody's, or where another run has such steps, too.
+    One kill for each kind of step is enough in maps that nobody uses, or if another operation has the same steps.
     """
     operation = OPERATIONS[name]
     rows, seen = [], set()
     for step in recorded(name).steps:
-        if "/include" in step.path or step.what == "unlinkat":  # of the headers that are written for one compilation
+        if "/include" in step.path or step.what == "unlinkat":  # headers that are written for one compilation
             continue
         brief = operation.brief or step.path.startswith(NOBODYS)
         if step.lasts and not (brief and step.kind in seen):
@@ -86,7 +86,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def machine():
-    """What the machine is used for at last: with several processors, each is given rows from anywhere."""
+    """A machine and its latest operation: with several worker processes, each gets rows of any operation."""
     with own_machine():
         yield SimpleNamespace(operation=None)
 

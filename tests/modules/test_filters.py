@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters come onto interfaces, change and stay, as xdp_filter is asked to."""
+"""xdp_filter attaches, changes and keeps filters as requested."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ LOOPBACK = (
 
 
 def temporary_files_in(directory):
-    """What lets the module's process put its temporary files there."""
+    """Return a function that makes the module's process put its temporary files there."""
     return lambda: setattr(tempfile, "tempdir", str(directory))
 
 
 def counters(interface: str, reason: str) -> int:
-    """Packets that a filter counted, of IPv4."""
+    """Return how many IPv4 packets a filter counted under a reason."""
     return facts()["filters"][interface]["counters"]["reasons"][reason]["ipv4"]["packets"]
 
 
 @contextlib.contextmanager
 def never_without_a_program(*interfaces: str):
-    """The kernel tells of every change of a link that is up: each brought another program, and none left it without."""
+    """Check by the kernel's reports that every change of a link brought another program and none left it without."""
     for interface in interfaces:
-        ip("link", "set", interface, "addrgenmode", "none", "up")  # and silent, for the sake of its counters
+        ip("link", "set", interface, "addrgenmode", "none", "up")  # sends nothing, so counters stay exact
     before = {interface: program(interface) for interface in interfaces}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE) as told:
         told.bind((0, _CHANGES_OF_LINKS))
@@ -413,7 +413,7 @@ def test_another_base_is_another_set_of_lists(base):
     assert held(base)["blocklist"]
     assert facts()["filters"] == {}
     assert os.stat(os.path.dirname(base)).st_mode & 0o777 == 0o700
-    # A filter that reads other lists is not ours to change.
+    # A filter that reads other lists counts as foreign.
     assert "name pingkiller" in refused("xdp_filter", interface="pk0")
     changed("xdp_filter", state="absent", base=base)
     assert not os.path.exists(base)

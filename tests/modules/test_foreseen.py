@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A prediction for a list that is told what the tasks before it have predicted says what the run says after these tasks."""
+"""A list's prediction, given those of the tasks before it, equals the result of the run after these tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def told(result: dict) -> dict:
 
 
 def foretold(attach=None, remove=None, allowlist=None, **blocklist) -> dict:
-    """Predict these tasks, one by one as the role does, and run them; what both say of the blocklist."""
+    """Predict these tasks one by one, as the role does, then run them; return what both say of the blocklist."""
     before = look()
     foreseen = {}
     if attach:
@@ -158,7 +158,7 @@ def test_a_run_goes_by_the_host_whatever_was_foreseen():
     assert changed("xdp_blocklist", ip="192.0.2.1,192.0.2.2", foreseen=foreseen)["warnings"] == []
 
 
-# What no task tells
+# Values that no task returns
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules as users run them: with Ansible's own commands, from the checkout, on this machine as the managed host."""
+"""The modules as users run them: by Ansible's commands, from the checkout, with this machine as the managed host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command(tmp_path):
 
 @pytest.fixture(scope="module")
 def python_without_bcc(tmp_path_factory):
-    """An interpreter of the user's that sees nothing of the distribution's packages."""
+    """A Python interpreter of the user that does not see the distribution's packages."""
     directory = tmp_path_factory.mktemp("python")
     subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", directory], check=True, timeout=60)
     return str(directory / "bin/python")
@@ -34,7 +34,7 @@ def python_without_bcc(tmp_path_factory):
 
 @pytest.fixture
 def bcc_gone(tmp_path):
-    """The package of BCC is not installed, for any Python of the machine."""
+    """Hide the BCC package from every Python on the machine."""
     found = importlib.util.find_spec("bcc")
     assert found, "BCC is part of what tools/setup installs"
     empty = tmp_path / "empty"
@@ -44,7 +44,7 @@ def bcc_gone(tmp_path):
 
 @pytest.fixture
 def bcc_broken(tmp_path, monkeypatch):
-    """A BCC that tells on whoever imports it, for every Python that is started."""
+    """Make every new Python find a BCC that ends the process when it is imported."""
     package = tmp_path / "broken/bcc"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise SystemExit('BCC was imported')\n")
@@ -90,7 +90,7 @@ def test_a_refusal_is_one_sentence_and_an_exit_status(command):
 
 
 def play(command, tmp_path, tasks: str, **options):
-    """What ansible-playbook said of these tasks."""
+    """Run a playbook with these tasks; return the output."""
     playbook = tmp_path / "play.yml"
     playbook.write_text("- hosts: localhost\n  gather_facts: false\n  tasks:\n" + tasks)
     done = command("ansible-playbook", str(playbook), **options)
@@ -127,7 +127,7 @@ def test_the_filter_is_set_up_by_the_python_that_has_bcc(command, python_without
     result = command.module("xdp_filter", "interface=pk0 policy=drop", python=python_without_bcc)
     assert result["heading"] == "localhost | CHANGED"
     assert ping("pk0", "192.0.2.1") == "drop"
-    # What the two interpreters say is the same, so neither undoes what the other did.
+    # Both interpreters see the same state, so neither undoes the other's change.
     again = command.module(f"{FULL}xdp_filter", "interface=pk0 policy=drop", python=SYSTEM_PYTHON)
     assert again["heading"] == "localhost | SUCCESS"
     assert program("pk0") == result["filters"]["pk0"]["program"]["id"]
@@ -205,7 +205,7 @@ def test_the_journal_of_the_host_gets_a_short_line_of_each_run(filtered, tmp_pat
     assert len(logged) < 300
     assert "#include" not in logged
     assert "customer" not in logged
-    assert "lock_timeout" not in logged  # nobody has asked for another one than the default
+    assert "lock_timeout" not in logged  # the task leaves it at its default
     assert next(iter(arguments)) in logged or "content" in arguments
 
 
@@ -224,7 +224,7 @@ def test_a_filter_that_runs_as_asked_does_not_import_bcc(filtered):
 
         sys.meta_path.insert(0, Refusal())
         for name in [name for name in sys.modules if name.partition(".")[0] == "bcc"]:
-            del sys.modules[name]  # another test has imported it
+            del sys.modules[name]  # another test may have imported it
 
     unchanged("xdp_filter", forbid, interface=filtered)
     with pytest.raises(AssertionError, match="is imported"):
@@ -240,9 +240,9 @@ COMMAND, ENABLED = "/usr/local/sbin/pingkiller", "/etc/systemd/system/sysinit.ta
 
 @pytest.fixture
 def persisted(tmp_path):
-    """The directory of what is wanted of a host as the role leaves it, where everybody can make directories beside the pins.
+    """The configuration directory of a host as the role leaves it; everybody can make directories beside the pins.
 
-    Of what restores them it has what can be removed where no systemd runs.
+    Only those files of the boot service are there that can be removed without a running systemd.
     """
     for top, path in (("/usr/local/sbin", COMMAND), ("/etc/systemd/system", ENABLED)):
         own = tmp_path / os.path.basename(top)
@@ -259,7 +259,7 @@ def persisted(tmp_path):
 
 
 def left(config) -> dict:
-    """What is there of what is wanted, and of what restores it."""
+    """Return the stored state that is left, and the files of the boot service that are left."""
     wanted = {str(path): path.read_bytes() for path in config.rglob("*") if path.is_file()}
     return {**wanted, **{path: os.readlink(path) for path in (COMMAND, ENABLED) if os.path.islink(path)}}
 

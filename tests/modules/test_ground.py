@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ground is taken away in the middle of a run: the file system of the pins, the interface or its name, the file read."""
+"""In the middle of a run, the BPF file system, the interface or its name, or the file being read disappears."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def machine():
 
 
 def interrupted(name: str, quarter: int, happen: Callable[[], None]) -> tuple[Operation, dict]:
-    """An operation, and the result of a run in which something happened where a quarter begins.
+    """Return an operation, and the result of a run in which something happens where a quarter begins.
 
-    How often it looks at programs that are not ours, others decide.
+    Only steps that change something count: how often a run reads programs depends on others on the machine.
     """
     operation, known = OPERATIONS[name], recorded(name)
     steps = [step for step in known.steps if step.changes]
@@ -49,13 +49,13 @@ def interrupted(name: str, quarter: int, happen: Callable[[], None]) -> tuple[Op
 
 
 def unmount() -> None:
-    """What somebody does who takes the BPF file system for something that nobody needs."""
+    """Unmount the BPF file system, as somebody may who thinks that it is unused."""
     umount(BPFFS)
 
 
 @pytest.mark.parametrize("name", ["attach", "upgrade", "grow", "sync", "remove"])
 def test_the_bpf_file_system_may_be_unmounted_in_the_middle(machine, name, quarter):
-    """The program goes on, and keeps its maps. The next run finds them in it, and pins them again."""
+    """The program keeps running with its maps. The next run finds the maps in the program and pins them again."""
     operation, result = interrupted(name, quarter, unmount)
     try:
         assert not result.get("failed") or result["msg"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not PingKiller's where its pins ought to be is named with its path, and neither written to nor removed."""
+"""Foreign objects in place of PingKiller's pins: runs name the path and neither write to it nor remove it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def content(path: str) -> list:
 
 
 def assert_refused_everywhere(path: str) -> None:
-    """Every run that would use the pin names it, has no traceback, and leaves it, and what filters, as it was."""
+    """Check that every run that would use the pin names it, without a traceback, and changes neither pin nor filter."""
     before = look_at_files()
     for module, arguments in RUNS:
         for check in (True, False):
@@ -57,7 +57,7 @@ def touches(module: str, path: str) -> bool:
 
 
 def look_at_files() -> dict:
-    """The pins by inode, and the program; what is planted may be nothing that could be looked at in any other way."""
+    """Return the pins by inode, and the program. A planted object may not be readable in any other way."""
     found = {"program": program("pk0")}
     for directory, directories, files in os.walk(DEFAULT_BASE):
         for name in [*directories, *files]:

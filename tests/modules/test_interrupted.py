@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed at any point, the filter that worked goes on working, and the next run ends in what was wanted."""
+"""After a kill at any point, the filter keeps working, and the next run reaches the requested state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
-#: What changes something, by file: it is in the middle of these that a kill could do harm.
+#: Functions that change something, by file: a kill in the middle of these could do harm.
 CHANGING_LISTS = {
     entry_list.__file__: {"apply", "settle", "_add", "_update", "_remove", "_store_claims"},
     repair.__file__: {"repair", "_remove_dangling", "_follow_claims"},
@@ -51,7 +51,7 @@ MAKING = {
 REMOVING = {pins.__file__: {"remove_all", "remove_lists", "remove_filter", "_unlink", "_rmdir"}}
 
 
-#: A list of two owners, by owner and direction, and the change that one of them wants to be completed.
+#: A list of two owners, by owner and direction, and the change by one of them that has to be completed.
 BEFORE = {
     ("inventory", "src"): ["192.0.2.1", "192.0.2.2", "192.0.2.3", "10.1.0.0/16", "2001:db8::1"],
     ("adhoc", "dst"): ["192.0.2.3", "192.0.2.4"],
@@ -69,7 +69,7 @@ def die(*_arguments, **_options):
 
 
 def die_at_line(number: int, functions: dict):
-    """What kills the process before the line of this number that it would run in these functions."""
+    """Return a function that kills the process before the line of this number that it runs in these functions."""
 
     def trace(frame, event, _argument):
         nonlocal number
@@ -84,7 +84,7 @@ def die_at_line(number: int, functions: dict):
 
 
 def die_instead_of(holder, name: str, times: int = 1):
-    """What kills the process when it calls a function for the first time, or a later one."""
+    """Return a function that kills the process at its first call of a function, or at a later one."""
 
     def prepare():
         right, left = getattr(holder, name), times
@@ -100,21 +100,21 @@ def die_instead_of(holder, name: str, times: int = 1):
 
 
 def every_kill(functions: dict, stride: int):
-    """Kills at lines further and further on; the caller says when the module has come to its end."""
+    """Yield kills at later and later lines; the caller stops when a module has ended without a kill."""
     for number in range(0, 500 * stride, stride):
         yield die_at_line(number, functions)
     raise AssertionError("the module never came to its end")
 
 
 def remake_blocklist():
-    """A host whose only entries are those of BEFORE."""
+    """Leave only the entries of BEFORE on the host."""
     run("xdp_filter", state="absent")
     for (owner, direction), addresses in BEFORE.items():
         changed("xdp_blocklist", ip=addresses, owner=owner, direction=direction)
 
 
 def assert_whole(name: str):
-    """What is held, found by the filter, and counted is the same."""
+    """Check that the entries held, the entries that the filter finds, and the count agree."""
     with entry_list.opened_list(Pins(DEFAULT_BASE), name) as entries:
         slots = list(entries.slots())
         keys = {entries.records.key(slot) for slot in slots}
@@ -277,7 +277,7 @@ def test_a_killed_change_of_size_leaves_a_filter_that_works_and_is_completed(fil
 
 
 def test_lists_that_a_filter_does_not_read_are_said():
-    """Between two runs: the first was killed, the second has not come yet."""
+    """The state between two runs: the first was killed, the second has not started."""
     changed("xdp_filter", interface="pk0,pk1")
     assert killed("xdp_filter", die_instead_of(netlink, "replace_xdp", times=2), interface="pk0", max_entries=10)
     assert changed("xdp_blocklist", ip="192.0.2.1")["warnings"] == [

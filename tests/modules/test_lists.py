@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The blocklist and the allowlist, as their modules change them."""
+"""Changes of the blocklist and the allowlist by their modules."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_a_list_can_hold_as_many_entries_as_were_asked_for_and_no_more(module):
 
 
 def one_by_one():
-    """As on a kernel without batch operations."""
+    """Make the library work as on a kernel without batch operations."""
     bpf.Map._batch = lambda *_arguments: 0
 
 
@@ -249,7 +249,7 @@ changes = st.lists(
 
 
 def wished(model: dict, entries, direction, owner, kind) -> dict:
-    """The requested claims, owner and direction by address, after one change."""
+    """Return the claims after one change: the direction by address and owner."""
     kept = {key: value for key, value in model.items() if key[1] != owner}
     mine = {key: value for key, value in model.items() if key[1] == owner}
     named = {(entry, owner): direction for entry in entries}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists too long to go through entry by entry: changed, moved, repaired and told as short ones are."""
+"""Lists too long to handle entry by entry: changed, moved, repaired and reported like short ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def module(name):
 
 
 def long_list(seed: int = 1) -> list[str]:
-    """Addresses and networks of both families, in no order."""
+    """Return addresses and networks of both families in random order."""
     lines = [f"10.{number >> 8}.{number & 255}.1" for number in range(6000)]
     lines += [f"2001:db8::{number:x}" for number in range(1, 2000)]
     lines += [f"172.16.{number}.0/{24 + number % 3}" for number in range(0, 256, 4)]
@@ -116,7 +116,7 @@ def test_a_long_list_that_does_not_fit_is_refused_whole(module, name, tmp_path):
 
 
 def test_a_long_change_that_was_killed_is_completed(module, name, tmp_path):
-    """There and back, each way killed at another moment."""
+    """Switch between two lists, killing each change at a later moment."""
     lines = long_list()
     sync(module, tmp_path / "list", lines)
     others = lines[500:] + [f"192.0.{number >> 8}.{number & 255}" for number in range(700)]
@@ -125,7 +125,7 @@ def test_a_long_change_that_was_killed_is_completed(module, name, tmp_path):
         write(tmp_path / "list", others)
         was_killed = killed(module, die_at_line(moment, CHANGING_LISTS), **arguments)
         assert was_killed or moment > 1000, moment
-        assert facts(list_limit=CAPACITY)["lists"][name]["entries"], moment  # looking is free, also now
+        assert facts(list_limit=CAPACITY)["lists"][name]["entries"], moment  # facts can be read after the kill, too
         run(module, **arguments)
         assert indexed(name) == canonical(others), moment
         assert_whole(name)
@@ -149,7 +149,7 @@ def test_another_capacity_takes_a_long_list_and_its_counts_along(tmp_path):
         told = facts(top=len(busy) + 1)["lists"]["blocklist"]
         assert {each["ip"]: each["packets"] for each in told["top"]} == {ip: n for n, ip in enumerate(busy, 1)}
         assert ping("pk0", "10.9.9.1") == "drop"
-        changed("xdp_blocklist", ip="10.9.9.1", owner="again")  # its one packet is not to be among the busiest
+        changed("xdp_blocklist", ip="10.9.9.1", owner="again")  # keeps its one packet out of the busiest entries
         with entry_list.opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
             slot = entries.slot_of(addresses.parse("10.9.9.1"))
             entries.records.write(slot, "packets", 0)

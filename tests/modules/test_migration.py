@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The maps of an earlier version are replaced by this one's, with all that they hold and have counted."""
+"""Maps of an earlier version are replaced by current ones, with all entries and counts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENTRIES = [
 
 @pytest.fixture(params=EARLIER)
 def earlier(request):
-    """A host that an earlier version has set up, and what facts tell of it then."""
+    """A host that an earlier version has set up; returns its facts at that time."""
     be_earlier, sources = EARLIER[request.param]
     changed("xdp_filter", be_earlier, _sources=sources, **FILTERS)
     for each in ENTRIES:
@@ -46,7 +46,7 @@ def earlier(request):
 
 
 def told(*prepare) -> dict:
-    """What is to stay as it is."""
+    """Return the facts that a migration must not change."""
     found = facts(*prepare)
     counted = {
         name: (each["counters"], each["events"], each["options"], each["processing_time"]["dropped"]["count"])
@@ -57,7 +57,7 @@ def told(*prepare) -> dict:
 
 
 def packets(told: dict) -> dict:
-    """What the filters of a host have dropped, by interface and reason, and what each entry has met."""
+    """Return the packets counted by the filters, by interface and reason, and the packets matched by each entry."""
     by_reason = {
         name: {
             reason: families["ipv4"]["packets"]
@@ -70,7 +70,7 @@ def packets(told: dict) -> dict:
 
 
 def pinned() -> set:
-    """The directories below the BPF file system, in which the kernel has files of its own."""
+    """Return the names in the BPF file system, without the kernel's own files."""
     return {name for name in os.listdir(BPFFS) if not name.endswith(".debug")}
 
 

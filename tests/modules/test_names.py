@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An interface is one interface, by whatever of its names it is called, and by whatever route it is reached."""
+"""All names of an interface, and all routes over it, stand for the same interface."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_two_names_of_one_interface_are_one():
 
 
 def test_who_wants_a_filter_is_known_by_the_name_that_its_interface_has_now(store):
-    """Whoever removes what an owner no longer wants, by the names that are told, leaves the filter that has just come."""
+    """``owned`` has the current names, so a removal of the owner's other filters keeps the one just attached."""
     wanted_of = {"owner": "inventory", "config_dir": store.directory}
     changed("xdp_filter", interface="pk0", **wanted_of)
-    store.write("owners", {SHORT: "inventory"})  # as it was called when the filter came
+    store.write("owners", {SHORT: "inventory"})  # the interface's name when the filter was attached
     prediction = run("xdp_filter", check=True, interface="pk0", **wanted_of)
     assert prediction["owned"] == changed("xdp_filter", interface="pk0", **wanted_of)["owned"] == ["pk0"]
     assert filter_notes.owners(store) == {"pk0": "inventory"}
@@ -64,7 +64,7 @@ def test_who_wants_a_filter_is_known_by_the_name_that_its_interface_has_now(stor
 
 
 def test_pins_under_an_alternative_name_become_those_of_the_interface(filtered):
-    """As an earlier version left them, which took the other name for another interface."""
+    """An earlier version left such pins: it took the alternative name for another interface."""
     pins = Pins(DEFAULT_BASE)
     os.rename(pins.filter_pin(filtered), pins.filter_pin(SHORT))
     assert (
@@ -88,7 +88,7 @@ def test_a_filter_that_was_noted_before_its_interface_was_renamed_comes_back_onc
     ip("link", "property", "add", "dev", "pk0", "altname", "old0")
     os.rename(store.path("filters/pk0"), store.path("filters/old0"))
     outcome = restore.restore(store, SOURCES, interface=LONG)
-    assert outcome.changed == []  # nothing is noted for pk0 itself
+    assert outcome.changed == []  # no note is named pk0
     assert restore.restore(store, SOURCES).changed == ["filter on pk0"]
     assert ping("pk0", "192.0.2.1") == "drop"
     assert restore.restore(store, SOURCES, check=True) == Outcome(
@@ -129,7 +129,7 @@ def addresses(*interfaces: str):
 
 
 def defaults(*routes: str) -> list[str]:
-    """The interfaces of a filter that names none, with these routes."""
+    """Add routes; return the interfaces that a filter gets if the task names none."""
     addresses("pk0", "pk1")
     for route in routes:
         ip(*route.split())

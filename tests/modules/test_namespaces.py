@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filter's interface in another network namespace, and its pins in another mount namespace: what is said is true."""
+"""A filter's interface in another network namespace, or its pins in another mount namespace: messages are true."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _CLONE_NEWNS = 0x00020000
 
 @pytest.fixture
 def away():
-    """Another network namespace, as the command ip names it."""
+    """Another network namespace: the PID by which the command ip finds it."""
     process = subprocess.Popen(
         ["unshare", "--net", "sh", "-c", "echo; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    process.stdout.readline()  # by now it has it
+    process.stdout.readline()  # unshare has made the namespace
     yield str(process.pid)
     process.communicate()
 
 
 @pytest.fixture
 def moved(filtered, away):
-    """The id of a filter's program whose interface is in another network namespace."""
+    """Move a filter's interface to another network namespace; return the id of the filter's program."""
     changed("xdp_blocklist", ip="192.0.2.1")
     identity = program(filtered)
     ip("link", "set", filtered, "netns", away)
@@ -124,7 +124,7 @@ def test_a_filter_whose_interface_is_gone_is_not_said_to_go_on(filtered):
 
 
 def with_pins_of_its_own():
-    """What the command ip netns exec does to a process: it sees a BPF file system that nobody else sees."""
+    """Give the process a BPF file system that no other process sees, as ``ip netns exec`` does."""
     assert ctypes.CDLL(None).unshare(_CLONE_NEWNS) == 0
     umount(BPFFS)
     mount("bpf", BPFFS)
@@ -198,7 +198,7 @@ def test_entries_are_removed_also_where_the_pins_are_out_of_sight(filtered):
     assert ping(filtered, "192.0.2.9") == "pass"
 
 
-# What an interrupted removal has left
+# Remains of an interrupted removal
 
 
 def test_listening_where_an_interrupted_removal_left_the_events_is_refused_in_a_sentence(filtered):

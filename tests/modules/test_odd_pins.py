@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever lies where the pins are, each run ends with a result or a sentence. Other things each day, by ``--faults-day``."""
+"""Every run ends with a result or a message, whatever is in place of the pins; that varies with ``--faults-day``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RUNS = (
 
 
 def places(chance: random.Random) -> list[str]:
-    """Where something is, and where a run expects that something may be."""
+    """Return paths that exist, and paths where a run looks for something."""
     found = [os.path.join(where, name) for where, inside, names in os.walk(DEFAULT_BASE) for name in (*inside, *names)]
     return [
         *found,
@@ -56,7 +56,7 @@ def pin_any_map(chance: random.Random, path: str) -> None:
         max_entries=chance.choice([1, 2, 64, 4096]),
         flags=chance.choice([0, bpf.NO_PREALLOC, bpf.MMAPABLE]),
     )
-    with contextlib.suppress(OSError), bpf.Map.create("odd", info) as odd:  # not all of these exist
+    with contextlib.suppress(OSError), bpf.Map.create("odd", info) as odd:  # the kernel refuses some of these maps
         odd.pin(path)
 
 
@@ -68,7 +68,7 @@ def put_something_odd(chance: random.Random) -> None:
             os.chmod(path, chance.choice([0o000, 0o644, 0o755, 0o1777]))
         return
     remove(path)
-    with contextlib.suppress(OSError):  # where even the directory is gone
+    with contextlib.suppress(OSError):  # the parent directory may be gone
         if what == "directory":
             os.makedirs(os.path.join(path, *chance.choice([[], ["inside"]])))
         elif what == "map":
@@ -94,7 +94,7 @@ def test_pins_of_any_shape_bring_a_sentence_or_a_result(pytestconfig, number):
         for said in (result.get("msg", ""), *result["warnings"]):
             assert len(said) < 2000, said
             assert "Traceback" not in said
-    # By hand, as a message says: then it all begins anew.
+    # Remove everything by hand, as messages advise. After that a filter can be attached again.
     run("xdp_filter", state="absent", all=True)
     for name in ("", "_next", "_old"):
         remove(DEFAULT_BASE + name)

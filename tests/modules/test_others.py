@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What others have made, or could, is named and left as it is, and what they call things cannot act on a terminal."""
+"""Objects that other users made or could make are named and left alone; their names cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUNS = {
     "facts": ("xdp_facts", {}),
     "events": ("xdp_events", {"duration": 0.1}),
 }
-#: Those that note what is to come back at boot.
+#: Runs that change what is restored at boot, with the arguments for that.
 NOTING = {
     "filter": {"persist": True, "owner": "inventory"},
     "list": {"persist": True},
@@ -37,7 +37,7 @@ NOTING = {
 
 @pytest.fixture
 def shared():
-    """The BPF file system as the kernel has it where nobody says otherwise: everybody can make directories there."""
+    """The BPF file system as the kernel mounts it without options: everybody can make directories in it."""
     umount(BPFFS)
     mount("bpf", BPFFS, options="")
     assert os.stat(BPFFS).st_mode & 0o7777 == 0o1777
@@ -52,7 +52,7 @@ def host(request, shared):
 
 
 def tree(top) -> dict:
-    """Everything below a directory, and itself: owner, mode and content."""
+    """Return owner, mode and content of a directory and of everything below it."""
     found = {}
     for directory, directories, files in os.walk(top):
         for path in (directory, *(os.path.join(directory, name) for name in directories + files)):
@@ -110,11 +110,11 @@ def test_a_bpf_file_system_that_everybody_can_write_to_is_told_of():
     for check in (True, False):
         assert [each for each in run("xdp_filter", check=check, interface="pk0")["warnings"] if warning in each]
     assert facts()["notes"][0].startswith(warning)
-    os.chmod(BPFFS, 0o700)  # what the warning says
+    os.chmod(BPFFS, 0o700)  # as the warning advises
     assert run("xdp_filter", interface="pk0")["warnings"] == facts()["notes"] == []
 
 
-# Somebody else's pins in root's own directories, as programs built with libbpf make them
+# Pins of other programs in directories of root, as programs built with libbpf make them
 
 OTHERS = f"{BPFFS}/other"
 OTHER_PINS = [
@@ -137,7 +137,7 @@ def pin_for_others(
 
 
 def pinned() -> dict:
-    """Everything on the BPF file system, by path, so that what was renamed or made anew is seen."""
+    """Return the inode of everything on the BPF file system by path, to detect renamed and recreated files."""
     walk = os.walk(BPFFS)
     paths = [os.path.join(where, name) for where, inside, names in walk for name in (*inside, *names)]
     return {path: os.lstat(path).st_ino for path in paths}
@@ -158,7 +158,7 @@ def assert_left(asked: str, path: str, base: str):
 @pytest.mark.parametrize("suffix", ["", "_old", "_next"])
 def test_a_pin_of_somebody_elses_at_a_base_or_beside_it_is_named_and_nothing_touched(suffix, pin, asked):
     if suffix == "_next" and asked == "removal":
-        changed("xdp_blocklist", ip=BLOCKED, base=OTHERS)  # or there is nothing to remove
+        changed("xdp_blocklist", ip=BLOCKED, base=OTHERS)  # otherwise there is nothing to remove
     path = f"{OTHERS}{suffix}/{pin}"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -200,7 +200,7 @@ def test_what_another_user_makes_while_a_run_waits_for_the_lock_is_left(host, be
     path, before = DEFAULT_BASE + beside, program("pk0")
 
     def let_somebody_be_first():
-        """Between the first look and the lock, as another run that has it for long lets it come."""
+        """Let another user create the directory after the first look, while the run waits for the lock."""
         lock = sync.host_lock
 
         def late(timeout):
@@ -217,12 +217,12 @@ def test_what_another_user_makes_while_a_run_waits_for_the_lock_is_left(host, be
     assert program("pk0") == before
 
 
-# The directory of what is wanted
+# The configuration directory
 
 
 @pytest.fixture
 def somebodys(tmp_path):
-    """A directory of somebody else's that has files called as ours are, for everybody to read."""
+    """A directory of another user with files named like ours, readable by everybody."""
     directory = tmp_path / "pingkiller-of-others"
     for name in ("host.json", "filters/pk0.json", "entries/blocklist/adhoc.json", "owners.json"):
         path = directory / name
@@ -281,7 +281,7 @@ def test_a_name_that_is_no_name_of_ours_or_that_a_unit_would_read_otherwise_is_r
         assert said.isprintable()
 
 
-# Files with whole lists
+# Files that lists are written to
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -328,7 +328,7 @@ def test_no_link_on_the_way_that_somebody_could_turn_elsewhere_is_followed(tmp_p
     (feed / "middle").symlink_to(real)
     chain.symlink_to(
         feed / "middle"
-    )  # root's, which leads to where somebody has a say, and from there to what is root's
+    )  # owned by root, as is the final target; a directory of another user is between them
     for said in (
         run("xdp_facts", dest=f"{chain}{below}")["msg"],
         refused("xdp_blocklist", ip=BLOCKED, persist=True, config_dir=f"{chain}/pingkiller"),
@@ -374,7 +374,7 @@ def test_names_of_other_interfaces_are_shown_so_that_they_cannot_act_on_a_termin
     ip("link", "add", b"\xff\xfe".decode(errors="surrogateescape"), "type", "veth", "peer", "name", "q")
     said = refused("xdp_filter", interface="eth7")
     assert said.isprintable()
-    assert r"use one of a\x1b[2Jb, p, " in said  # the loopback is no use
+    assert r"use one of a\x1b[2Jb, p, " in said  # the loopback interface is not offered
 
 
 def test_command_prints_nothing_that_cannot_be_printed(tmp_path, monkeypatch, capsys):
@@ -405,7 +405,7 @@ def test_an_interface_called_like_an_option_gets_its_filter_at_boot(tmp_path, mo
     assert ping("-a", BLOCKED) == "drop"
 
 
-# Who is not root
+# Users other than root
 
 
 @pytest.mark.parametrize("module", MODULES)

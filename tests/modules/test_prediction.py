@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode touches nothing and predicts exactly what the run then reports, and a second run changes nothing."""
+"""Check mode touches nothing and predicts exactly what the run then reports; a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from running import changed, facts, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 
-#: What a result says of the change. Which program it will be, nobody can know before.
+#: The parts of a result that describe the change. The program's id cannot be known in advance.
 TOLD_BY_LISTS = (
     *("changed", "count", "diff", "warnings"),
     *(name + suffix for name in ("added", "updated", "removed") for suffix in ("", "_count")),
@@ -25,7 +25,7 @@ def told(result: dict, names) -> dict:
 
 
 def predicted(name: str, **arguments) -> dict:
-    """What check mode tells, having seen to it that it touched nothing."""
+    """Return the result of check mode, having checked that it touched nothing."""
     before = look()
     with nothing_to_lock():
         result = run(name, check=True, **arguments)
@@ -34,7 +34,7 @@ def predicted(name: str, **arguments) -> dict:
 
 
 def assert_foretold(name: str, *, second: bool = True, **arguments) -> dict:
-    """Run with and without check mode: both tell the same; the same again is no change. The result of the run."""
+    """Check that check mode predicts the run and a second run changes nothing; return the result of the run."""
     names = TOLD_BY_FILTERS if name == "xdp_filter" else TOLD_BY_LISTS
     prediction = predicted(name, **arguments)
     result = run(name, **arguments)
@@ -52,7 +52,7 @@ def module(request):
 
 @pytest.fixture
 def shared(module):
-    """A list with entries of two owners, one of them of both."""
+    """A list with entries of two owners, one of which both own."""
     changed(module, ip="192.0.2.1,192.0.2.2,2001:db8::/32")
     changed(module, ip="192.0.2.2,192.0.2.3", owner="feed", direction="both")
 
@@ -98,7 +98,7 @@ def test_a_change_of_a_list_is_foretold(module, arguments, expected):
 def test_the_text_of_a_file_foretells_what_the_file_does(module, tmp_path):
     path = tmp_path / "list"
     path.write_text("192.0.2.1 # why\f\u2028\r\n\r\n2001:db8::/32 direction=both # it\x85is\n")
-    # As open() would: line ends stay as they are.
+    # read_text() would change line ends.
     content = path.read_bytes().decode()
     prediction = predicted(module, content=content, exclusive=True, owner="inventory")
     result = changed(module, src=str(path), exclusive=True, owner="inventory")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input is refused before anything is touched, in words that name the value, the reason and the way out."""
+"""Bad input is refused before anything changes, by a message with the value, the reason and the way out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO_ADDRESS = "is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db
 
 @pytest.fixture(params=["fresh", "in use"])
 def host(request):
-    """A host that knows nothing of PingKiller, and one that holds lists."""
+    """A host without any trace of PingKiller, and one that holds lists."""
     if request.param == "in use":
         changed("xdp_blocklist", ip="192.0.2.1,198.51.100.0/24")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is removed is gone: no program, pin, directory or file stays, and nobody else's things go along."""
+"""A removal leaves no program, pin, directory or file, and removes nothing that belongs to others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE = "/sys/fs/bpf/pingkiller"
 
 
 def wait_until_unloaded(identity: int):
-    """The kernel unloads a program some moments after the last use of it."""
+    """Wait until the kernel has unloaded a program, some moments after its last use."""
     deadline = time.monotonic() + 10
     while filter_programs.program_info(identity):
         assert time.monotonic() < deadline, f"program {identity} is still loaded"
@@ -28,7 +28,7 @@ def wait_until_unloaded(identity: int):
 
 @pytest.fixture
 def untouched():
-    """How the machine looked before anything was done on it."""
+    """The state of the machine before any change."""
     return look()
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""While everything that can be changed is changed, not one listed ping is answered and not one unlisted ping is lost."""
+"""During changes of every kind, no listed ping is answered and no unlisted ping is lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MODES = ("generic", "native")
 
 @pytest.fixture(params=["tc in use", "tc not in use"])
 def tc_in_use(request):
-    """Whether pk0 has a clsact before anything flows."""
+    """Whether pk0 has a clsact qdisc before the flood begins."""
     if request.param == "tc in use":
         tc.ensure_clsact(netlink.link("pk0").ifindex)
     return request.param == "tc in use"
@@ -44,7 +44,7 @@ def tc_in_use(request):
 
 @pytest.fixture
 def flood():
-    """The filter is on pk0, and the flood is there."""
+    """A flood that reaches pk0, which has a filter."""
     with cable() as flood:
         changed("xdp_filter", interface="pk0")
         changed("xdp_blocklist", ip=[LISTED, "203.0.113.0/24"], owner="inventory")
@@ -60,7 +60,7 @@ def wait_for_packets(flood, number: int = 20):
 
 
 def change_list(number: int) -> None:
-    """A full sync that replaces everything but the entry that matters."""
+    """Replace all entries but the one under test in a full sync."""
     others = [f"10.{number}.{third}.{fourth}" for third in range(4) for fourth in range(50)]
     changed("xdp_blocklist", ip=[LISTED, *others], owner="inventory", exclusive=True)
 
@@ -70,7 +70,7 @@ def change_filter(**options) -> None:
 
 
 def upgraded(number: int) -> dict:
-    """The sources of another version."""
+    """Return the sources of another version."""
     return {**SOURCES, "pingkiller.c": SOURCES["pingkiller.c"] + f"\n/* version {number} */\n"}
 
 
@@ -123,7 +123,7 @@ def test_nothing_gets_through_and_nothing_is_lost_while_the_mode_changes(tc_in_u
         change_filter(mode=mode)
         assert facts()["filters"]["pk0"]["mode"] == mode
     flood.__exit__()
-    # While the kernel puts the first clsact on an interface, and while it takes that off, the interface sends nothing.
+    # An interface sends nothing while the kernel adds its first clsact, and while it removes that.
     assert_all_accounted_for(flood, answers_may_be_lost=not tc_in_use)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real processes that make a known load, and the tracers looking at them in the real kernel."""
+"""Real processes that make a known load, and helpers that trace them in the real kernel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace
 
 BPF = Path(__file__).resolve().parents[2] / "bpf"
 SOURCES = runtime.of_tracers({path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")})
-PATIENCE = 120  #: seconds; the machines with other kernels are emulated, and slow
+PATIENCE = 120  #: seconds; machines with other kernels are emulated and slow
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NAME = 15
@@ -32,7 +32,7 @@ _CLONE3 = 435
 
 
 class Load:
-    """A process that waits at a gate, and does what it is for once that is opened. It goes with the test, whatever happens."""
+    """A process that waits at a gate and does its work once the gate is opened. It never outlives the test."""
 
     def __init__(self, work, prepare=lambda: None) -> None:
         self._gate, self._opened = os.pipe()
@@ -48,7 +48,7 @@ class Load:
 
     def open(self) -> None:
         if self._opened >= 0:
-            os.close(self._opened)  # it reads the end of the file
+            os.close(self._opened)  # the load reads the end of the file
             self._opened = -1
 
     def has_ended(self) -> bool:
@@ -88,9 +88,10 @@ def checked(**options) -> trace.Request:
 
 
 def look(work, prepare=lambda: None, until=None, status=0, **options) -> tuple[dict, Load]:
-    """The result of looking at a load, by its pid if nothing else is said, from before it begins until it has ended.
+    """Look at a load from before it begins until it has ended; return the result and the load.
 
-    ``until``, given the result so far and the load, says when to stop looking instead.
+    Without another selection in the options, the load is selected by its pid. ``until``, which is called with the
+    result so far and the load, returns true when the look shall stop instead.
     """
     with contextlib.closing(Load(work, prepare)) as load:
         if not {"pid", "comm", "user", "cgroup", "unit"} & set(options):
@@ -103,7 +104,7 @@ def look(work, prepare=lambda: None, until=None, status=0, **options) -> tuple[d
 
 
 def watch_until(over, **options) -> dict:
-    """The last result of a look that ends when ``over``, which is called with each result so far, says so."""
+    """Return the last result of a look that ends when ``over``, called with each result so far, returns true."""
     stop = threading.Event()
     result: dict = {}
     for result in trace.watch(checked(**options), SOURCES, every=0.05, stop=stop):
@@ -114,7 +115,7 @@ def watch_until(over, **options) -> dict:
 
 
 def wait_for(condition):
-    """What ``condition`` returns once that is true."""
+    """Wait until ``condition`` returns something true, and return that."""
     deadline = time.monotonic() + PATIENCE
     while True:
         found = condition()
@@ -125,7 +126,7 @@ def wait_for(condition):
 
 
 def row(result: dict, **values) -> dict:
-    """The one row with these values."""
+    """Return the only row with these values."""
     rows = [each for each in result["rows"] if all(each[name] == value for name, value in values.items())]
     assert len(rows) == 1, (values, result["rows"])
     return rows[0]
@@ -136,7 +137,7 @@ def calls_of(result: dict, name: str) -> int:
 
 
 def call_myself(name: str):
-    """What to prepare a load with, to have it be of this command."""
+    """Return a function that gives a load this command name."""
     return lambda: _libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
@@ -145,12 +146,12 @@ def unique_name() -> str:
 
 
 def enter_pid_namespace() -> None:
-    """The children of this process, from now on."""
+    """Put later children of this process into a new PID namespace."""
     assert _libc.unshare(NEW_PID_NAMESPACE) == 0, os.strerror(ctypes.get_errno())
 
 
 def fork_as(pid: int | None = None) -> int:
-    """fork(2) by clone3(2); the child has this pid."""
+    """Fork by clone3(2); the child has this pid."""
     tids = struct.pack("=i", pid or 0)
     address = ctypes.cast(ctypes.c_char_p(tids), ctypes.c_void_p).value
     arguments = struct.pack("=11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, address if pid else 0, 1 if pid else 0, 0)
@@ -164,7 +165,7 @@ def raw_call(number: int, *arguments) -> int:
 
 
 def child(work) -> int:
-    """Fork a child that does something and ends with what that returns, or 0. Its pid."""
+    """Fork a child that calls ``work`` and exits with what that returns, or 0; return the child's pid."""
     pid = os.fork()
     if not pid:
         os._exit(work() or 0)
@@ -184,7 +185,7 @@ def write_times(times: int, size: int = 1, path: str = "/dev/null") -> None:
 
 
 def number(name: str) -> int:
-    """Of a system call."""
+    """Return the number of a system call."""
 
     return syscalls.numbers()[name]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is counted of system calls is what was called, to the last one."""
+"""Counts of system calls are exact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from loads import (
 )
 
 MANY = 100_000
-NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time
+NOBODY = 100_000 + os.getpid()  # a uid of no other process, and of no other test that runs at the same time
 
 
 def test_every_write_is_in_the_row_of_its_descriptor_with_its_bytes(tmp_path):
@@ -86,7 +86,7 @@ def test_counts_are_those_of_strace(tmp_path):
         lambda: os.execv(command[0], command), prepare=lambda: os.setuid(NOBODY), user=NOBODY, by=("syscall",), top=0
     )
     ours = {each["syscall"]: each["calls"] for each in result["rows"]}
-    assert ours.pop("exit_group") == 4  # which strace leaves out, since it does not return
+    assert ours.pop("exit_group") == 4  # strace leaves it out, since it does not return
     assert ours == of_strace
 
 
@@ -155,11 +155,11 @@ def test_a_call_whose_process_is_killed_is_counted_once():
 
 
 def test_a_call_that_ends_its_thread_is_unfinished():
-    """reboot(2) in a PID namespace ends whoever calls it, within the call."""
+    """reboot(2) in a PID namespace ends its caller within the call."""
     name = unique_name()
 
     def halt():
-        if os.getpid() == 1:  # of a namespace: or it would be this machine
+        if os.getpid() == 1:  # in the namespace: elsewhere it would reboot this machine
             raw_call(169 if ON_X86 else 142, 0xFEE1DEAD, 672274793, 0xCDEF0123, 0)
 
     def work():
@@ -251,7 +251,7 @@ def test_exit_is_counted_though_it_never_returns_and_has_no_time():
 def test_times_are_measured_and_short_calls_can_be_left_out():
     def work():
         for _each in range(3):
-            time.sleep(0.3)  # till a moment that Python has chosen before the call
+            time.sleep(0.3)  # until a time that Python computes before the call
         write_times(1000)
 
     result, _load = look(work, by=("syscall",), latency=True, top=0)
@@ -271,7 +271,7 @@ def test_histogram_of_a_look_is_that_of_all_rows_however_few_are_returned():
     result, _load = look(lambda: write_times(100), by=("syscall",), latency=True, top=1)
     assert result["rows_total"] > len(result["rows"]) == 1
     assert sum(each["calls"] for each in result["histogram"]) > sum(each["calls"] for each in result["rows"])
-    assert sum(each["calls"] for each in result["histogram"]) + 1 == result["calls"]  # exit_group takes no time
+    assert sum(each["calls"] for each in result["histogram"]) + 1 == result["calls"]  # exit_group has no duration
 
 
 def test_slow_calls_are_summed_up_apart():
@@ -389,7 +389,7 @@ def test_calls_of_a_32_bit_program_are_not_taken_for_others(tmp_path):
 
 
 def program32(writes: int, status: int) -> bytes:
-    """A program for i386: so many writes of a byte to descriptor 1, then exit."""
+    """Return a program for i386 that writes a byte to descriptor 1, ``writes`` times, and exits."""
     start = 0x08048054
     loop = (
         b"\xb8\x04\0\0\0"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``pingkiller trace`` as a user runs it, out of the file that the role installs: in a terminal, into a pipe, and to its end."""
+"""``pingkiller trace`` from the file that the role installs: in a terminal, into a pipe, and how it ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def command(tmp_path_factory):
 
 @pytest.fixture
 def load():
-    """A process that writes without pause, and begins others now and then. What it is called, a terminal would obey."""
+    """A process that writes without pause and starts others. Its name has a control sequence of terminals."""
     script = 'printf "a\\033[2Jb" >/proc/self/comm; while :; do echo; /bin/true; done'
     with subprocess.Popen(["bash", "-c", script], stdout=subprocess.DEVNULL, start_new_session=True) as process:
         yield process.pid
@@ -62,12 +62,12 @@ def start(command):
 
 
 def wait_until_it_looks(process):
-    """It has attached programs, and waits."""
+    """Wait until the process has attached its programs and sleeps."""
     deadline = time.monotonic() + PATIENCE
     while not looks(process.pid):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.02)  # how often to look, not how long to wait
+        time.sleep(0.02)  # interval between two checks
 
 
 def looks(pid):
@@ -81,7 +81,7 @@ def looks(pid):
 
 
 class Terminal:
-    """Runs a command in a terminal of a size, and keeps what it draws."""
+    """A command in a terminal of a given size; keeps what the command draws."""
 
     def __init__(self, command, lines, columns, **environment):
         self._master, slave = pty.openpty()
@@ -105,7 +105,7 @@ class Terminal:
             if select.select([self._master], [], [], 0.1)[0]:
                 try:
                     self.drawn += os.read(self._master, 65536)
-                except OSError:  # nobody has the other end any more
+                except OSError:  # the other end is closed
                     break
         return self.drawn.decode(errors="replace")
 
@@ -134,7 +134,7 @@ def terminal(command):
 
 
 def screens(drawn):
-    """What was on the terminal's second screen, drawing by drawing, as lines; and what came on the first one after it."""
+    """Return the lines of each drawing on the terminal's second screen, and what the first screen got after that."""
     live, _, rest = drawn.partition(ENTER)[2].partition(LEAVE)
     drawings = [re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", each).split("\r\n") for each in live.split("\x1b[H")[1:]]
     return [[line.replace("\r", "") for line in each] for each in drawings], rest

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a look looks at, when it ends, what it costs, and that it leaves nothing."""
+"""Which processes a look selects, when it ends, what it costs, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.error
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import cgroups
 
-NOBODY = 100_000 + os.getpid()  # a uid that no other process has, nor another test at the same time
+NOBODY = 100_000 + os.getpid()  # a uid of no other process, and of no other test that runs at the same time
 HERE = Path(__file__).resolve().parent
-MOST_MEMORY = 128 << 20  # that the maps of a look may take
+MOST_MEMORY = 128 << 20  # limit for the maps of a look
 
 
 def run_python(code: str, *before: str, **options) -> subprocess.Popen:
-    """A Python of its own that has the library and these helpers."""
+    """Start a separate Python process that can import the library and these helpers."""
     path = os.pathsep.join([str(HERE), *(each for each in sys.path if each)])
     return subprocess.Popen(
         [*before, *PYTHON, "-c", code],
@@ -58,7 +58,7 @@ def run_python(code: str, *before: str, **options) -> subprocess.Popen:
 
 @pytest.fixture
 def cgroup():
-    """A cgroup below which there is another."""
+    """A cgroup with another cgroup below it."""
     mounted = re.search(r"^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 ", Path("/proc/self/mountinfo").read_text(), re.MULTILINE)
     if not mounted:
         pytest.skip("no cgroups of version 2 are mounted")
@@ -122,7 +122,7 @@ def test_a_cgroup_has_those_below_it_and_no_others(cgroup):
 
 
 def test_a_unit_is_looked_at_by_its_cgroup(cgroup, tmp_path, monkeypatch):
-    """Asked of something that answers as systemctl does, so that no systemd has to run."""
+    """A fake systemctl answers, so that no systemd has to run."""
     answer = tmp_path / "systemctl"
     answer.write_text(
         f'#!/bin/sh\n[ "$*" = "show --property=ControlGroup --value -- some.service" ] && echo /{cgroup.name}\n'
@@ -224,7 +224,7 @@ def test_running_results_are_the_whole_since_the_start():
 
 
 class Interrupt:
-    """Asked whether to stop, it interrupts the process."""
+    """A stop event that interrupts the process when it is asked whether to stop."""
 
     def is_set(self):
         signal.raise_signal(signal.SIGINT)
@@ -258,7 +258,7 @@ def descriptors() -> list[str]:
 
 @pytest.mark.parametrize("probe", trace.PROBES)
 def test_a_look_leaves_no_descriptor_no_program_and_no_file(probe):
-    trace.run(checked(probe=probe, duration=0.01), SOURCES)  # what Python keeps open from then on
+    trace.run(checked(probe=probe, duration=0.01), SOURCES)  # opens what Python then keeps open
     before = descriptors()
     trace.run(checked(probe=probe, duration=0.01), SOURCES)
     assert descriptors() == before
@@ -282,7 +282,7 @@ def test_what_is_killed_leaves_no_program(probe):
 
 
 def held(pid: int, line: str, sum_up=set):
-    """What the kernel says of a process's BPF descriptors."""
+    """Return what the kernel reports of a process's BPF descriptors."""
     found = []
     for each in os.listdir(f"/proc/{pid}/fdinfo"):
         with contextlib.suppress(OSError):
@@ -299,7 +299,7 @@ def test_headers_of_a_compiler_that_was_killed_go_with_the_next_look():
 
 
 def test_headers_that_a_run_in_another_container_compiles_with_stay():
-    """Its process is not seen, but it holds the directory."""
+    """The process of that run is not visible here, but it holds a lock on its directory."""
     theirs = Path(f"/run/pingkiller-headers-{wait_for_end_of_a_child()}-test")
     theirs.mkdir()
     held = os.open(theirs, os.O_RDONLY)
@@ -337,7 +337,7 @@ def test_a_user_namespace_is_named_as_what_forbids_tracing():
 def test_check_mode_says_what_would_be_done_and_compiles_nothing(monkeypatch):
     monkeypatch.setattr(compiler, "compile_tracer", None)
     told = trace.plan(checked(probe="syscall", name="read", duration=3))
-    assert told["probe"] == "syscall"  # the playbook goes by it
+    assert told["probe"] == "syscall"  # the playbook needs it
     assert told["msg"] == (
         "would look at syscall for 3 s, with programs at the tracepoints sched_process_fork, sched_process_exit, sys_exit "
         "and sys_enter"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module, called as users call it: the action plugin brings the sources, and looks at what comes back."""
+"""The module as users call it: the action plugin adds the sources and checks the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def run(*options, **arguments) -> dict:
-    """The module's result. ansible calls it from the checkout, by its full name."""
+    """Run the module with ansible, from the checkout and by its full name; return its result."""
     command = [Path(sys.executable).parent / "ansible", "localhost", "-m", "pingkiller.fleet.bpf_trace_info"]
     done = subprocess.run(
         [*command, "-a", json.dumps(arguments), *options],
@@ -39,7 +39,7 @@ def run(*options, **arguments) -> dict:
 
 @pytest.mark.parametrize(("probe", "told"), [("syscalls", "rows"), ("syscall", "rows"), ("processes", "events")])
 def test_each_probe_returns_what_is_documented(probe, told):
-    """The load is whatever runs here; Ansible itself is part of it."""
+    """The load is everything that runs on this machine, including Ansible."""
     result = run(probe=probe, duration=0.5)
     assert (result["changed"], result["probe"], result["lost"]) == (False, probe, 0)
     assert isinstance(result[told], list)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of processes is what they did."""
+"""Events of processes report what the processes did."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def events_of(result: dict, kind: str, **values) -> list[dict]:
 
 
 def look_at_family(work, prepare=lambda: None, **options) -> tuple[dict, object]:
-    """All that a load and its descendants do, as long as they have its name."""
+    """Look at a load and its descendants, as long as they have the load's name."""
     name = unique_name()
 
     def prepared():
@@ -112,7 +112,7 @@ def test_an_exec_that_fails_is_none_and_leaves_no_path_to_the_next():
 
 
 def test_an_exec_in_a_thread_takes_over_the_process_whose_end_is_still_to_come():
-    """The kernel kills the other threads for it, which is not how the process ends."""
+    """For exec the kernel kills the other threads. This is not the end of the process."""
     shell = ["sh", "-c", "ulimit -c 0; kill -QUIT $$"]
 
     def work():
@@ -158,7 +158,7 @@ def test_a_signal_that_is_handled_or_ends_nothing_does_not_count():
 
 
 def test_a_child_that_is_killed_before_it_first_runs_is_told():
-    """Its parent, which comes before others, keeps the only processor until the child is dead."""
+    """The parent has real-time priority and keeps their only processor until the child is dead."""
 
     def work():
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -209,7 +209,7 @@ def test_how_long_a_process_lived_is_told():
     lived = {each["pid"]: each["lifetime_ns"] for each in events_of(result, "exit")}
     (born,) = events_of(result, "clone")
     assert 50_000_000 <= lived[born["pid"]] <= took
-    assert lived[born["pid"]] <= lived[load.pid] + 10_000_000 <= took + 20_000_000  # the load is older than the look
+    assert lived[born["pid"]] <= lived[load.pid] + 10_000_000 <= took + 20_000_000  # the load began before the look
 
 
 def test_who_is_told_of_is_told_by_name():
@@ -234,7 +234,7 @@ def test_a_pid_that_is_given_again_is_told_with_the_end_of_each():
         wait(pid)
         again = fork_as(pid)
         if not again:
-            raw_call(number("exit"), 6)  # which says nothing of a whole process, as exit_group does
+            raw_call(number("exit"), 6)  # unlike exit_group, it ends only the calling thread
         wait(pid)
 
     result, load = look_at_family(work)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deploying again, to hosts that PingKiller is deployed to."""
+"""Deploying again to hosts with PingKiller."""
 
 import pytest
 
@@ -11,7 +11,7 @@ UNCHANGED = dict.fromkeys(HOSTS, 0)
 
 @pytest.fixture(scope="module")
 def second(deploy, by_hand):
-    """What a second deployment did, before which an address was blocked by hand."""
+    """A second deployment; before it, an address was blocked by hand."""
     by_hand("present", "203.0.113.77")
     yield deploy()
     by_hand("absent", "203.0.113.77")

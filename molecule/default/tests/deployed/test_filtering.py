@@ -1,14 +1,14 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What packets meet on hosts that the inventory's lists are deployed to."""
+"""Filtering on hosts with the inventory's lists."""
 
 import pytest
 
 HOSTS = ("alpha", "bravo", "charlie")
 WEB = ("alpha", "bravo")
 
-# Source -> hosts whose lists it is on. See the inventory that tools/fleet writes.
+# Source -> hosts that list it. tools/fleet writes the inventory.
 LISTED = {
     "203.0.113.66": HOSTS,
     "2001:db8:bad::66": HOSTS,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on a host that PingKiller is deployed to."""
+"""Files, programs and facts of a host with PingKiller."""
 
 import json
 import re
@@ -13,7 +13,7 @@ testinfra_hosts = ["ansible://fleet"]
 
 @pytest.fixture(scope="module")
 def seen(facts):
-    """What the facts say of a host as it was deployed."""
+    """The facts of a host after the deployment."""
     return facts()
 
 
@@ -43,7 +43,7 @@ def test_units_have_of_roots_powers_what_it_takes_to_filter(host, unit):
         "LoadState=loaded",
         "RequiresMountsFor=/etc/pingkiller",
     ]
-    # A directive that this systemd does not know would be told.
+    # This also reports directives that this systemd does not know.
     assert host.run(f"systemd-analyze verify {unit}").stderr == ""
 
 
@@ -81,14 +81,14 @@ def test_facts_count_exactly_the_packets_that_were_sent(name, facts, ping):
     dropped_before, entry_before = counters(facts(), "203.0.113.66")
     ping("203.0.113.66", name, "-c", "20", "-i", "0.01")
     dropped, entry = counters(facts(), "203.0.113.66")
-    frame = 14 + 20 + 8 + 56  # Ethernet, IPv4, ICMP, what ping sends
+    frame = 14 + 20 + 8 + 56  # Ethernet, IPv4, ICMP, ping's payload
     for before, after in ((dropped_before, dropped), (entry_before, entry)):
         assert after["packets"] - before["packets"] == 20
         assert after["bytes"] - before["bytes"] == 20 * frame
 
 
 def counters(facts, ip):
-    """What the one filter of a host dropped in all, and what an entry of the blocklist did."""
+    """Return what the only filter of a host dropped in total, and the blocklist's entry of an address."""
     (attached,) = facts["filters"].values()
     (entry,) = (entry for entry in facts["lists"]["blocklist"]["entries"] if entry["ip"] == ip)
     return attached["counters"]["dropped"], entry

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look at what the processes of all hosts ask of the kernel, with the playbook, and on one host with the command."""
+"""Looks at what processes ask of the kernel: on all hosts with the playbook, on one host with the command."""
 
 import json
 
@@ -15,7 +15,7 @@ UNIT = "nap.service"
 
 @pytest.fixture(scope="module", autouse=True)
 def napping(on):
-    """On each host something goes on: a unit whose processes begin, sleep a little, and end."""
+    """On each host, run a unit whose processes start, sleep a little, and end."""
     for host in HOSTS:
         on(host, "systemd-run", "--quiet", f"--unit={UNIT}", "sh", "-c", "while :; do sleep 0.01; done")
     yield
@@ -37,5 +37,5 @@ def test_playbook_shows_one_table_of_all_hosts(playbook):
 def test_command_on_a_host_sees_the_processes_of_a_unit(host):
     seen = json.loads(host.check_output(f"pingkiller trace processes --unit {UNIT} --duration 1 --json"))
     paths = {event["path"] for event in seen["events"] if event["event"] == "exec"}
-    assert paths - {None} == {"/usr/bin/sleep"}  # none where the page with the name was not in memory
+    assert paths - {None} == {"/usr/bin/sleep"}  # None if the page with the name was not in memory
     assert seen["outside"] == 0

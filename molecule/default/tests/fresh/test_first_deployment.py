@@ -16,13 +16,13 @@ HOSTS = ("alpha", "bravo", "charlie")
 
 @pytest.fixture(scope="module")
 def before(disk):
-    """The hosts' disks before anything was done to them."""
+    """The hosts' disks before any run."""
     return {host: disk(host) for host in HOSTS}
 
 
 @pytest.fixture(scope="module")
 def predicted(before, deploy):
-    """What check mode says a deployment will do."""
+    """A deployment in check mode."""
     return deploy("--check", "--diff")
 
 
@@ -33,7 +33,7 @@ def after_prediction(predicted, disk):
 
 @pytest.fixture(scope="module")
 def deployed(after_prediction, deploy):
-    """What the deployment did."""
+    """The deployment itself."""
     return deploy("--diff")
 
 
@@ -84,14 +84,14 @@ def test_host_is_as_it_was_after_deployment_and_removal(before, removed, disk, h
 def test_no_program_stays_in_the_kernel_after_removal(programs, removed):
     assert len(programs) == len(HOSTS)
     deadline = time.monotonic() + 5
-    # The kernel frees a program a moment after nothing refers to it any more.
+    # The kernel frees a program a moment after its last reference is gone.
     while left := [number for number in programs if in_kernel(number)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
 
 def in_kernel(number):
-    """Whether a program exists. Programs belong to the kernel, which all hosts here share with this machine."""
+    """Return whether a program exists. Programs belong to the kernel, which all hosts share with this machine."""
     descriptor = ctypes.CDLL(ctypes.util.find_library("bpf")).bpf_prog_get_fd_by_id(number)
     if descriptor < 0:
         return False

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on machines that PingKiller is deployed to, each with its own kernel."""
+"""Machines with PingKiller, each with its own kernel."""
 
 import json
 import re
@@ -29,13 +29,13 @@ def all_facts(everywhere, facts_of):
 
 @pytest.fixture
 def facts(all_facts, name):
-    """What xdp_facts says of a machine."""
+    """The facts of a machine."""
     return all_facts[name]
 
 
 @pytest.fixture
 def attached(facts):
-    """The one filter of a machine."""
+    """The only filter of a machine."""
     (filter_,) = facts["filters"].values()
     return filter_
 
@@ -49,7 +49,7 @@ def test_filter_runs_in_the_driver_of_the_interface_of_the_default_route(host, f
     attached = facts["filters"]["eth1"]
     link = json.loads(host.check_output("ip -j -d link show dev eth1"))[0]
     assert (attached["mode"], attached["mode_reason"]) == ("native", None)
-    assert link["xdp"]["mode"] == 1  # what iproute2 calls the driver's
+    assert link["xdp"]["mode"] == 1  # iproute2's number of native mode
     assert attached["program"]["id"] == link["xdp"]["prog"]["id"]
 
 
@@ -78,7 +78,7 @@ def test_listed_sources_are_refused_and_all_others_answered(everywhere, answered
 def test_facts_count_exactly_the_packets_that_were_sent(everywhere, facts_of, ping):
     before = everywhere(facts_of)
     everywhere(lambda host: ping("203.0.113.66", host, "-c", "20", "-i", "0.05"))
-    frame = 14 + 20 + 8 + 56  # Ethernet, IPv4, ICMP, what ping sends
+    frame = 14 + 20 + 8 + 56  # Ethernet, IPv4, ICMP, ping's payload
     for host, facts in everywhere(facts_of).items():
         counts, old = (each["filters"]["eth1"]["counters"]["dropped"] for each in (facts, before[host]))
         assert (counts["packets"] - old["packets"], counts["bytes"] - old["bytes"]) == (20, 20 * frame)

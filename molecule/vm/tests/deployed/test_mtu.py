@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines whose driver refuses the filter. This is the last of the stage, since it leaves them in generic mode."""
+"""Machines whose driver refuses the filter. Runs last in its stage, since it leaves them in generic mode."""
 
 import pytest
 
@@ -10,7 +10,7 @@ FREE, FREE6 = "203.0.113.5", "2001:db8::5"
 
 @pytest.fixture
 def too_large(everywhere, on, ansible):
-    """An MTU that virtio-net cannot run an XDP program with, set while no filter is there. The boots that follow undo it."""
+    """Set an MTU with which virtio-net refuses XDP programs, while no filter is attached. Later boots undo it."""
     done = ansible("ansible", "all", "-m", "xdp_filter", "-a", "interface=eth1 state=absent")
     assert done.returncode == 0
     everywhere(lambda host: on(host, "ip", "link", "set", "eth1", "mtu", "9000"))

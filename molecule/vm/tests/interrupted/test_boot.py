@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines that boot with something else than they had when PingKiller was deployed to them."""
+"""Machines that boot with something changed since PingKiller was deployed."""
 
 import pytest
 
@@ -11,7 +11,7 @@ BCC = "/usr/lib/python3/dist-packages/bcc"
 
 @pytest.fixture
 def without_compiler(everywhere, shell):
-    """What a filter cannot be compiled without is gone, as after an upgrade that went wrong."""
+    """Hide BCC, without which no filter can be compiled, as a failed upgrade may."""
     try:
         everywhere(lambda host: shell(host, f"mv {BCC} /root/bcc"))
         yield
@@ -33,5 +33,5 @@ def test_what_cannot_be_restored_is_loud_and_keeps_neither_the_lists_nor_the_mac
 
 
 def test_filter_is_in_the_driver_again_where_that_takes_the_mtu_again(everywhere, facts_of):
-    """Before the boot, it was too large."""
+    """Before the boot, the MTU was too large."""
     assert {facts["filters"]["eth1"]["mode"] for facts in everywhere(facts_of).values()} == {"native"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines that are rebooted, or lose their power, while PingKiller is deployed to them."""
+"""Machines with PingKiller that are rebooted or lose power."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ VANISH = "ip link delete late-veth; ip netns delete beyond; ip link delete late.
 def test_no_blocked_ping_is_answered_while_a_machine_reboots_and_its_filter_is_back(
     hosts, everywhere, facts_of, stream, run_tool, answered
 ):
-    """One after the other: the pings come from a neighbour, who has to be up."""
+    """One machine is rebooted after the other, because the pings come from a neighbour, which has to be up."""
     before = everywhere(facts_of)
     for host in hosts:
         ends = [stream(source, host) for source in (BLOCKED, BLOCKED6)]
@@ -51,7 +51,7 @@ def test_no_blocked_ping_is_answered_while_a_machine_reboots_and_its_filter_is_b
 
 
 def lasting(told):
-    """What is to be the same after a boot as before, by machine: the lists, and what filters, with options and mode."""
+    """Return what a boot must not change, by machine: the lists, and the filters with options and mode."""
     return {host: (entries(facts), attached(facts)) for host, facts in told.items()}
 
 
@@ -64,7 +64,7 @@ def attached(facts):
 
 
 def blocked_pings(facts):
-    """How many packets the filter of eth1 dropped for the blocklist: of IPv4, of IPv6."""
+    """Return how many packets the filter of eth1 dropped for the blocklist, for IPv4 and for IPv6."""
     reason = facts["filters"]["eth1"]["counters"]["reasons"]["blocklist"]
     return reason["ipv4"]["packets"], reason["ipv6"]["packets"]
 
@@ -77,7 +77,7 @@ def wait_until(condition, otherwise):
 
 @pytest.fixture(scope="module")
 def wanted_later(everywhere, shell, ansible):
-    """Filters are wanted on interfaces that were there once, and are made by hand, so that no boot brings them."""
+    """Store filters for interfaces that are absent: they were made by hand, so no boot brings them back."""
 
     def on_late(arguments):
         done = ansible("ansible", "all", "-m", "xdp_filter", "-a", f"interface={','.join(LATE)} {arguments}")
@@ -93,8 +93,10 @@ def wanted_later(everywhere, shell, ansible):
 
 @pytest.fixture(scope="module")
 def other_kernels(hosts, tool, cut_and_start, on, shell):
-    """Which machine can boot with whose kernel, having its modules: none, unless both take part. It ends with its own kernel,
-    also if a test fails."""
+    """Install one machine's kernel modules on another; yield which machine can boot with whose kernel.
+
+    The result is empty unless both machines take part. The machine ends with its own kernel, even if a test fails.
+    """
     if not {OLDER, NEWER} <= set(hosts):
         yield {}
         return
@@ -111,8 +113,10 @@ def other_kernels(hosts, tool, cut_and_start, on, shell):
 
 @pytest.fixture(scope="module")
 def power_cut(everywhere, by_hand, facts_of, wanted_later, other_kernels, cut_and_start):
-    """All machines were cut off from power, and came back, with another kernel where they can. What xdp_facts said of them
-    before and after."""
+    """Cut the power of all machines, and boot them again, with another kernel where possible.
+
+    Returns the facts of the machines before and after.
+    """
     assert by_hand("present", "203.0.113.88 ttl=1h").returncode == 0
     before = everywhere(facts_of)
     assert by_hand("present", "203.0.113.89 persist=false").returncode == 0
@@ -135,7 +139,7 @@ def test_filters_and_what_was_blocked_by_hand_are_back_after_a_power_cut(power_c
 def test_filter_is_back_with_another_kernel_and_with_the_former_one_again(
     power_cut, other_kernels, cut_and_start, on, facts_of, answered
 ):
-    """The power cut was the boot with the other kernel, and has shown that filter and lists are back."""
+    """The boot after the power cut used the other kernel, and tests above checked filter and lists."""
     if not other_kernels:
         pytest.skip(f"the kernel of {NEWER} is to boot {OLDER}, and not both take part")
     assert on(OLDER, "uname", "-r") == on(NEWER, "uname", "-r")
@@ -185,7 +189,7 @@ def test_power_cut_in_the_middle_of_a_deployment_leaves_a_filter_and_the_next_de
 
 
 def cut_while_deploying(points, variables, run_tool, inventory):
-    """Deploy, and cut the power of a machine just as a task begins: each its own."""
+    """Deploy, and cut the power of each machine just as the task begins that is given for it."""
     command = ["ansible-playbook", "--inventory", inventory, "deploy-pingkiller.yml", "-e", json.dumps(variables)]
     cut = []
     with subprocess.Popen(

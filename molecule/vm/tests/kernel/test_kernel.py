@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's tests, run on the machines: with the kernel, the Python, BCC and pytest that their release has."""
+"""The kernel tests, run on the machines with the kernel, Python, BCC and pytest of their release."""
 
 import re
 import subprocess
@@ -28,15 +28,17 @@ TRACERS = " ".join(f"tests/trace/test_{name}.py" for name in ("calls", "processe
 
 
 def runs_of_the_day(number):
-    """What the machine of this number is to run, by name: others of the many tests each day, and others than its neighbours.
-    Each start of pytest takes its time here, and so does each program that is compiled."""
+    """Return the commands that the machine of this number runs, by name.
+
+    They select other tests each day and on each machine: starting pytest and compiling a program are slow here.
+    """
 
     def every(stride):
         return f"--every={stride} --begin={(date.today().toordinal() + number) % stride}"
 
-    # The hooks follow each other in the table, and the stride shares no factor with their number.
+    # Hooks alternate in the table. The stride shares no factor with their number, so every hook is selected.
     table = f"--of={TABLE} {every(13)}"
-    # Of the rarest sort of questions, too, some are to be answered.
+    # Enough that some questions of the rarest sort are answered, too.
     groups = "--groups=600"
     return {
         "kernel": f"{PYTEST} {table} {groups} -k 'table or judge or way_in or way_out' {TABLE} {JUDGE} {ON_TC}",
@@ -47,7 +49,7 @@ def runs_of_the_day(number):
 
 @pytest.fixture(scope="module")
 def ran(everywhere, hosts, ssh_config):
-    """What the runs of the day said, by machine and name. Each machine goes through its own without waiting for the others."""
+    """The finished runs of the day, by machine and name. No machine waits for the others."""
 
     def copy_and_run(host):
         copy_sources(ssh_config, host)
@@ -58,7 +60,7 @@ def ran(everywhere, hosts, ssh_config):
 
 
 def copy_sources(ssh_config, host):
-    """The library, the C and the tests are to be on the machine."""
+    """Copy the library, the C sources and the tests to the machine."""
     unpack = f"mkdir -p {PACKAGE} && tar -x -z -C {PACKAGE}"
     with subprocess.Popen(["tar", "-c", "-z", *TAKEN], cwd=CHECKOUT, stdout=subprocess.PIPE) as tar:
         subprocess.run(["ssh", "-F", ssh_config, host, unpack], stdin=tar.stdout, check=True, timeout=300)
@@ -70,7 +72,7 @@ def on_machine(ssh_config, host, command):
 
 
 def passed(ran, name, test):
-    """The run passed on every machine, and a test that this matches was part of it."""
+    """Check that the run passed on every machine and had a test that matches this pattern."""
     for host, runs in ran.items():
         unlisted = re.sub(r"^PASSED .*\n", "", runs[name].stdout, flags=re.MULTILINE)
         print(f"--- {host}\n{unlisted[-4000:]}{runs[name].stderr[-2000:]}")
@@ -100,7 +102,10 @@ def test_tracers_count_the_same_on_every_kernel(ran):
 
 
 def test_program_loads_with_every_feature_on_every_kernel(ran):
-    """Each value of each feature at least once, the heaviest of all together first. The tables stay in tests/output."""
+    """Each value of each feature occurs at least once; the first program has all the heaviest values.
+
+    The tables stay in tests/output.
+    """
     output = CHECKOUT / "tests/output"
     output.mkdir(parents=True, exist_ok=True)
     for host, runs in ran.items():

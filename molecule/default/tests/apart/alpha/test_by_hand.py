@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ad hoc commands on a host that PingKiller is deployed to."""
+"""Ad hoc commands on a host with PingKiller."""
 
 HOST = "alpha"
 testinfra_hosts = [f"ansible://{HOST}"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changing what is wanted of a host that PingKiller is deployed to."""
+"""Changes of the role's variables for a host with PingKiller."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_change_of_options_and_lists_is_exactly_what_check_mode_predicted_and_le
     ids=["other hook", "monitor", "allowlist", "both hooks", "one hook", "as before"],
 )
 def test_check_mode_gives_the_warnings_of_the_run(deploy, variables, told):
-    """Each of these changes begins where the one before it has ended."""
+    """Each change begins with the state that the change before it left."""
     foretold = deploy("--check", *ONE, **variables)
     run = deploy(*ONE, **variables)
     assert (foretold.returncode, run.returncode) == (0, 0)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rebooting a host that PingKiller is deployed to. Nobody deploys to it before the tests look."""
+"""Rebooting a host with PingKiller. No deployment runs between the reboot and the tests."""
 
 import json
 
@@ -16,14 +16,14 @@ def attached(on, host):
 
 
 def times(on, host, unit, *properties):
-    """When something happened to a unit, in microseconds since this machine booted."""
+    """Return the times of events of a unit, in microseconds since this machine booted."""
     shown = on(host, "systemctl", "show", unit, *(f"--property={name}" for name in properties))
     return [int(line.partition("=")[2]) for line in shown.splitlines()]
 
 
 @pytest.fixture(scope="module")
 def rebooted(by_hand, reboot):
-    """What state the host is in after a reboot, before which an address was blocked by hand for an hour."""
+    """The host's state after a reboot; before it, an address was blocked by hand for an hour."""
     assert by_hand("present", "203.0.113.88 ttl=1h", HOST).returncode == 0
     yield reboot(HOST)
     by_hand("absent", "203.0.113.88", HOST)

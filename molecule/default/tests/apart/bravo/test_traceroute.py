@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host that the inventory says to keep out of traceroutes, and the same host when it no longer says so."""
+"""A host that the inventory hides from traceroutes, and the same host when it is no longer hidden."""
 
 import pytest
 
@@ -11,7 +11,7 @@ testinfra_hosts = [f"ansible://{HOST}"]
 
 @pytest.fixture
 def seen(guest, ping):
-    """Whether a UDP traceroute reaches the host. How long to wait for an answer depends on whether one is to come."""
+    """Return whether a UDP traceroute reaches the host. The wait is longer if an answer is expected."""
 
     def look(expected, address):
         done = guest("traceroute", "-n", "-q1", "-m1", "-w", "5" if expected else "0.5", address)
@@ -24,7 +24,7 @@ def seen(guest, ping):
 
 @pytest.fixture(scope="module")
 def hide(deploy):
-    """Deploy to it and return the run."""
+    """Deploy to the host; return the run."""
     try:
         yield lambda wanted, *more: deploy("--limit", HOST, *more, pingkiller_hide_from_traceroute=wanted)
     finally:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users of the role may ask of Ansible, on a host that PingKiller is deployed to."""
+"""Features of Ansible that users of the role may use, on a host with PingKiller."""
 
 import json
 
@@ -11,9 +11,9 @@ HOST = "charlie"
 ONE = ("--limit", HOST)
 ROLE = "pingkiller.fleet.pingkiller"
 MORE = {"pingkiller_blocklist_more": ["203.0.113.200"]}
-OTHER_NAME = "enp7s0"  # of the interface that is filtered
+OTHER_NAME = "enp7s0"  # of the filtered interface
 
-# What is mistaken, and what its refusal says of it.
+# Invalid variables, and what the refusal says about each.
 MISTAKEN = [
     ({"pingkiller_blocklist_bad": ["300.1.1.1"]}, "300.1.1.1"),
     ({"pingkiller_blocklist_bad": ["10.0.0.1/8"]}, "10.0.0.1/8"),
@@ -27,7 +27,7 @@ MISTAKEN = [
     ),
 ]
 
-# What a run of a step shows, of each that has something to do on a host that is as wanted.
+# Tasks of each step that a run shows even on a host where nothing has to change.
 STEPS = {
     "pingkiller_preflight": {"Fail if the host or a variable is not fit"},
     "pingkiller_install": {"Install BCC"},
@@ -43,7 +43,7 @@ STEPS = {
 
 @pytest.fixture
 def play(playbook, tmp_path):
-    """Run a playbook of one play, on one host, with variables in place of or besides those of the inventory."""
+    """Run a playbook of one play on one host, with variables that replace those of the inventory or add to them."""
 
     def run(*arguments, variables=None, **keywords):
         path = tmp_path / "play.yml"
@@ -62,7 +62,7 @@ def other_name(on):
 
 @pytest.fixture(scope="module")
 def foretold(deploy):
-    """What check mode of a run says of a change."""
+    """A run in check mode that would change something."""
     return deploy("--check", "--diff", *ONE, **MORE)
 
 
@@ -83,7 +83,7 @@ def test_check_mode_of_a_role_or_block_predicts_what_check_mode_of_the_run_does(
 
 @pytest.fixture(scope="module")
 def steps(foretold, deploy):
-    """The tasks of a deployment. It finds nothing to do, since check mode has done nothing."""
+    """The tasks of a deployment that changes nothing, since check mode has changed nothing either."""
     run = deploy(*ONE)
     assert run.changed == {HOST: 0}
     return {name.rpartition(" : ")[2] for name in run.tasks}
@@ -145,7 +145,7 @@ def test_taking_over_a_filter_that_was_put_there_by_hand_is_predicted_and_said_o
     assert "Attach the filters" in task
     assert line.startswith("[WARNING]: the filter on host0/tc_ingress had no owner, as one that was put there by hand")
     assert (again.warnings, again.changed) == (set(), {HOST: 0})
-    deploy(*ONE)  # takes it off, as is said
+    deploy(*ONE)  # removes the filter, as the warning says
 
 
 def test_role_in_a_loop_gives_no_warning(play):
