@@ -12,8 +12,9 @@ from .plan import Step
 
 
 def note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
-    """Return whether PingKiller has made clsact, and so may remove it. Notes this before clsact is made, in case the run
-    is killed.
+    """Return whether PingKiller makes or has made clsact, and so may remove it.
+
+    Notes this before clsact is made, in case the run is killed.
 
     All filters of an interface that need clsact note it. The last of them to be removed removes clsact.
     """
