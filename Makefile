@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Everything here is for working on the project or trying it out; a user of the collection needs none of it.
+# Everything here is for working on the project or trying it out. Users of the collection do not need it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -84,12 +84,12 @@ build: setup ## Build the artifact for Galaxy in build/, of what git tracks: the
 options: setup ## Write what role and READMEs say of a filter's options, from the library
 	@tools/options
 
-# In a copy, since a release takes the fragments away.
+# In a copy, since a release removes the fragments.
 changelog: setup ## Show what the changelog of the next release would say, and change nothing
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && cp -r galaxy.yml changelogs plugins roles "$$work" && \
 		cd "$$work" && git init --quiet && git add --all && antsibull-changelog release >/dev/null && cat CHANGELOG.md
 
-# For every Python that tools/setup takes, not only for the one that is here.
+# For every Python that tools/setup accepts, not only for the one on this machine.
 pins: ## Renew tools/requirements.txt: the newest Python tools that tools/requirements.in allows, with their hashes
 	@python3 -m venv --clear .cache/pins && .cache/pins/bin/pip install --quiet uv
 	@.cache/pins/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \

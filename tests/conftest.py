@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set up all suites: they clean up when they are ended, and a slow machine can run only some of their tests."""
+"""Set up all suites: clean up on SIGTERM, and let a slow machine run only some of the tests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # A run that is ended by kill cleans up, as it does after Ctrl-C.
+    # After SIGTERM a run cleans up as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # BCC warns of text where it would rather have bytes.
+    # BCC warns if it is given text instead of bytes.
     config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tools/fleet and tools/vm share: how hosts for tests are made, whatever they run in."""
+"""Functions and settings that tools/fleet and tools/vm share."""
 
 import contextlib
 import fcntl
@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import time
 
-# Addresses that never belong to anybody (RFC 5737, RFC 3849): whoever plays the rest of the world owns them all.
+# Addresses that belong to nobody (RFC 5737, RFC 3849). The side that simulates the rest of the world owns all of them.
 WORLD = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 
 SSHD_CONFIG = """\
@@ -44,7 +44,7 @@ class Trouble(Exception):
 
 
 def sh(*command, check=True):
-    """Run a command quietly and return its output; what it said is the error when it fails."""
+    """Run a command quietly and return its output. If it fails, its output is in the error."""
     done = subprocess.run(
         [str(part) for part in command],
         text=True,
@@ -59,14 +59,17 @@ def sh(*command, check=True):
 
 @contextlib.contextmanager
 def locked(path):
-    """One at a time. The file is its owner's alone, since who can open one can hold its lock, too; it goes with the last."""
+    """Hold a lock in a file. The last holder removes the file.
+
+    Only its owner may open it, since everyone who can open a file can lock it.
+    """
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.lstat(path), os.fstat(lock)):
                 break
-        os.close(lock)  # whoever had it has removed it
+        os.close(lock)  # the previous holder has removed this file
     try:
         yield
     finally:
@@ -75,7 +78,7 @@ def locked(path):
 
 
 def put(path, content, mode=0o644):
-    """Write a file that nobody can read before its mode is right."""
+    """Write a file that is never readable with a wrong mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
@@ -84,7 +87,7 @@ def put(path, content, mode=0o644):
 
 
 def wait_for_end(handles, patience):
-    """Wait until all processes behind these handles (of pidfd_open) have ended, but no longer than patience."""
+    """Wait until all processes have ended, for at most ``patience`` seconds. The handles come from pidfd_open."""
     deadline = time.monotonic() + patience
     for handle in handles:
         select.select([handle], [], [], max(0, deadline - time.monotonic()))

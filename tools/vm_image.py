@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images for tools/vm: Debian with its own kernel and BCC, ready to be booted.
+"""Build the images for tools/vm: Debian with its own kernel and BCC, ready to be booted.
 
-This file is part of an image's key, so a change here builds all of them anew.
+The key of an image includes a hash of this file, so a change here rebuilds all images.
 """
 
 import concurrent.futures
@@ -28,10 +28,10 @@ PACKAGES = (
     "python3,python3-bpfcc",
     "python3-hypothesis,python3-pytest,python3-scapy",  # for the kernel's tests, which run on the machine itself
 )
-# Nobody reads manuals there, and every file takes its time.
+# Nobody reads manuals on the machines, and every file takes time.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 MASKED = (
-    # What a machine without a network would try in vain, in the middle of a test.
+    # These would fail on a machine without a network, in the middle of a test.
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
     "dpkg-db-backup.timer",
@@ -39,7 +39,7 @@ MASKED = (
     "e2scrub_reap.service",
     "fstrim.timer",
     "systemd-networkd-wait-online.service",
-    # What nobody uses there, and what took two fifths of each boot.
+    # Nobody uses these on the machines, and they took two fifths of each boot.
     "dev-hugepages.mount",
     "dev-mqueue.mount",
     "getty@tty1.service",
@@ -52,7 +52,8 @@ MASKED = (
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
 )
-# What compiles at boot takes many times as long where every instruction is emulated, and longer still when all boot at once.
+# Units that compile at boot take many times as long on an emulated machine, and longer still if all machines boot at
+# once.
 PATIENCE_UNIT = """\
 [Service]
 TimeoutStartSec=600
@@ -108,29 +109,29 @@ for prefix in {world}; do ip -n world route add local $prefix dev lo; done
 
 
 def number_of(name):
-    """Of a release, and of the networks on its machine's cable."""
+    """Return the number of a release. It is also in the addresses of the networks on its machine's cable."""
     return int(name.removeprefix("debian"))
 
 
 def addresses(name, end):
-    """The addresses of both families that an end of a machine's cable has."""
+    """Return the IPv4 and the IPv6 address of one end of a machine's cable."""
     return f"198.18.{number_of(name)}.{end}", f"fd70:6b:{number_of(name)}::{end}"
 
 
 def image_of(name, mirror):
-    """The directory of a release's image. Its name tells all that went into it: packages, recipe and keys."""
+    """Return the directory of a release's image. Its name has a hash of all that the image is made from."""
     with tempfile.TemporaryDirectory() as directory:
         index = Path(directory) / "InRelease"
         url = f"{mirror}/dists/{RELEASES[name]}/InRelease"
         sh("/usr/lib/apt/apt-helper", *apt_options(), "download-file", url, index)
-        # Signed, with hashes of the lists of packages: as long as it is the same, so are all versions.
+        # This index is signed and has the hashes of the package lists, so the same index means the same versions.
         ingredients = [index.read_bytes(), Path(__file__).read_bytes(), user_key().with_suffix(".pub").read_bytes()]
     digest = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in ingredients)).hexdigest()
     return CACHE / f"{name}-{digest[:16]}"
 
 
 def user_key():
-    """The key that opens all images of this cache."""
+    """Return the key that opens all images of this cache. Makes it if it is missing."""
     key = CACHE / "id_ed25519"
     if not key.with_suffix(".pub").exists():
         key.unlink(missing_ok=True)
@@ -139,7 +140,7 @@ def user_key():
 
 
 def mirror():
-    """Where this machine has Debian's packages from."""
+    """Return the mirror from which this machine gets Debian's packages."""
     listed = ("$(ORIGIN) $(LABEL) $(REPO_URI)", "Created-By: Packages")
     found = sh("apt-get", "indextargets", "--format", *listed, check=False)
     uris = [line.split()[2] for line in found.splitlines() if line.startswith("Debian Debian ")]
@@ -147,20 +148,20 @@ def mirror():
 
 
 def apt_options():
-    """apt checks signatures as a user of its own, who cannot do so where /dev/null is not for everybody."""
+    """Return options for apt. It checks signatures as another user, who may have no access to /dev/null here."""
     return [] if Path("/dev/null").stat().st_mode & 0o777 == 0o666 else ["-o", "APT::Sandbox::User=root"]
 
 
 def build(names, prune=False):
-    """Make sure that there is an image of each release; their directories by name. Older ones may be pruned."""
+    """Build the missing images of the given releases. Returns all their directories by name. May remove older images."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with locked(CACHE / "lock"):  # two runs at once would take each other's half-made things for leftovers
+    with locked(CACHE / "lock"):  # a second run would remove the unfinished images of the first as leftovers
         for left in CACHE.glob("building-*"):
             shutil.rmtree(left)
         source = mirror()
         images = {name: image_of(name, source) for name in names}
         missing = [(name, image, source) for name, image in images.items() if not image.exists()]
-        with concurrent.futures.ThreadPoolExecutor() as pool:  # much of it is waiting for packages and for the disk
+        with concurrent.futures.ThreadPoolExecutor() as pool:  # builds mostly wait for packages and for the disk
             list(pool.map(lambda each: build_image(*each), missing))
         for name in names if prune else ():
             for other in set(CACHE.glob(f"{name}-*")) - {images[name]}:
@@ -169,7 +170,7 @@ def build(names, prune=False):
 
 
 def build_image(name, image, source):
-    """Build in a directory of another name, so that what was interrupted is never taken for an image."""
+    """Build an image. Until it is complete, its directory has another name, so an interrupted build is never used."""
     began = time.monotonic()
     print(f"{name}: building an image of {RELEASES[name]} from {source} into {image}", flush=True)
     work = Path(tempfile.mkdtemp(prefix="building-", dir=CACHE))
@@ -184,7 +185,7 @@ def build_image(name, image, source):
         write_identity(name, root, work)
         write_network(name, root)
         shutil.copy(*root.glob("boot/vmlinuz-*"), work / "vmlinuz")
-        # Thin, and without the journal and tables that a disk of this size would get: most of it stays empty.
+        # A sparse file with a small journal. Most of the disk stays empty.
         sh("mke2fs", "-q", "-t", "ext4", "-L", "root", "-J", "size=16", "-d", root, work / "disk.raw", "3G")
         shutil.rmtree(root)
         work.rename(image)
@@ -199,7 +200,7 @@ def install_packages(name, root, source):
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     command += [f"--aptopt={option}" for option in apt_options()[1:]]
     command += [RELEASES[name], root, f"deb {source} {RELEASES[name]} main"]
-    # The kernel has drivers for its disk and file system built in, so none is needed to find them.
+    # The kernel has the drivers for its disk and file system built in, so it needs no initramfs.
     sh("env", "INITRD=No", "DEBIAN_FRONTEND=noninteractive", *command)
 
 
@@ -224,7 +225,10 @@ def write_identity(name, root, work):
 
 
 def write_network(name, root):
-    """eth0 leads to this machine, eth1 to the world. The third cable, the neighbour's, is not for networkd."""
+    """Configure eth0, which leads to this machine, and eth1, which leads to the world.
+
+    networkd does not configure eth2, the neighbour's cable.
+    """
     (ipv4, ipv6), (gateway4, gateway6) = addresses(name, 11), addresses(name, 1)
     settings = {
         "eth0": ["Address=10.0.2.15/24", "LinkLocalAddressing=no"],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the tracers' C sources to the managed host, and judge the answer before a playbook adds it up."""
+"""Send the C sources of the tracers to the managed host, and check its answer before a playbook adds it up."""
 
 from __future__ import annotations
 

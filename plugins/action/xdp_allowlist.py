@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge the answer of the managed host."""
+"""Check the answer of the managed host."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._actions import J
 
 
 class ActionModule(Judged):
-    """Does what all action plugins do."""
+    """Checks the answer, and does nothing else."""

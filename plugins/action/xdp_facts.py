@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge the answer of the managed host, and accept only one fact from it."""
+"""Check the answer of the managed host, and accept only one fact from it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the C sources to the managed host, and judge the answer before the role uses it.
+"""Send the C sources to the managed host, and check its answer before the role uses it.
 
-Ansible sends module_utils by itself, but only Python files.
+Ansible sends module_utils automatically, but only Python files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ActionModule(Judged):
     def arguments(self) -> dict:
         given = super().arguments()
         if "interface" in given and given["interface"] is None:
-            given["interface"] = []  # the module would take None as not given, and a template gave it
+            given["interface"] = []  # from a template; the module would treat None as not given
         return {**given, "_sources": read_sources()} if _is_present(given) else given
 
     def judged(self, answer: dict, arguments: dict, host: str) -> dict:

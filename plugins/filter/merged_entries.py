@@ -62,7 +62,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._list_items impor
 
 
 class FilterModule:
-    """Called by Ansible; the judgement is in plugin_utils."""
+    """Names the filter for Ansible."""
 
     def filters(self):
         return {"merged_entries": merged_entries}

@@ -45,7 +45,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._trace import lin
 
 
 def traced(answers, top=10):
-    """Write the table. Raises AnsibleError."""
+    """Write the table of all hosts. Raises AnsibleError."""
     if not str(top).isdecimal():
         raise AnsibleError(f"traced: top is {quoted(top)}, which is not a number of rows: give one, 0 for all")
     return lines(answers, int(top))

@@ -106,13 +106,13 @@ class LookupModule(LookupBase):
 
     def _interface_faults(self, variables, look, host):
         pairs = (pair.partition(":") for pair in look.get("alternative_names", "").split())
-        own_names = {name: own for own, _colon, name in pairs}  # no interface's own name has a colon
+        own_names = {name: own for own, _colon, name in pairs}  # an interface's own name has no colon
         found = _filters.filters(self._asked(variables))
         return _filters.interface_faults(found, host, existing=look.get("interfaces", "").split(), own_names=own_names)
 
     def _value(self, variables, name):
-        """Return the value of a variable: a blank one is an empty list, and items that a template omits are left out."""
-        omit = variables.get("omit")  # before ansible-core 2.19, a word of its own
+        """Return the value of a variable. A blank value becomes an empty list. Omits the items that a template omits."""
+        omit = variables.get("omit")  # a marker string before ansible-core 2.19
         value = self._templar.template(variables.get(name)) or []
         return [item for item in value if item != omit] if isinstance(value, list) and omit else value
 
@@ -122,5 +122,9 @@ class LookupModule(LookupBase):
         return _variables.at_most_ten(_variables.name_faults(variables, known, host))
 
     def _list_faults(self, variables, host):
-        """Not by the filter: Ansible templates again what it hands to a filter, which takes longer than all that is done here."""
+        """Return the faults of the list variables.
+
+        Does not use the filter plugin: Ansible templates the input of a filter again, which takes longer than
+        everything here.
+        """
         return _list_items.merged_entries(self._about_lists(variables), host)["problems"]

@@ -43,7 +43,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._runtime import b
 
 
 class LookupModule(LookupBase):
-    """Builds the file once. Ansible calls this for every host, in a process of its own."""
+    """Builds the file only once. Ansible calls this plugin for each host, in separate processes."""
 
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)

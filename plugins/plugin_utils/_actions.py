@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of all action plugins: run the module of the same name on the host, and judge its answer."""
+"""The base of all action plugins: run the module of the same name on the host, and check its answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers
 
 
 class Judged(ActionBase):
-    """Returns the module's answer without the facts that the module does not gather, and safe to show in a terminal."""
+    """Returns the module's answer, safe to show in a terminal, with only the facts that the module gathers."""
 
     _supports_async = True
     _supports_check_mode = True
@@ -30,7 +30,7 @@ class Judged(ActionBase):
             module_name=self._task.action, module_args=arguments, task_vars=task_vars, wrap_async=wrap_async
         )
         result.update(answer if wrap_async else self.judged(answer, arguments, task_vars["inventory_hostname"]))
-        if not wrap_async:  # else the module is still to run from there
+        if not wrap_async:  # with async, the module still has to run from that directory
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge what modules answer, on the controller: a host that was taken over may answer anything."""
+"""Check the answers of modules on the controller. A compromised host may answer anything."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _KINDS = {dict: "list of filters", list: "list of filters", int: "number"}
 
 
 def result(answer: dict[str, Any], host: str, facts: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the answer of a module with all texts made safe to show, and without facts other than those named."""
+    """Return the answer of a module. Makes all its texts safe to show, and drops all facts except the named ones."""
     try:
         answer = {name: _safe(value, name) for name, value in answer.items()}
     except RecursionError:
         return not_believed(host, "lists of lists without end")
     if answer.get("failed"):
-        answer.pop("exception", None)  # Ansible would show the message from there
+        answer.pop("exception", None)  # Ansible would show the message in it
         answer["msg"] = str(answer.get("msg", ""))
-    gathered = answer.pop("ansible_facts", None)  # they become variables of the host
+    gathered = answer.pop("ansible_facts", None)  # facts become variables of the host
     if facts and isinstance(gathered, dict):
         answer["ansible_facts"] = {name: gathered[name] for name in facts if name in gathered}
     return answer
 
 
 def filter_result(answer: dict[str, Any], expected: Sequence[str], host: str) -> dict[str, Any]:
-    """Judge the answer of the module xdp_filter: it fails if one of the expected results is missing or makes no sense."""
+    """Check the answer of the module xdp_filter. The task fails if an expected result is missing or makes no sense."""
     answer = result(answer, host)
     if answer.get("failed"):
         return answer
@@ -58,7 +58,7 @@ def not_believed(host: str, fault: str) -> dict[str, Any]:
 
 
 def _safe(value: object, name: str = "") -> Any:
-    """Make every text in a value safe to show. Differences keep their lines."""
+    """Make every text in a value safe to show. Line ends stay only in diffs."""
     if isinstance(value, dict):
         return {printable(str(key), _LONGEST_KEY): _safe(each, name) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

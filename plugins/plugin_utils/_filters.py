@@ -15,17 +15,17 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filte
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._variables import quoted_item, words
 
-#: Keys of pingkiller_filters. With the role's prefix, each is also a variable, for all filters of a host.
+#: The keys of an item of pingkiller_filters. With the role's prefix, each is also a variable for all filters of a host.
 FILTER_KEYS = ("interfaces", *FilterOptions._fields, "force")
-#: The types of ICMP with which a host answers a traceroute. It sends them for little else.
+#: The ICMP types of a host's answers to a traceroute. It sends them for little else.
 TRACEROUTE_TYPES = ["time-exceeded", "destination-unreachable/port"]
 
 
 _LIST_KEYS = ("interfaces", "icmp_types", "trace_exclude")
 _EXAMPLE = "{interfaces: [eth0], hook: tc_egress, policy: drop}"
-_OFFERED = 30  #: interfaces
+_OFFERED = 30  #: interfaces in a message
 
-#: A filter as the role has it: a value for each of FILTER_KEYS.
+#: A filter in the role: a value for each of FILTER_KEYS.
 Filter = dict[str, Any]
 
 
@@ -33,14 +33,14 @@ class Asked(NamedTuple):
     """The variables that say which filters a host should have."""
 
     host_wide: Filter  #: the variables for all filters of the host
-    items: Any  #: pingkiller_filters: a list of mappings, if the user has made no mistake
+    items: Any  #: pingkiller_filters: a list of mappings, unless the user made a mistake
     hidden: bool  #: pingkiller_hide_from_traceroute
 
 
 def filters(asked: Asked) -> list[Filter]:
-    """Return the filters for a host: the values for the whole host, and those of each item instead where it has some.
+    """Return the filters for a host. The values of an item replace those of the host-wide variables.
 
-    Hiding from traceroute takes one more filter for the same interfaces, for packets that leave by them.
+    To hide from traceroute, the same interfaces get one more filter, on outgoing packets.
     """
     host_wide, items, hidden = asked
     found = [{**host_wide, **item} for item in items or [{}]]
@@ -53,7 +53,7 @@ def filters(asked: Asked) -> list[Filter]:
 
 
 def _without_idle(given: Filter, item: Filter) -> Filter:
-    """Take the defaults for options that have no effect and come from the host's variables: they need no warning."""
+    """Reset host-wide options that have no effect on a filter to their defaults, to avoid a warning about them."""
     defaults = FilterOptions()
     chosen = defaults._replace(
         hook=given["hook"], events=given["events"], ratelimit_pps=str(given["ratelimit_pps"]) != "0"
@@ -93,7 +93,7 @@ def _item_fault(item: object) -> str:
 
 
 def _option_fault(given: Filter) -> str:
-    """Return the module's message about the options, which begins with the option; empty if they are fine."""
+    """Return the module's message about the options, which begins with an option's name; empty if they are fine."""
     try:
         _check_options(given)
     except (PingKillerError, TypeError, ValueError) as error:
@@ -102,7 +102,10 @@ def _option_fault(given: Filter) -> str:
 
 
 def _check_options(given: Filter) -> None:
-    """Check options as the module does. Raises PingKillerError, TypeError or ValueError, beginning with the option."""
+    """Check options as the module does.
+
+    Raises PingKillerError, TypeError or ValueError. The message begins with the name of the option.
+    """
     values = {}
     for name, default in FilterOptions()._asdict().items():
         convert = {bool: check_type_bool, int: check_type_int, str: str, tuple: tuple}[type(default)]
@@ -115,7 +118,7 @@ def _check_options(given: Filter) -> None:
 
 
 def _clashes(found: list[Filter], host: str, *, hidden: bool) -> Iterator[str]:
-    """Yield a sentence for each place where two filters would replace each other in every run."""
+    """Yield a sentence for each pair of filters that would replace each other in every run."""
     yield from _doubles(found, {}, host)
     for hook in sorted({each["hook"] for each in found}):
         named = [each["interfaces"] for each in found if each["hook"] == hook]
@@ -132,7 +135,7 @@ def _clashes(found: list[Filter], host: str, *, hidden: bool) -> Iterator[str]:
 
 
 def _doubles(found: list[Filter], own_names: dict[str, str], host: str) -> Iterator[str]:
-    """Yield a sentence for each hook on which two filters name one interface. One filter may name it more than once."""
+    """Yield a sentence for each hook on which two filters name the same interface. One filter may name it twice."""
     for hook in sorted({each["hook"] for each in found}):
         called: dict[str, list[set[str]]] = {}
         for each in found:
@@ -156,12 +159,12 @@ def interface_faults(
 ) -> Iterator[str]:
     """Yield a sentence for each mistake in the interfaces of filters.
 
-    ``existing`` are the names of the host's interfaces, ``own_names`` those of its interfaces by each alternative name.
+    ``existing`` has the names of the host's interfaces; ``own_names`` maps their alternative names to their own names.
     """
     named = {interface for each in found for interface in each["interfaces"]}
     absent = sorted(named.difference(existing, own_names))
     if absent:
-        usable = sorted({*existing} - {"lo"})  # which nothing arrives on
+        usable = sorted({*existing} - {"lo"})  # nothing arrives on lo
         offered = ", ".join(usable[:_OFFERED]) + (", ..." if usable[_OFFERED:] else "")
         way_out = f"name some of {offered}" if usable else "it has none that a filter would be of use on"
         yield (

@@ -14,14 +14,14 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._variables import at_most_ten, quoted_item
 
 _ITEM_KEYS = ("ip", "direction", "ttl", "comment")
-_LONGEST_COMMENT = 4000  #: characters: a list file with a line of many more is refused
+_LONGEST_COMMENT = 4000  #: characters; a file with a much longer line is refused
 
 
 def merged_entries(variables: Iterable[tuple[str, object]], host: str) -> dict[str, list[str]]:
     """Merge variables, given as pairs of name and items. Returns ``lines`` of a list file, and ``problems``.
 
-    A wrong item is a sentence in both. No reader takes the sentence for an entry, so a file with one is refused and never
-    read as a shorter list.
+    A wrong item gives a sentence in both. No reader accepts the sentence as an entry. So a file with a wrong item is
+    refused, and is never read as a shorter list.
     """
     lines: list[str] = []
     problems: list[str] = []
@@ -34,7 +34,7 @@ def merged_entries(variables: Iterable[tuple[str, object]], host: str) -> dict[s
 
 
 def _judged(name: str, items: object, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the line of each item, or the sentence that says what is wrong with it."""
+    """Yield the line of each item, or the sentence about what is wrong with it."""
     if not isinstance(items, (list, tuple)):
         yield "", f"{where} is {quoted_item(items)}, not a list: write a list, [] for an empty one."
         return
@@ -46,9 +46,9 @@ def _judged(name: str, items: object, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _line(name: str, entry: dict) -> str:
-    """Return the line of an item, with where it comes from. Raises ValueError with a reason that can follow the item.
+    """Return the line of an item, with its origin as a comment. Raises ValueError; its text can follow the item.
 
-    Lines that name the same address are merged where they are read, since only there it is known which are the same.
+    Lines for the same address are merged by the reader, which alone knows which addresses are the same.
     """
     for key in entry:
         if key not in _ITEM_KEYS:
@@ -72,7 +72,7 @@ def _address(ip: object) -> str:
 
 
 def _options(entry: dict) -> Iterator[str]:
-    """Yield the words after the address. A blank value means the usual, as it does for the modules."""
+    """Yield the words after the address. A blank value means the default, as in the modules."""
     direction, ttl = entry.get("direction"), entry.get("ttl")
     if direction is not None and str(direction) not in schema.DIRECTIONS:
         meant = did_you_mean(str(direction), schema.DIRECTIONS)
@@ -84,4 +84,4 @@ def _options(entry: dict) -> Iterator[str]:
             durations.parse(ttl)
         except ValueError as error:
             raise ValueError(f"has the ttl {ttl}, which {error}") from None
-        yield f"ttl={str(ttl).strip()}"  # as it was judged
+        yield f"ttl={str(ttl).strip()}"  # in the form that was checked

@@ -13,7 +13,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import pri
 _PREFIX = "pingkiller_"
 _VERSION = r"\d{1,5}\.\d{1,5}"
 _INTERFACES = ("interfaces", "alternative_names")
-#: The form of each fact that files/probe.sh prints. All of them have to be there; versions are compared.
+#: The pattern of each fact that files/probe.sh prints. All are required. Versions are compared later.
 _FORMS = {
     **dict.fromkeys(_INTERFACES, ".*"),
     **dict.fromkeys(("system", "distribution", "bcc", "init", "udev", "unwritable", "network_mount"), ".*"),
@@ -23,12 +23,12 @@ _FORMS = {
     "uid": r"\d{1,10}",
     "enabled": ".*",
 }
-_LONGEST_LOOK = 4 << 20  #: characters: more than the names of all interfaces that a kernel takes
+_LONGEST_LOOK = 4 << 20  #: characters; more than the names of all interfaces that a kernel allows
 _LONGEST_VALUE = 300
 
 
 def look(printed: str) -> dict[str, str]:
-    """Return the facts that files/probe.sh printed, by name. If they make no sense, return only ``fault``, which says why."""
+    """Return the facts that files/probe.sh printed, by name. If they make no sense, return only ``fault``, the reason."""
     if len(printed) > _LONGEST_LOOK:
         return {"fault": f"{len(printed)} characters, which is more than a host can have to say"}
     found = _facts(printed)

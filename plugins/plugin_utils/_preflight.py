@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has to be like for the role to work there: judged on the controller, by what files/probe.sh said of it.
+"""Check whether the role can work on a host: on the controller, from the facts of files/probe.sh.
 
-A look is what ``_look.look`` returns.
+A look is the dict that ``_look.look`` returns.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _RESTORER = "what restores filters at boot"
 
 
 class Wish(NamedTuple):
-    """What the role's variables ask of a host, apart from filters and lists."""
+    """The values of the role's variables that matter for the checks, apart from filters and lists."""
 
     config_dir: str
     removal: bool = False
     persist: bool = True
     manage_packages: bool = True
-    package: str = ""  #: that has BCC; empty where its name is not known
-    #: Whether all that restores filters at boot is there as wanted. To find out takes a while.
+    package: str = ""  #: the package with BCC; empty if its name is not known
+    #: Return whether all files that restore filters at boot are as they should be. This takes a while.
     persisted: Callable[[], bool] = lambda: False
 
 
 def blindness(fault: str, probe: dict, host: str) -> str:
-    """Of a look with a fault, given the result of the task that looked."""
+    """Return the message about a look with a fault, given the result of the task that probed the host."""
     told = f"{probe.get('stdout', '')}{probe.get('stderr', '')}".strip()
     return (
         f"The look at {host} told {fault}. What came back, with status {probe.get('rc', 'unknown')}, is {quoted(told, 300)}: see to "
@@ -40,7 +40,10 @@ def blindness(fault: str, probe: dict, host: str) -> str:
 
 
 def host_faults(look: dict[str, str], wish: Wish, host: str) -> Iterator[str]:
-    """Of a look without a fault, what does not hold of what has to, as sentences; the first is the one to see to, before the others mean anything."""
+    """Yield a sentence for each unmet requirement of a look without a fault.
+
+    The first one should be fixed first; the others may depend on it.
+    """
     yield from _system_faults(look, host)
     yield from _directory_faults(look, wish.config_dir, host)
     if wish.removal:
@@ -52,7 +55,7 @@ def host_faults(look: dict[str, str], wish: Wish, host: str) -> Iterator[str]:
 
 
 def _older(version: str, than: tuple[int, int]) -> bool:
-    """Of a version as a look has it; one that is missing is older."""
+    """Return whether a version in a look is older. A missing version counts as older."""
     return tuple(map(int, re.findall(r"\d+", version)[:2])) < than
 
 
@@ -151,7 +154,10 @@ def _writing_faults(look: dict[str, str], wish: Wish, host: str) -> Iterator[str
 
 
 def _faults_to_remove(look: dict[str, str], wish: Wish, host: str) -> Iterator[str]:
-    """A removal that fails when the filters are gone would leave what restores them."""
+    """Yield a sentence for each place from which files cannot be removed.
+
+    Otherwise the removal would fail after the filters are gone, and leave the files that restore them.
+    """
     units = (look["service"] + look["instance"] + look["enabled"]).strip()
     there = {"/usr/local/sbin": look["command"].strip(), "/etc/systemd/system": units}
     if any(directory in look["unwritable"] and files for directory, files in there.items()):

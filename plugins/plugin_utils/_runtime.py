@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make what the controller sends to hosts: the C sources, and the runtime, one file with the library and the sources."""
+"""Make what the controller sends to hosts: the C sources, and the runtime, a file with the library and the sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ PLUGINS = Path(__file__).resolve().parents[1]
 LIBRARY = PLUGINS / "module_utils" / "_pingkiller"
 SOURCES = PLUGINS.parent / "bpf"
 
-#: The distribution's Python, which BCC belongs to. ``-I``: root runs no Python of the working directory or environment.
+#: The distribution's Python, to which BCC belongs. With ``-I``, root runs no Python of the working directory or
+#: environment.
 _INTERPRETER = b"#!/usr/bin/python3 -I\n"
 _MAIN = """\
 import signal
@@ -60,9 +61,9 @@ def _versions(top: Path, suffixes: tuple[str, ...]) -> dict[Path, tuple[int, ...
 
 
 def build() -> bytes:
-    """Return the runtime, a Python zip application. The same files make the same bytes on every controller.
+    """Return the runtime, a Python zip application. The same files give the same bytes on every controller.
 
-    The files are stored and not compressed, because compressed data depends on the version of zlib.
+    The files are not compressed, because compressed data depends on the version of zlib.
     """
     files = {f"pingkiller/{name}": text for name, text in _read(LIBRARY, ".py").items()}
     files.update({f"pingkiller/bpf/{name}": text for name, text in _read(SOURCES, ".c", ".h").items()})

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make values safe to show to a user: hosts may put anything into them."""
+"""Make values safe to show to a user. Hosts may put anything into them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 
 
 def printable(text: str, length: int) -> str:
-    """Escape what a terminal would obey, and cut the text off after about ``length`` characters."""
+    """Escape characters that control a terminal, and shorten the text to about ``length`` characters."""
     safe = errors.printable(errors.shortened(text, length))
     return safe if len(safe) <= length + 3 else safe[:length] + "..."
 
@@ -22,5 +22,5 @@ def quoted(value: object, length: int = 60) -> str:
 
 
 def shown(message: str) -> str:
-    """Make a whole message safe. It may contain values of variables, which may be facts, which a host has set."""
+    """Make a whole message safe. It may contain variables, and a host can set variables through facts."""
     return printable(message, errors.SCREEN)

@@ -28,9 +28,9 @@ _LONGEST_SENTENCE = 300
 
 
 def trace_result(answer: dict[str, Any], host: str, *, check_mode: bool) -> dict[str, Any]:
-    """Judge the answer of the module bpf_trace_info: it fails if the module cannot have given it."""
+    """Check the answer of the module bpf_trace_info. The task fails if the module cannot have given this answer."""
     answer = result(answer, host)
-    if answer.get("failed") or check_mode:  # check mode has no result
+    if answer.get("failed") or check_mode:  # check mode returns no result
         return answer
     try:
         look(answer, said(answer, "probe"))
@@ -42,7 +42,8 @@ def trace_result(answer: dict[str, Any], host: str, *, check_mode: bool) -> dict
 def lines(answers: Mapping[str, object], top: int) -> list[str]:
     """Write one table of the hosts' answers (results of the module bpf_trace_info), with the sums over all hosts first.
 
-    Shows the first ``top`` rows of a host and of the sums, 0 for all. Names a host without a result, and the reason.
+    Shows the first ``top`` rows of each host and of the sums, or all rows if it is 0. Names each host without a result,
+    and why.
     """
     looks: dict[str, Look] = {}
     faults: dict[str, str] = {}
@@ -63,8 +64,8 @@ def lines(answers: Mapping[str, object], top: int) -> list[str]:
 
 
 def _probe(answers: Iterable[object]) -> str:
-    """Return the probe that most hosts name. All of them were asked for the same one."""
-    probes = (said(answer, "probe") for answer in answers)  # which Ansible hands out only once
+    """Return the probe that most hosts name. All hosts were asked for the same one."""
+    probes = (said(answer, "probe") for answer in answers)  # Ansible allows only one pass over the answers
     named = Counter(probe for probe in probes if isinstance(probe, str) and probe in PROBES)
     return named.most_common(1)[0][0] if named else ""
 

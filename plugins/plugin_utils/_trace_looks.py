@@ -52,7 +52,7 @@ def said(answer: object, name: str) -> object:
 
 def look(answer: Any, probe: object) -> Look:
     """Check and return the result of a probe. Raises Refused, or one of NONSENSE if the module cannot have given it."""
-    if said(answer, "probe") is None or said(answer, "seconds") is None:  # it failed, or would trace
+    if said(answer, "probe") is None or said(answer, "seconds") is None:  # the module failed, or ran in check mode
         raise Refused(str(said(answer, "msg") or "it said nothing"))
     if answer["probe"] != probe or probe not in PROBES:
         raise ValueError(probe)
@@ -103,7 +103,7 @@ def _histogram(value: list[Any]) -> list[dict[str, int]]:
     return [_counts(each) for each in value]
 
 
-#: The check for each key of a row. Others are left out.
+#: The check for each key of a row. Unknown keys are dropped.
 _KINDS = {
     **dict.fromkeys((*KEYS, "target"), _text),
     **dict.fromkeys((*SUMS, "pid", "fd", "max_ns", *(f"p{percent}_ns" for percent in PERCENTS)), _count),

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.histogram import percentile
 
-#: The keys that mean the same on all hosts. A process or a descriptor belongs to one host.
+#: The keys that mean the same on all hosts. Processes and descriptors belong to one host.
 KEYS = ("user", "comm", "syscall")
 SUMS = ("calls", "bytes", "total_ns", "clone", "fork", "vfork", "clone3", "exec", "exit")
 PARTS = ("errors", "small", "slow")  #: mappings of sums
@@ -23,9 +23,10 @@ Row = dict[str, Any]
 
 
 def merged(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Add up the rows that have the same keys. Sort by time, or by events if there are no times, most first.
+    """Add up the rows with the same keys. Sorts by time, or by events if there are no times, largest first.
 
-    Percentiles are those of the histograms together, and as exact. May raise any exception for rows that make no sense.
+    Percentiles come from the added histograms and are as exact as these. May raise any exception for rows that make no
+    sense.
     """
     found: dict[tuple[tuple[str, str], ...], Row] = {}
     for row in rows:
@@ -49,7 +50,7 @@ def _add(into: Row, row: Mapping[str, Any]) -> None:
 
 
 def _finished(row: Row) -> Row:
-    """Replace the histogram by the times that follow from it."""
+    """Replace the histogram by the times computed from it."""
     buckets = row.pop("histogram", None)
     if buckets is None:
         return row

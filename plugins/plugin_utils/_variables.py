@@ -17,16 +17,16 @@ PREFIX = "pingkiller_"
 _OF_TRACE = "probe duration by top latency name limit pid user comm unit cgroup min_us small_bytes slow_ms max_overhead"
 _OF_PLAYBOOKS = {"pingkiller_hosts", *(f"pingkiller_trace_{option}" for option in _OF_TRACE.split())}
 _LIST = re.compile(r"pingkiller_(allow|block)list(_.+)?")
-_QUOTED = 200  #: characters: an item has several values, and a user has to see which item is meant
+_QUOTED = 200  #: characters; long enough to recognize an item with several values
 
 
 def list_variables(names: Iterable[str], which: str = "") -> list[str]:
-    """Return the names of the variables that a list is merged from, or both lists, in alphabetical order."""
+    """Return the names of the variables that one list (default: both lists) is merged from, in alphabetical order."""
     return sorted(name for name in names if _LIST.fullmatch(name) and name.startswith(PREFIX + which))
 
 
 def name_faults(names: Iterable[str], known: Iterable[str], host: str) -> Iterator[str]:
-    """Yield a sentence for each variable that has the role's prefix and that nothing reads."""
+    """Yield a sentence for each variable with the role's prefix that nothing uses."""
     known = {*known, *_OF_PLAYBOOKS}
     for name in sorted(names):
         if name.startswith(PREFIX) and name not in known and not _LIST.fullmatch(name):
@@ -38,16 +38,16 @@ def name_faults(names: Iterable[str], known: Iterable[str], host: str) -> Iterat
 
 
 def words(given: object) -> list[str]:
-    """Convert a value to a list. It may be text with commas, as in inventories in the INI format; blank text is empty."""
+    """Convert a value to a list. It may be text with commas, as in INI inventories; blank text gives an empty list."""
     return [word.strip() if isinstance(word, str) else word for word in check_type_list(given or [])]
 
 
 def quoted_item(value: object) -> str:
-    """Write an item of a variable, so that a sentence can name it."""
+    """Write an item of a variable for use in a sentence."""
     return quoted(value, _QUOTED)
 
 
 def at_most_ten(faults: Iterable[str]) -> list[str]:
-    """Return the first ten faults, and how many more there are."""
+    """Return the first ten faults, and the number of others."""
     faults = list(faults)
     return faults[:10] + ([f"And {len(faults) - 10} more."] if faults[10:] else [])

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role's look at a host tells, by name."""
+"""The facts that the role's probe prints about a host, by name."""
 
-#: Of a host on which PingKiller can be deployed and was not yet.
+#: The facts of a host on which PingKiller can be deployed and is not deployed yet.
 FIT = {
     "system": "Linux",
     "kernel": "6.1.0-18-amd64",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tracers may have seen, as the library returns it."""
+"""Make tracer results in the form in which the library returns them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def row(comm: str, syscall: str, calls: int, **more) -> dict:
 
 
 def timed(calls_by_bucket: dict[int, int]) -> dict:
-    """The part of a row with times: of calls that took 2^b to 2^(b+1) - 1 ns, by b."""
+    """Return the timing fields of a row. A key b stands for calls that took 2^b to 2^(b+1) - 1 ns."""
     calls, total = sum(calls_by_bucket.values()), sum(calls << bucket for bucket, calls in calls_by_bucket.items())
     histogram = [{"from_ns": 1 << b, "to_ns": (2 << b) - 1, "calls": calls} for b, calls in calls_by_bucket.items()]
     percentiles = dict.fromkeys(("p50_ns", "p90_ns", "p99_ns", "max_ns"), 1 << max(calls_by_bucket))

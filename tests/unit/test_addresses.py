@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses and networks as users write them."""
+"""Test how addresses and networks are parsed and written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
-settings.register_profile("unit", deadline=None)  # a busy machine is no failure
+settings.register_profile("unit", deadline=None)  # a busy machine is not a failure
 settings.load_profile("unit")
 
 SOURCE = Claim((schema.SOURCE,))
@@ -26,14 +26,14 @@ MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
 @st.composite
 def networks(draw):
-    """Any IPv4 or IPv6 network, of any prefix length."""
+    """Draw an IPv4 or IPv6 network of any prefix length."""
     version, longest = draw(st.sampled_from([(4, 32), (6, 128)]))
     address = draw(st.ip_addresses(v=version))
     return ipaddress.ip_network(f"{address}/{draw(st.integers(0, longest))}", strict=False)
 
 
 def canonical(network) -> str:
-    """How an entry for a network is to be shown, by the standard library."""
+    """Return the text that should be shown for a network, computed with the standard library."""
     if network.version == 6 and network.subnet_of(MAPPED):
         four = ipaddress.ip_address(network.network_address.packed[12:])
         network = ipaddress.ip_network(f"{four}/{network.prefixlen - 96}")
@@ -66,7 +66,7 @@ def test_an_entry_has_one_canonical_form(written, shown):
 @example(ipaddress.ip_network("::/0"))
 @example(ipaddress.ip_network("::ffff:0:0/95", strict=False))
 def test_every_network_is_understood_as_the_standard_library_does(network):
-    # Compared as networks: there is more than one right way to write an IPv6 address.
+    # Compare networks, not text: an IPv6 address can be written correctly in more than one way.
     shown = addresses.display(addresses.parse(str(network)))
     assert ipaddress.ip_network(shown) == ipaddress.ip_network(canonical(network))
     assert ("/" in shown) == ("/" in canonical(network))
@@ -164,7 +164,7 @@ def test_entries_are_shown_in_the_order_of_their_addresses():
 
 
 def covered(text):
-    """The addresses of the networks that a range is taken for, in numbers."""
+    """Return the addresses in the networks that a range is converted to, as numbers."""
     found = set()
     for key in addresses.parse_entry(text):
         network = ipaddress.ip_network(addresses.display(key))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes into the artifact that users install, and what does not, built as a maintainer builds it."""
+"""Test which files go into the artifact that users install. It is built as a maintainer builds it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-#: What lies about in a checkout. The first has a place and a kind of which others do go into the artifact.
+#: Untracked files in a checkout. The first has the directory and suffix of files that do go into the artifact.
 SECRETS = (
     "plugins/modules/secret.py",
     "secret.env",
@@ -27,7 +27,7 @@ SECRETS = (
 
 
 def run(directory: Path, *command: object, **environment: str) -> subprocess.CompletedProcess:
-    # git must ask this directory and no other; a hook that runs the tests says otherwise.
+    # git must use the given directory. In a git hook, variables GIT_* point to another one.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
@@ -42,7 +42,7 @@ def run(directory: Path, *command: object, **environment: str) -> subprocess.Com
 
 @pytest.fixture
 def checkout(tmp_path):
-    """Makes checkouts of what is tracked here, changes included."""
+    """Return a function that makes checkouts of the files tracked here, with their uncommitted changes."""
 
     def make(name: str) -> Path:
         directory = tmp_path / name
@@ -58,7 +58,7 @@ def checkout(tmp_path):
 
 
 def build(directory: Path, *command: object, **environment: str) -> Path:
-    """The artifact that a command puts into build/."""
+    """Run a command, and return the artifact that it puts into build/."""
     done = run(directory, *command, **environment)
     assert done.returncode == 0, done.stderr
     (artifact,) = (directory / "build").glob("*.tar.gz")
@@ -95,7 +95,7 @@ def test_same_files_make_the_same_artifact_wherever_and_whenever(checkout):
     for path in other.rglob("*.*"):
         os.utime(path, (1, 1_000_000_000.5))
         if path.suffix == ".yml":
-            path.chmod(0o600)  # as a stricter umask makes them
+            path.chmod(0o600)  # as with a stricter umask
     made = [build(one, "tools/build"), build(other, "tools/build", TZ="Asia/Tokyo")]
     assert made[0].read_bytes() == made[1].read_bytes()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is handed to BCC, and where BCC is found. Nothing is compiled here."""
+"""Test what is passed to BCC, and where BCC is found. Compiles nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 CHECKOUT = Path(__file__).resolve().parents[2]
 BPF = CHECKOUT / "bpf"
 SOURCES = {path.relative_to(BPF).as_posix(): path.read_text() for path in BPF.rglob("*.[ch]")}
-#: What is compiled, and the sources that go with it.
+#: The main files that are compiled, and the sources for each.
 MAINS = {
     "pingkiller.c": runtime.without_tracers(SOURCES),
     "trace/calls.c": runtime.of_tracers(SOURCES),
@@ -30,7 +30,7 @@ MAINS = {
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    """A Python that finds packages in one directory only."""
+    """Make Python search for packages in one directory only, and return that directory."""
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "bcc", raising=False)
     return tmp_path

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of entries: what src reads, and content."""
+"""Test how list files are read: the options src and content."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refusal(text, **reading):
 
 
 def requests(tmp_path, text, **more):
-    """The same text as a file and as content."""
+    """Return two requests for the same text: as a file and as content."""
     path = tmp_path / "list"
     path.write_bytes(text.encode())
     return ListRequest("blocklist", src=str(path), **more), ListRequest("blocklist", content=text, **more)
@@ -96,7 +96,7 @@ def test_a_line_with_a_time_that_is_none_is_refused(value):
 
 @pytest.fixture
 def noon(monkeypatch):
-    """No time goes by."""
+    """Stop the clock."""
     monkeypatch.setattr(durations, "boot_time", lambda: 1000 * NANOSECONDS)
 
 

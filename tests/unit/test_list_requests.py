@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be asked of a list, and what is told of the change."""
+"""Test which requests for a list are accepted, and how its change is reported."""
 
 from __future__ import annotations
 

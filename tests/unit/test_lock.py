@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One change at a time on a host, with real locks between real processes."""
+"""Test that a host is changed by one process at a time, with real locks between real processes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 
 @pytest.fixture(autouse=True)
 def path(tmp_path, monkeypatch):
-    """The file of the lock, where anybody may put one."""
+    """Put the lock file into the test's directory, and return its path."""
     path = tmp_path / "lock"
     monkeypatch.setattr(lock, "LOCK_FILE", str(path))
     return path
 
 
 def child(call, *arguments):
-    """Another process that makes a call and ends; its id."""
+    """Call a function in another process, which then ends. Returns its process id."""
     process = os.fork()
     if not process:
         status = 1
@@ -39,7 +39,7 @@ def child(call, *arguments):
 
 @pytest.fixture
 def listening(tmp_path, monkeypatch):
-    """The file of the listeners' lock."""
+    """Put the lock file of listeners into the test's directory, and return its path."""
     path = tmp_path / "listener"
     monkeypatch.setattr(lock, "LISTENER_LOCK_FILE", str(path))
     return path
@@ -47,7 +47,7 @@ def listening(tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def held_by_another_process(take=lock.host_lock):
-    """The id of a process that holds a lock until the end, or until it is killed."""
+    """Yield the id of a process that holds a lock until the block ends or the process is killed."""
     ready, tell_ready = os.pipe()
     wait_for_end, end = os.pipe()
 
@@ -128,7 +128,7 @@ def test_nobody_holds_the_lock_beside_another(tmp_path, path):
         for _time in range(20):
             with lock.host_lock():
                 number = int(tally.read_text())
-                time.sleep(0)  # an invitation to whoever would come in between
+                time.sleep(0)  # let another process run here
                 tally.write_text(str(number + 1))
 
     counting = [child(count) for _number in range(4)]
@@ -181,7 +181,7 @@ def test_what_is_planted_at_the_place_of_a_lock_is_refused_and_left_alone(path, 
             pass
         assert os.path.lexists(place)
         if plant is plant_second_name:
-            place.unlink()  # or there would be a third name of it
+            place.unlink()  # the second plant would make a third name otherwise
     assert target.read_text() == "precious"
 
 
@@ -208,7 +208,7 @@ def test_listeners_that_take_turns_without_a_pause_never_hear_at_once(tmp_path, 
         while counted < 20:
             with contextlib.suppress(PingKillerError), lock.listener_lock():
                 number = int(tally.read_text())
-                time.sleep(0)  # an invitation to whoever would come in between
+                time.sleep(0)  # let another process run here
                 tally.write_text(str(number + 1))
                 counted += 1
 

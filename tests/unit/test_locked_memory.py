@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making maps on kernels before 5.11, to which they are locked memory of the process."""
+"""Test how maps are created on kernels before 5.11, which count maps as locked memory of the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 @pytest.fixture
 def old_kernel(monkeypatch):
-    """A kernel that makes no map under a limit; the limits that were set."""
+    """Simulate a kernel that creates no map under a limit. Returns the list of limits that were set."""
     limits = [(65536, 65536)]
 
     def create(_attributes, _command):

@@ -1,10 +1,12 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says that was taken over does nothing to the controller: no code is run, and the user reads a sentence.
+"""Test that the answers of a compromised host do no harm on the controller: it runs no code, and the user reads a
+sentence.
 
-The role is run once, over hosts that are nothing but a connection that answers as a test wants it. Other lies are made at
-random, and judged without Ansible; a failure tells the seed, for --inputs-seed.
+The role runs once, on hosts whose connection plugin returns the answers that a test wants. More answers are generated
+at
+random and checked without Ansible. A failed test names the seed to use with --inputs-seed.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 HONEST_LOOK = {**FIT, "interfaces": "eth0 lo", "udev": "True"}
 HONEST_RESULT = {"changed": True, "filters": {"eth0": {"mode": "native"}}, "owned": ["eth0"], "max_entries": 65536}
-OBEYED = "\x1b]0;pwned\x07\x1b[31m\r"  # by a terminal
+OBEYED = "\x1b]0;pwned\x07\x1b[31m\r"  # a terminal obeys these characters
 LONG = "A" * 3_000_000
 
 
@@ -43,7 +45,7 @@ def results(**other: object) -> str:
 
 
 def lies(code: str) -> dict[str, tuple[str, str, str]]:
-    """By host: what the look brings, what the module brings, and what the user then reads; nothing if all goes well."""
+    """Return for each host what the probe and the module print, and the expected message; it is empty if nothing fails."""
     unlike = "is not what the module says: "
     return {
         "honest": (looks(), results(), ""),
@@ -107,14 +109,14 @@ def lies(code: str) -> dict[str, tuple[str, str, str]]:
     }
 
 
-#: What the modules for lists bring of a host.
+#: The answers of the list modules, by host.
 LISTS = {
     "obeyed_list": {"failed": True, "msg": OBEYED + "no list", "exception": OBEYED},
     "obeyed_warning": {"changed": True, "warnings": [OBEYED], "diff": {"before": OBEYED, "after": ""}},
     "long_list": {"failed": True, "msg": "B" * 3_000_000},
 }
 
-#: What a host has said when its facts were gathered is among its variables, under any name.
+#: Variables of the hosts. A host can set any variable through the facts that it returns.
 FACTS = {
     "many_to_choose": {"pingkiller_interfaces": ["nowhere"]},
     "obeyed_item": {"pingkiller_blocklist_x": [OBEYED]},
@@ -122,7 +124,7 @@ FACTS = {
     "long_item": {"pingkiller_blocklist_x": [LONG]},
 }
 
-# Ansible takes documentation and code of a plugin from one file.
+# Ansible wants the documentation and the code of a plugin in one file.
 CONNECTION = '''
 DOCUMENTATION = """
 name: liar
@@ -175,7 +177,7 @@ PLAYBOOK = "- {hosts: all, gather_facts: false, roles: [pingkiller.fleet.pingkil
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """What one run of the role over all hosts said, by host and as a whole, and whether code of theirs was run."""
+    """Run the role once on all hosts. Returns the message by host, the output, and whether code from a host was run."""
     directory = tmp_path_factory.mktemp("liars")
     pwned = directory / "pwned"
     told = lies(f"{{{{ lookup('pipe', 'touch {pwned}') }}}}")
@@ -200,7 +202,7 @@ def told(tmp_path_factory):
         "ANSIBLE_CONNECTION_PLUGINS": str(directory),
         "ANSIBLE_HOME": str(directory / "home"),
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_PIPELINING": "0",  # or the liar could not tell from the command which module it is to be
+        "ANSIBLE_PIPELINING": "0",  # the command then names the module that the plugin answers for
     }
     command = [
         sys.executable,
@@ -244,7 +246,7 @@ def test_no_sentence_is_longer_than_a_screen(told):
 
 
 def test_name_of_a_fact_is_shown_as_it_is_written():
-    # Ansible warns of such a name where it is in an inventory; a fact may have it.
+    # Ansible warns about such a name in an inventory, but a fact may have it.
     (fault,) = _variables.name_faults([f"pingkiller_{OBEYED}"], [], "alpha")
     assert _shown.shown(fault).startswith(
         "pingkiller_\\x1b]0;pwned\\x07\\x1b[31m\\r of alpha is no variable of this role"
@@ -268,7 +270,7 @@ def test_answer_without_end_is_no_answer():
     assert "The answer was not used" in _answers.result({"added": answer}, "alpha")["msg"]
 
 
-# At random
+# Random answers
 
 PIECES = (
     "",
@@ -288,7 +290,7 @@ PIECES = (
 
 
 def garble(rng: random.Random, text: str) -> str:
-    """A text with pieces of it gone, doubled or replaced."""
+    """Delete, double or replace pieces of a text."""
     for _ in range(rng.randint(1, 4)):
         begin = rng.randint(0, len(text))
         end = min(len(text), begin + rng.choice((0, 1, 10, 1000)))
@@ -306,7 +308,7 @@ def anything(rng: random.Random, depth: int = 0) -> object:
 
 @pytest.fixture
 def rngs(request):
-    """A source of randomness for each lie, and what to call it."""
+    """Return a random generator for each answer, with a name for it."""
     seed, count = (request.config.getoption(option) for option in ("--inputs-seed", "--inputs"))
     return [(random.Random(f"{seed}/{number}"), f"--inputs-seed={seed}, lie {number}") for number in range(count)]
 

@@ -1,9 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever is in a file that root reads, there is a right result or a sentence: no other exception, no hang, no memory without end.
+"""Fuzz the files that root reads: each gives a right result or an error in one sentence.
 
-Other files each day; what failed comes again with ``--inputs-seed``.
+Any other exception, a hang, and the use of too much memory fail. The seed is another one each day; ``--inputs-seed``
+repeats
+a failure.
 """
 
 from __future__ import annotations
@@ -43,15 +45,18 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
 
-_HANG = 60  #: seconds for what takes milliseconds
-_MEMORY = 1 << 29  #: bytes beside those that this process has
+_HANG = 60  #: seconds; an input takes milliseconds
+_MEMORY = 1 << 29  #: bytes in addition to what this process already uses
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the wanted state is root's")
 
 
 @pytest.fixture
 def made_up(request, monkeypatch):
-    """Call something with a source of chance, as often as is asked for, with little memory and no time to hang."""
+    """Return a function that calls an action --inputs times, each with its own random generator.
+
+    Memory and time are limited.
+    """
     number, day = (request.config.getoption(f"--inputs{each}") for each in ("", "-seed"))
     monkeypatch.setattr(deadline, "within", lambda _seconds, call: call())  # a process for each would take minutes
 
@@ -75,7 +80,7 @@ def made_up(request, monkeypatch):
 
 
 def judged(action, *arguments, **options):
-    """A result, or None after a sentence."""
+    """Return the result of an action, or None if it failed with one sentence."""
     try:
         return action(*arguments, **options)
     except PingKillerError as error:
@@ -128,7 +133,7 @@ ODD = [
 
 
 def changed(chance: random.Random, value):
-    """A document with one thing in it that is another, is missing, or is called something else."""
+    """Return a document in which one value or key is replaced or missing."""
     if not isinstance(value, dict | list) or not value or chance.random() < 0.2:
         return copy.deepcopy(chance.choice(ODD))
     value = copy.copy(value)
@@ -144,7 +149,7 @@ def changed(chance: random.Random, value):
 
 
 def damaged(chance: random.Random, data: bytes) -> bytes:
-    """Bytes of which some are others, are missing, come twice, or go on."""
+    """Delete, double, replace or insert some bytes."""
     first, last = sorted(chance.randrange(len(data) + 1) for _ in range(2))
     middle = chance.choice(
         [
@@ -170,7 +175,7 @@ def write_wanted(chance: random.Random, directory) -> None:
 
 
 def use_wanted(store: Store) -> None:
-    """All that is made of the files, but for what asks the kernel."""
+    """Use the files in every way that asks nothing of the kernel."""
     outcome = Outcome(changed=[], absent=[], warnings=[], errors=[], lost=[])
     run = Run(store=store, sources={}, base=DEFAULT_BASE, capacity=None, check=True, lock_timeout=0, outcome=outcome)
     judged(filter_notes.host, store)
@@ -186,7 +191,7 @@ def use_wanted(store: Store) -> None:
 
 
 def use_plans(store: Store) -> None:
-    """What the modules make of the same."""
+    """Make the plans that the modules make from the files."""
     plans = [
         judged(filter_notes.plan_forgetting, store),
         judged(filter_notes.plan_filters, store, {"base": "/b"}, {"lo": None}),
@@ -277,7 +282,7 @@ def some_list(chance: random.Random) -> bytes:
 
 
 def expected(data: bytes, mask: bool) -> set:
-    """The networks of a list whose every line is an address or network, or None: by a library that shares nothing with ours."""
+    """Parse a list with the standard library only. Raises ValueError unless each line is an address or a network."""
     found = set()
     for line in (
         data.decode(errors="surrogateescape")
@@ -335,7 +340,7 @@ def test_of_what_is_made_up_some_is_taken_and_some_refused():
     assert 30 < taken < 270
 
 
-# What the kernel says of interfaces
+# Netlink answers
 
 
 ASKED = {
@@ -350,7 +355,7 @@ END = struct.pack("=IHHII", 16, 3, 2, 1, 0)
 
 
 class Recorder(socket.socket):
-    """Hears what the kernel says, and keeps it."""
+    """A socket that records the kernel's answers."""
 
     heard: list
 
@@ -361,7 +366,7 @@ class Recorder(socket.socket):
 
 
 class Repeater:
-    """Says, instead of the kernel, what it was told to, and then that this was all."""
+    """A fake socket that returns the given answers and then the end of the dump."""
 
     def __init__(self, said):
         self.said = [*said, END]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role makes of the items of its lists: the lines of a file, and what is wrong with them."""
+"""Test how the role merges the items of its list variables: the lines of the file, and the problems."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lines(*items):
 
 
 def problem(item) -> str:
-    """What follows the item in the one sentence there is."""
+    """Return the problem of an item, without the part of the sentence that names the item."""
     (told,) = merged(pingkiller_blocklist=[item])["problems"]
     assert told.startswith(f"In {NAME} of alpha, {json.dumps(item, default=str)} "), told
     assert told.isprintable()
@@ -49,13 +49,13 @@ def problem(item) -> str:
 
 
 def read(text: list[str]) -> dict:
-    """As the modules read it."""
+    """Parse lines as the modules do."""
     found = list_files.parse_file(io.StringIO("\n".join(text)), "blocklist", Claim((SOURCE,)))
     return found.by_key()
 
 
 def shown(text: list[str]) -> dict:
-    """Direction and end by address."""
+    """Return direction and end of each entry, by address."""
     return {addresses.display(key): (claims.direction(each.sides), each.until) for key, each in read(text).items()}
 
 
@@ -152,7 +152,7 @@ def test_an_address_is_the_same_however_it_is_spelt_and_for_good_wins():
 
 
 def address_fault(text: str) -> str:
-    """What the library says of what is no address."""
+    """Return the library's message about text that is not an address."""
     with pytest.raises(ValueError, match=".") as raised:
         addresses.parse_entry(text)
     return str(raised.value)
@@ -251,7 +251,7 @@ def test_file_with_an_item_that_is_wrong_is_refused_instead_of_read_without_it(b
         read(text)
 
 
-# Made up
+# Random items
 
 ENTRIES = [
     "192.0.2.1",
@@ -279,7 +279,7 @@ def some_item(chance: random.Random):
 
 
 def expected(items) -> dict | None:
-    """What the library makes of the items without a file between; None if one is wrong."""
+    """Return the entries that the library makes from the items without a file; None if an item is wrong."""
     keys, others = [], requested.OtherClaims()
     try:
         for item in items:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``make test ONE=...`` makes of a path: which suite's way to run it, or a sentence."""
+"""Test how ``make test ONE=...`` selects a suite by path, and which paths it refuses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The suite of a path, and the words that pytest would be called with."""
+    """Return a function that gives, for a path, its suite and the arguments for pytest."""
     loader = SourceFileLoader("tools_test", str(CHECKOUT / "tools/test"))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     tool = importlib.util.module_from_spec(spec)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.setitem(sys.modules, loader.name, tool)  # where dataclasses look
+    monkeypatch.setitem(sys.modules, loader.name, tool)  # dataclasses look up the module here
     loader.exec_module(tool)
 
     def ask(path: str) -> tuple[str, list[str]]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filter's options, what the compiler is told of them, and the build id."""
+"""Test the options of a filter, the definitions that the compiler gets, and the build id."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filte
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.modules import xdp_facts, xdp_filter
 
-settings.register_profile("unit", deadline=None)  # a busy machine is no failure
+settings.register_profile("unit", deadline=None)  # a busy machine is not a failure
 settings.load_profile("unit")
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,25 +42,25 @@ CODES = range(16)
 
 
 def condition(c_expression):
-    """A condition in C, as Python."""
+    """Compile a C condition as a Python expression."""
     return compile(c_expression.replace("||", " or ").replace("&&", " and "), "macro", "eval")
 
 
 def filtered_codes(chosen, family):
-    """The types and codes that the C macro is true for."""
+    """Return the types and codes for which the C macro is true."""
     macro = condition(definitions.of(FilterOptions.checked(icmp_types=chosen))[f"FILTERS_ICMP{family}(t,c)"])
     return {(kind, code) for kind in range(256) for code in CODES if eval(macro, {"t": kind, "c": code})}
 
 
 def filtered(chosen, family):
-    """The types that the C macro is true for, whatever the code."""
+    """Return the types for which the C macro is true with every code."""
     found = filtered_codes(chosen, family)
     assert found == {(kind, code) for kind, _code in found for code in CODES}
     return {kind for kind, _code in found}
 
 
 @pytest.mark.parametrize(
-    ("name", "icmp4", "icmp6"),  # by RFC 792, 1256, 8335 and 4443, 4861, 3810, 4620
+    ("name", "icmp4", "icmp6"),  # RFC 792, 1256 and 8335; RFC 4443, 4861, 3810 and 4620
     [
         ("echo-request", 8, 128),
         ("echo-reply", 0, 129),
@@ -101,7 +101,7 @@ def test_exactly_the_types_asked_for_are_filtered(chosen):
 
 
 @pytest.mark.parametrize(
-    ("name", "icmp4", "icmp6"),  # by RFC 792 and 1812, and 4443
+    ("name", "icmp4", "icmp6"),  # RFC 792 and 1812; RFC 4443
     [
         ("destination-unreachable/network", {(3, 0)}, {(1, 0)}),
         ("destination-unreachable/host", {(3, 1)}, {(1, 3)}),
@@ -245,8 +245,8 @@ def test_the_defaults_touch_ping_and_nothing_else():
         ({"events_per_second": 7}, {"EVENTS_PER_SECOND": "7"}),
         ({"hook": "tc_ingress"}, {"HOOK_TC": "1"}),
         ({"hook": "tc_egress"}, {"HOOK_TC": "1"}),
-        ({"mode": "generic"}, {}),  # how to attach is not compiled in
-        ({"ratelimit_sources": 5}, {}),  # nor is the size of a map
+        ({"mode": "generic"}, {}),  # the mode is not compiled in
+        ({"ratelimit_sources": 5}, {}),  # the size of a map is not compiled in
     ],
 )
 def test_every_option_is_a_definition_of_its_own(option, changed):
@@ -331,7 +331,7 @@ def networks(draw):
 
 @given(st.lists(networks(), min_size=1, max_size=8), st.ip_addresses(), st.data())
 def test_a_trace_leaves_out_exactly_the_packets_of_the_networks_named(excluded, address, data):
-    # Half the time an address in one of them, which chance alone would hardly hit.
+    # Half of the time, draw an address from one of the networks. Chance alone would hardly ever do so.
     if data.draw(st.booleans()):
         network = data.draw(st.sampled_from(excluded))
         address = network[data.draw(st.integers(0, network.num_addresses - 1))]
@@ -372,7 +372,7 @@ def test_everything_that_decides_the_program_changes_the_build_id(monkeypatch):
     assert build_id() == ids[0]
 
 
-# What others say of the options
+# Documentation of the options
 
 
 def test_what_make_options_writes_is_what_is_there():

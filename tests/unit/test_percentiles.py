@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Percentiles of processing times, from a histogram whose buckets double in width."""
+"""Test percentiles of processing times, from a histogram whose buckets double in width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ times = st.lists(st.integers(0, 2**32 - 1), min_size=1)
 
 
 def histogram(samples):
-    """As the filter counts: bucket b has 2^b to 2^(b+1) - 1, the first from 0."""
+    """Count samples as the filter does: bucket b holds 2^b to 2^(b+1) - 1; bucket 0 also holds 0."""
     buckets = [0] * schema.TIMING_BUCKETS
     for sample in samples:
         buckets[max(sample, 1).bit_length() - 1] += 1

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where pins are: the base, directories of interfaces, and lists that change places."""
+"""Test the paths of pins: the base, the directories of interfaces, and the swap of lists."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.recovery import settle_maps
 
-settings.register_profile("unit", deadline=None)  # a busy machine is no failure
+settings.register_profile("unit", deadline=None)  # a busy machine is not a failure
 settings.load_profile("unit")
 
 
 @pytest.fixture
 def pins():
-    """Pins in an ordinary directory, whose name has no dot in it."""
+    """Pins in an ordinary directory. Its name has no dot."""
     with tempfile.TemporaryDirectory(prefix="pk") as directory:
         yield Pins(directory)
 
@@ -82,7 +82,7 @@ def test_a_mount_point_is_no_base(monkeypatch):
 
 
 def as_the_kernel_writes(place: bytes, kind: bytes = b"bpf", source: bytes = b"bpf") -> bytes:
-    """A line of /proc/self/mountinfo, with the four bytes escaped that the kernel escapes (seq_path, mangle)."""
+    """Write a line of /proc/self/mountinfo. The kernel escapes the same four bytes (seq_path, mangle)."""
     escaped = [
         b"".join(b"\\%03o" % byte if byte in b" \t\n\\" else bytes([byte]) for byte in text) for text in (place, source)
     ]
@@ -101,7 +101,7 @@ def test_mounts_are_read_as_the_kernel_writes_them_whatever_somebody_called_them
     assert mounts.mounted(table, b"bpf") == expected
 
 
-# The kernel takes any name of up to 15 bytes without a slash, a colon or white space, but for "." and "..".
+# The kernel accepts any name of up to 15 bytes without slash, colon and white space, except "." and "..".
 interfaces = st.text(st.characters(exclude_characters="/:\0", exclude_categories=["Z", "C"]), min_size=1, max_size=15)
 
 
@@ -133,7 +133,7 @@ def test_looking_makes_nothing(pins):
 
 
 def put_lists(pins, generation=CURRENT):
-    """Directories as of lists; a file takes the place of a map and says of which pins it is."""
+    """Make the directories of lists. Each map is a file that contains the base of its pins."""
     for name in schema.LISTS:
         pins.make_directory(pins.list_pin(name, generation=generation))
         for each in schema.list_maps(1):
@@ -141,7 +141,7 @@ def put_lists(pins, generation=CURRENT):
 
 
 def makers(pins):
-    """Of which pins the files are that are there now, by base."""
+    """Return, for each base that exists now, the base under which its files were made."""
     found = {}
     for each in (pins, pins.new, pins.old):
         if each.exists():

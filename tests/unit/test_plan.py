@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who wants which entry: what a change does to a list whose entries belong to several owners."""
+"""Test the changes of a list whose entries belong to several owners."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
-settings.register_profile("unit", deadline=None)  # a busy machine is no failure
+settings.register_profile("unit", deadline=None)  # a busy machine is not a failure
 settings.load_profile("unit")
 
 FOREVER = schema.FOREVER
@@ -35,12 +35,12 @@ requests = st.builds(Claim, st.sampled_from(list(schema.DIRECTIONS.values())), s
 claims = st.dictionaries(st.sampled_from(OWNERS), requests, min_size=1)
 contents = st.dictionaries(st.sampled_from(KEYS), claims)
 requested_claims = st.dictionaries(st.sampled_from(KEYS), requests)
-#: The three things that can be asked for.
+#: The three kinds of requests.
 kinds = st.sampled_from([{}, {"absent": True}, {"exclusive": True}])
 
 
 def as_held(current):
-    """A list as it is read, from claims by key: those together that are of one kind and have the same claims."""
+    """Group keys of the same kind with the same claims, as a list is read from the kernel. Takes claims by key."""
     alike = {}
     for slot, (key, claims) in enumerate(current.items()):
         group = len(key), tuple(sorted(claims.items()))
@@ -51,7 +51,7 @@ def as_held(current):
 
 
 def as_requested(wanted):
-    """What is asked for, from what is wanted by key."""
+    """Make requested entries from the claim for each key."""
     values = list(wanted.values())
     usual = max(values, key=values.count, default=SOURCE)
     others = OtherClaims((position, value) for position, value in enumerate(values) if value != usual)
@@ -63,20 +63,20 @@ def make_plan(current, wanted, owner, **kind):
 
 
 def keys(changes):
-    """Every key once."""
+    """Return the keys of changes. Fails if a key is there twice."""
     found = [key for change in changes for key in change.keys]
     assert len(set(found)) == len(found)
     return set(found)
 
 
 def without(claim, gone):
-    """A claim without the sides of another one, None if nothing is left of it."""
+    """Return a claim without the sides of another one; None if no side is left."""
     sides = tuple(side for side in claim.sides if gone is None or side not in gone.sides)
     return claim._replace(sides=sides) if sides else None
 
 
 def applied(plan, current):
-    """A list as it is after a change: what the kernel's maps are brought to."""
+    """Return the list after a plan is applied to it. Checks that the plan matches the list."""
     after, slots = dict(current), {key: slot for slot, key in enumerate(current)}
     for change in [*plan.added, *plan.updated, *plan.removed]:
         assert len({len(key) for key in change.keys}) == 1
@@ -147,7 +147,7 @@ rows = st.lists(st.sampled_from(MANY), max_size=12)
 
 @given(rows, rows, st.sampled_from([{}, {"absent": True}, {"exclusive": True}]))
 def test_neither_order_nor_doubles_of_what_is_asked_for_make_a_difference(held, asked, kind):
-    """Equal rows are compared place by place."""
+    """Rows of keys with equal claims are compared by position, where order and duplicates could matter."""
     current = {key: {"adhoc": SOURCE} for key in held}
     plan = plan_module.make_plan(as_held(current), Demand(RequestedEntries(asked, SOURCE), "adhoc", **kind))
     before, wanted = set(held), set(asked)
@@ -158,7 +158,7 @@ def test_neither_order_nor_doubles_of_what_is_asked_for_make_a_difference(held, 
 
 
 def all_of(asked):
-    """What several lines ask for together, by key."""
+    """Merge the claims of several lines, by key."""
     found = {}
     for key, value in asked:
         sides, until = found.get(key, ((), 0))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role makes of its look at a host: what keeps it from working there, with the way out."""
+"""Test the preflight checks: which facts of a host are refused, and what the message proposes."""
 
 from __future__ import annotations
 

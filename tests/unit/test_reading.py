@@ -1,7 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Root reads what others put where a list was: links, pipes, devices, files without end, files that they may not read themselves."""
+"""Test that root reads list files of other users safely.
+
+These may be links, pipes, devices, endless files, or files that the user may not read.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be some
 
 @pytest.fixture
 def feeds():
-    """A directory of the one who fetches lists, where all can look."""
+    """Make a directory of a user who fetches lists. Everybody can read it."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         path = Path(directory) / "feeds"
@@ -55,7 +58,7 @@ def secret(tmp_path):
 
 @contextlib.contextmanager
 def somebody(user=NOBODY):
-    """What is done is done by somebody without rights."""
+    """Run the block as a user without privileges."""
     os.seteuid(user)
     try:
         yield
@@ -64,7 +67,7 @@ def somebody(user=NOBODY):
 
 
 def taken(path) -> int:
-    """How many entries root finds in a list file."""
+    """Return the number of entries that root reads from a list file."""
     return len(read_demand(ListRequest("blocklist", src=str(path))).requested.keys)
 
 
@@ -132,7 +135,7 @@ def test_links_that_go_round_are_refused(feeds):
     assert "Too many levels of symbolic links" in refusal(feeds / "list")
 
 
-# What is no list
+# Files that are not lists
 
 
 def test_a_file_of_roots_that_somebody_moved_to_where_their_list_was_is_not_shown(feeds, secret):
@@ -187,7 +190,7 @@ def test_a_pipe_is_refused_without_waiting(feeds):
 
 
 def test_a_file_whose_owner_has_the_kernel_hold_up_others_is_refused_without_waiting(feeds):
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # with which the kernel asks the owner to let others go on
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent to the holder of the lease
     with somebody():
         (feeds / "list").write_text("192.0.2.1\n")
         writing = os.open(feeds / "list", os.O_WRONLY)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of a list's entries, on memory that no kernel shares."""
+"""Test the table of a list's entries, on memory that is not shared with a kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.records import Records, Signature
 
 FOREVER = schema.FOREVER
-WINDOW = 65536  #: slots mapped at once
+WINDOW = 65536  #: slots that are mapped at once
 CAPACITY = WINDOW + 5000
 SOURCE, BOTH = (FOREVER, 0), (FOREVER, FOREVER)
 KEYS = {
@@ -47,7 +47,7 @@ def empty() -> Iterator[Records]:
 
     opened = Records(SimpleNamespace(info=SimpleNamespace(max_entries=CAPACITY), memory=memory))
     yield opened
-    opened.close()  # fails if a view of the memory is left
+    opened.close()  # fails if a view of the memory still exists
     os.close(table)
 
 
@@ -56,7 +56,7 @@ def used(records: Records) -> bytes:
 
 
 def content(records: Records) -> dict:
-    """What every key has: its slot, and what is said of it."""
+    """Return slot, ends and owner of each key."""
     found = {}
     for signature, slots in records.alike():
         for key, slot in zip(records.keys(signature, slots), slots):
@@ -152,7 +152,7 @@ groups = st.lists(
 )
 
 
-@settings(deadline=None)  # a busy machine is no fault
+@settings(deadline=None)  # a busy machine is not a failure
 @given(groups, st.sets(st.integers(0, 300)))
 def test_entries_that_are_alike_are_found_together_and_none_is_missed(groups, freed):
     expected, start = {}, 0

@@ -1,10 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role makes of an inventory before it touches a host: the rendered lists, and what the preflight refuses.
+"""Test what the role does on the controller: the rendered lists and filters, and the messages of the preflight.
 
-Starting Ansible takes longer than all the rest, so one run serves all tests: every inventory to try is a host of it,
-with no connection behind it but the local one. What the probe would find on a host is given, too.
+Starting Ansible takes longer than everything else here, so one run serves all tests. Each inventory to try is one host
+of
+this run, with a local connection. The output of the probe is given, too.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ ROLE = CHECKOUT / "roles/pingkiller"
 
 
 def found(**other: str) -> dict:
-    """A host on which the probe finds what FIT says, but for ``other``."""
+    """Return the variables of a host whose probe prints FIT, changed by ``other``."""
     lines = [f"pingkiller_{name}={value}" for name, value in {**FIT, **other}.items()]
-    # A terminal is in the way where pipelining is off: its line ends, and whatever else talks on a login.
+    # Without pipelining there is a terminal: it adds carriage returns, and a login may print more text.
     return {"probe": "Welcome!\r\n" + "\r\n".join(lines) + "\r\n"}
 
 
 HOSTS = {
-    # Rendered
+    # Accepted
     "empty": {},
     "merged": {
         "pingkiller_blocklist": ["203.0.113.1", "2001:db8::/32"],
@@ -60,7 +61,7 @@ HOSTS = {
             {"ip": "203.0.113.82", "ttl": "{{ partner_ttl | default(omit) }}"},
         ],
     },
-    # Fit
+    # The host is fit
     "not_to_be_restored": found(init="") | {"pingkiller_persist": "false"},
     "rocky_with_bcc": found(distribution="rocky rhel centos fedora"),
     "unknown_with_package": found(distribution="plan9", bcc="False") | {"pingkiller_package": "bcc-for-python"},
@@ -108,7 +109,7 @@ HOSTS = {
         "pingkiller_monitor": True,
         "pingkiller_hide_from_traceroute": True,
     },
-    # Refused for their filters
+    # Refused because of the filters
     "filters_no_list": {"pingkiller_filters": {"hook": "xdp"}},
     "filter_no_mapping": {"pingkiller_filters": ["eth0"]},
     "filter_unknown_key": {"pingkiller_filters": [{"interface": "eth0"}]},
@@ -126,7 +127,7 @@ HOSTS = {
     "filters_unnamed": found(interfaces="eth0") | {"pingkiller_filters": [{}, {"interfaces": "eth0"}]},
     "filter_forwarded": {"pingkiller_forwarded": False},
     "filter_range": {"pingkiller_ratelimit_pps": "-1"},
-    # Refused for what the host is
+    # Refused because of the host
     "mute": {"probe": ""},
     "babbling": {"probe": "\x1b[31mfish: Unknown command\r\npingkiller_system=Linux\r\n"},
     "absent_interfaces_of_an_ini_file": found(interfaces="eth0 lo") | {"pingkiller_interfaces": "eth0,eth7"},
@@ -139,7 +140,7 @@ HOSTS = {
     "coloured": found(interfaces="eth0 a\x1b[2Jb \u202eb") | {"pingkiller_interfaces": ["eth7\x07"]},
     "coloured_variable": {"pingkiller_\x1b[31mred": 1},
     "two_filters_on_one_hook": {"pingkiller_hide_from_traceroute": True, "pingkiller_hook": "tc_egress"},
-    # Refused for their names
+    # Refused because of names of variables
     "misspelt": {
         "pingkiller_block_list": ["192.0.2.1"],
         "pingkiller_blacklist": ["192.0.2.1"],
@@ -149,7 +150,7 @@ HOSTS = {
         "pingkiller_xyz": 1,
     },
     "misspelt_removal": {"pingkiller_state": "absent", "pingkiller_bas": "/sys/fs/bpf/pingkiller_other"},
-    # Refused for their lists
+    # Refused because of the lists
     "bad_lists": {
         "pingkiller_allowlist_x": "203.0.113.1",
         "pingkiller_blocklist": [*range(10), {"ip": "192.0.2.1", "ttl": "{{ 'an hour' }}"}],
@@ -190,12 +191,12 @@ PLAYBOOK = """
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """What one run over all HOSTS made of each: its allowlist and its blocklist, or the refusal."""
+    """Run the role's templates once for all HOSTS. Returns for each host its lists and filters, or the refusal."""
     directory = tmp_path_factory.mktemp("role")
     common = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
-        "ansible_shell_executable": "/bin/true",  # instead of a real look at this machine for every host
+        "ansible_shell_executable": "/bin/true",  # so that this machine is not probed for every host
         "result": str(directory / "made.json"),
         "role": str(ROLE),
     }
@@ -218,7 +219,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def entries(made):
-    """Reads a rendered list without its header."""
+    """Return a function that reads a rendered list without its header."""
 
     def read(host: str, which: str = "blocklist") -> list[str]:
         return [line for line in made[host][which].splitlines() if not line.startswith("#")]
@@ -336,7 +337,7 @@ def test_what_a_filter_does_not_say_for_itself_is_as_the_host_has_it(filters):
     assert (arriving["hook"], arriving["policy"], arriving["interfaces"]) == ("xdp", "drop", ["eth0", "eth1"])
     assert (leaving["hook"], leaving["policy"], leaving["interfaces"]) == ("tc_egress", "pass", ["eth0"])
     assert (arriving["ratelimit_pps"], leaving["ratelimit_pps"]) == (5, 0)
-    assert arriving["monitor"] == leaving["monitor"] == "true"  # which the module reads
+    assert arriving["monitor"] == leaving["monitor"] == "true"  # the module converts this text
 
 
 def test_what_a_filter_without_a_rate_limit_would_have_of_one_it_does_not_take_from_the_host(filters):
@@ -345,7 +346,7 @@ def test_what_a_filter_without_a_rate_limit_would_have_of_one_it_does_not_take_f
     assert (other["ratelimit_block_time"], other["ratelimit_sources"]) == (
         60,
         50,
-    )  # which it says itself, and is told of
+    )  # this filter sets it itself, and gets a warning
     (alone,) = filters("limited_without_limit")
     assert alone["ratelimit_block_time"] == "30s"
 
@@ -354,7 +355,7 @@ def test_what_means_nothing_on_a_hook_or_without_events_is_not_taken_from_the_ho
     assert [(each["mode"], each["events_per_second"]) for each in filters("generic_where_it_means_anything")] == [
         ("generic", 50),
         ("auto", 1000),
-        ("native", 1000),  # which it says itself, and is told of
+        ("native", 1000),  # this filter sets it itself, and gets a warning
     ]
 
 
@@ -425,7 +426,8 @@ def test_every_variable_of_the_role_has_a_default_and_is_documented():
     )
     options = specification["argument_specs"]["main"]["options"]
     assert defaults.keys() == options.keys()
-    # What may be blank has no default there, because Ansible takes a blank for a value of the wrong type where there is one.
+    # A variable that may be blank has no default here. With a default, Ansible would refuse a blank value as one of the
+    # wrong type.
     stated = {name: about["default"] for name, about in options.items() if "default" in about}
     assert {**stated, **{name: [] for name in options.keys() - stated.keys()}} == defaults
     documented = re.findall(r"(?m)^\| `(pingkiller_\w+)`", (ROLE / "README.md").read_text())
@@ -450,7 +452,7 @@ def test_what_is_wrong_with_lists_is_told_at_once_with_variable_and_host(refusal
 
 
 def probe(directory: Path, *before: str, **given: str) -> dict[str, str]:
-    """What the probe prints here, run as on a host; with commands ``before`` it, in a network of its own."""
+    """Run the probe here, and return what it prints. With commands ``before`` it, all run in another network namespace."""
     script = "\n".join([*before, (ROLE / "files/probe.sh").read_text()])
     environment = {**os.environ, "directory": str(directory), "python": "", "candidates": "python3", **given}
     command = [*(("unshare", "--net", "--mount") if before else ()), "sh", "-c", script]
@@ -498,7 +500,7 @@ def test_probe_takes_an_interpreter_with_arguments(tmp_path):
 
 @pytest.fixture
 def read_only(tmp_path):
-    """A directory that not even root can write to."""
+    """Make a directory in which even root cannot write."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "test", tmp_path], check=True)
     yield tmp_path
     subprocess.run(["umount", tmp_path], check=True)
@@ -536,7 +538,7 @@ def test_probe_tells_of_what_is_mounted_now_also_where_a_link_leads_there(tmp_pa
     mounted = (
         "set -e; exec 3<>/dev/fuse",
         f"mount -i -t fuse.sshfs -o fd=3,rootmode=40000,user_id=0,group_id=0 host: {far}",
-        "exec 3<&-; set +e",  # so that it answers, with an error
+        "exec 3<&-; set +e",  # the file system then answers with an error and does not hang
     )
     assert probe(tmp_path / name / "pingkiller", *mounted)["network_mount"] == f"fuse.sshfs on {far}"
 
@@ -548,7 +550,7 @@ def test_probe_tells_of_no_directory_that_can_be_made(tmp_path):
 
 
 def test_look_is_a_line_in_which_no_shell_finds_anything_of_its_own(made):
-    # A line end, a quote or a dollar sign is another's in fish or tcsh, or is lost on the way through sudo -i.
+    # fish and tcsh treat line ends, quotes and dollar signs in their own way, and sudo -i loses some of them.
     assert re.fullmatch(r"printf %s [A-Za-z0-9+/=]+ \| base64 -d \| /bin/sh", made["templated"]["look"])
 
 

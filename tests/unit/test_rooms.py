@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rooms of the library: who may import whom, and what travels to a host with a module."""
+"""Test the packages of the library: which may import which, and which files a module sends to a host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 LIBRARY = PLUGINS / "module_utils/_pingkiller"
 USERS = [path for top in ("plugins", "tests", "bench") for path in sorted((PLUGINS.parent / top).rglob("*.py"))]
 PACKAGE = "ansible_collections.pingkiller.fleet.plugins."
-#: From the bottom to the top. A room imports what is below it, and nothing of a neighbour on its own floor.
+#: The packages from bottom to top. A package imports only from lower floors, never from another one on its own floor.
 FLOORS = (
     {""},
     {"kernel"},
@@ -34,7 +34,7 @@ FILES = sorted(LIBRARY.rglob("*.py"))
 
 
 def imports(path: Path) -> Iterator[Path]:
-    """The files of the collection that a file imports, also those that it imports where it needs them."""
+    """Yield the files of the collection that a file imports, including imports inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.ImportFrom):
             continue
@@ -55,7 +55,7 @@ def room(path: Path) -> str:
 
 
 def shipped(module: str) -> set[Path]:
-    """What travels to a host with a module: the files that it imports, and theirs, and so on."""
+    """Return all files that Ansible sends to a host with a module: its imports, their imports, and so on."""
     found: set[Path] = set()
     todo = [PLUGINS / f"modules/{module}.py"]
     while todo:
@@ -92,7 +92,7 @@ def test_what_compiles_nothing_brings_no_compiler_to_the_host(module):
 
 
 def library_names(tree: ast.Module) -> tuple[set[str], list[str]]:
-    """The modules of the library that a file imports, by the names that they have there, and other names that it imports."""
+    """Return the library's modules that a file imports, by their local names, and the original names of all imports."""
     modules, names = set(), []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.level or "_pingkiller" in (node.module or "")):

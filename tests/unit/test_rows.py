@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding again, in a long row of keys, what another one has of it."""
+"""Test the search for the common parts of two long rows of keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def row(*parts: range) -> list[bytes]:
 
 
 def in_common(ours, theirs):
-    """The places found, checked to be the same in both, in order and each one once."""
+    """Return the common parts. Checks that they are equal in both rows, in order, and without overlaps."""
     pieces = list(rows.in_common(ours, theirs))
     here = there = 0
     for piece in pieces:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runtime as a file, and the command it is, as far as both need no host."""
+"""Test the runtime file and its command, as far as they need no host."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_runtime_reads_the_same_sources_as_the_controller(runtime):
 
 
 def test_a_filter_is_compiled_of_its_own_sources_and_of_no_tracer_s():
-    """They make its build id: a change of a tracer is to replace no filter."""
+    """Changes of a tracer must not change the build id of a filter, or they would replace filters."""
     assert not [name for name in _runtime.read_sources() if name.startswith("trace/")]
     assert "pingkiller.c" in _runtime.read_sources()
     assert {name.partition("/")[0] for name in _runtime.read_trace_sources()} == {"trace", "include"}
@@ -103,7 +103,7 @@ def test_runtime_runs_no_python_of_the_directory_or_of_the_environment_that_it_i
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_tells_who_is_not_root_that_it_needs_root(runtime, name):
-    with runtime.open("rb") as file:  # in a directory that is closed to others
+    with runtime.open("rb") as file:  # the other user may not open it, since its directory is closed to others
         them = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         command = [*them, "/usr/bin/python3", "-I", f"/dev/fd/{file.fileno()}", name]
         done = subprocess.run(command, pass_fds=[file.fileno()], capture_output=True)

@@ -1,9 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel side and the library mean the same by the same bytes: bpf/ against its Python twin.
+"""Test that bpf/ and the Python library use the same layout and the same numbers.
 
-The declarations are read from the C, laid out by ctypes as a C compiler would, and compared with what the library packs.
+The declarations are parsed from the C and laid out by ctypes as a C compiler would do it. The result is compared with
+what
+the library packs.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ SOURCES = ("schema.h", "protocols.h", "lists.h", "maps.h", "ratelimit.h", "timin
 C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCES), flags=re.DOTALL)
 
 NUMBERS = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
-#: Of each schema, by number; see ``fingerprint``.
+#: The fingerprint of each schema, by its number; see ``fingerprint``.
 FINGERPRINTS = {1: "3fa94f852c757a90", 2: "01b7a8ae58fee76b", 3: "f845bf85a1102abf"}
 
 DEFINED = {name: int(value, 0) for name, value in re.findall(r"#define (\w+) (0x[0-9a-f]+|\d+)\n", C)}
 
 
 def enums() -> dict:
-    """The constants of each enum without its name before them, in their order, with their values."""
+    """Return the constants of each enum, without the enum's name as prefix, in order and with their values."""
     found = {}
     for name, body in re.findall(r"enum (\w+) \{(.*?)\}", C, re.DOTALL):
         following, constants = 0, {}
@@ -56,7 +58,7 @@ def dimensioned(kind, dimensions: str):
 
 
 def structs() -> dict:
-    """Every struct that consists of our own types, as ctypes lays it out."""
+    """Return each struct that consists only of our own types, as ctypes lays it out."""
     found = dict(NUMBERS)
     for name, body in re.findall(r"struct (\w+) \{(.*?)\};", C, re.DOTALL):
         members = re.findall(r"(?:struct )?(\w+) (\w+)((?:\[\w+\])*);", body)
@@ -70,7 +72,7 @@ STRUCTS = structs()
 
 
 def offset(name: str, *path) -> int:
-    """Where a member is in a struct: names of members and indexes of arrays."""
+    """Return the offset of a member in a struct. The path has names of members and indexes of arrays."""
     kind, total = STRUCTS[name], 0
     for part in path:
         if isinstance(part, str):
@@ -83,7 +85,7 @@ def offset(name: str, *path) -> int:
 
 
 def tables() -> list:
-    """The maps that the C declares: type, key, value and the path below the base."""
+    """Return the maps that the C declares: type, key, value, kind of directory and the path below it."""
     found = re.findall(r'BPF_TABLE_PINNED\("(\w+)", ([\w ]+), ([\w ]+), \w+, 1, (\w+)_PINS "/([\w/]+)"\)', C)
     assert len(found) == C.count("BPF_TABLE_PINNED")
     return [(kind, *(STRUCTS[name.split()[-1]] for name in (key, value)), *where) for kind, key, value, *where in found]
@@ -178,7 +180,7 @@ def test_every_earlier_schema_is_known():
 
 
 def fingerprint(number: int) -> str:
-    """A hash of all that a schema lays out in maps."""
+    """Hash everything that a schema lays out in maps."""
     maps = {**schema.HOST_MAPS, **schema.FILTER_MAPS, **schema.list_maps(1000), "sources": schema.sources_map(1000)}
     maps.update(timing=schema.TIMING_MAP, event_budget=schema.EVENT_BUDGET_MAP, events=schema.EVENTS_MAP)
     others = (schema.CLAIM_KEY, schema.CLAIM, schema.SOURCE_KEY, schema.SOURCE_STATE, schema.EVENT)
@@ -258,7 +260,7 @@ def test_the_key_of_a_network_is_the_one_of_the_filter(text, name):
 
 
 def expected(where: str, path: str) -> bpf.MapInfo:
-    """The library's declaration of the map at a path."""
+    """Return the library's declaration of the map at a path."""
     if where == "LIST":
         list_name, name = path.split("/")
         assert list_name in schema.LISTS

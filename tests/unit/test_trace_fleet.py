@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several hosts have seen is added up right, and what a host says that was taken over harms nobody."""
+"""Test that the results of several hosts are added up correctly, and that a compromised host harms nobody."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_look_at_a_call_that_has_no_length_is_told_without_one():
 
 
 class OneShot(dict):
-    """As Ansible has mappings: it hands out the values one by one."""
+    """A mapping like those of Ansible, whose values can be iterated over only once."""
 
     def values(self):
         return iter(super().values())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be asked of the tracers, and what their numbers are called."""
+"""Test which requests for the tracers are accepted, and the names of system calls, errors and signals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REFUSED = {
     ("number", "name"), [(9, "SIGKILL"), (33, "signal 33"), (34, "SIGRTMIN"), (37, "SIGRTMIN+3"), (64, "SIGRTMAX")]
 )
 def test_signal_has_the_name_that_kill_knows_it_by(number, name):
-    """The C library keeps the kernel's first real-time signals for itself, and has no names for them."""
+    """The C library reserves the first real-time signals of the kernel, and has no names for them."""
     assert words.signal_name(number) == name
 
 
@@ -121,7 +121,7 @@ def test_an_error_has_its_name(number, name):
 
 
 def test_both_sides_lay_out_the_same(sources_of_tracers):
-    """The sizes of the C, by its own arithmetic: numbers of 8, 4 and 1 bytes, none of which needs padding."""
+    """Compute the sizes from the C source: numbers of 8, 4 and 1 bytes, none of which needs padding."""
     sizes = {"u64": 8, "u32": 4, "s32": 4, "char": 1}
     constants = {"[COMM]": 16, "[PATH]": 256, "[BUCKETS]": layout.BUCKETS, "": 1}
 

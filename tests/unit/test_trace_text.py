@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look is told in lines that hold what it found, fit where they are shown, and do nothing to a terminal."""
+"""Test that the text of a trace is complete, fits its width, and cannot control a terminal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept of a list file: it is what was last taken, whole, and no more of it than is wanted."""
+"""Test the stored copies of list files: complete, up to date, and without entries that are no longer wanted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KEPT = {
 
 
 class Host:
-    """A place for what is wanted, and a list file."""
+    """A store for the wanted state, and a list file."""
 
     def __init__(self, path):
         self.store = Store(str(path / "pingkiller"), user=os.geteuid())
@@ -45,7 +45,7 @@ class Host:
         self.directory = path / "pingkiller/entries/blocklist"
 
     def plan(self, text=None, **options):
-        """The edits of a request, by default for what the list file holds or comes to hold."""
+        """Return the edits for a request, by default for the list file. ``text`` is written into the file first."""
         if text is not None:
             self.file.write_text(text)
         asked_of = {} if "ip" in options else {"src": str(self.file)}
@@ -63,11 +63,11 @@ class Host:
         return entry_notes.read_entries(self.store, "blocklist", owner)
 
     def kept(self, owner="feed") -> dict:
-        """Every entry of every copy, with its direction."""
+        """Return the direction of each stored entry."""
         return dict(self.held(owner))
 
     def held(self, owner="feed", but=None) -> list:
-        """The same where it may be in several copies; of all copies but one."""
+        """Return the entries of all copies, with duplicates; without the copy ``but``."""
         return [
             (addresses.display(key), direction)
             for about in self.note(owner).get("sources", {}).values()
@@ -90,7 +90,7 @@ def host(tmp_path):
 
 
 def assert_whole(host, *expected):
-    """One of these is kept, and nothing beside it."""
+    """Check that exactly one of the expected states is stored, and that no other copies are there."""
     kept = host.kept()
     assert kept in expected
     named = {digest for about in host.note()["sources"].values() for digest in about["copies"]}
@@ -381,11 +381,11 @@ def test_a_note_that_names_no_copies_of_ours_is_not_understood(host, named):
 
 
 class Killed(BaseException):
-    """Nothing is done after it."""
+    """The process is killed at this point."""
 
 
 def kill_at(monkeypatch, number: int):
-    """What changes a file system is done so many times, and then no more."""
+    """Let ``number`` calls that change the file system succeed, and raise Killed from then on."""
     left = count(number, -1)
     for name in ("open", "fsync", "rename", "unlink", "rmdir"):
         right = getattr(os, name)

@@ -2,12 +2,12 @@
 # Copyright (c) 2026 the PingKiller authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# shellcheck shell=sh disable=SC2154,SC2086,SC2046  # what is set in front of this text; python may be a command with arguments
-# Prints what the role has to know about a host, as pingkiller_NAME=VALUE lines. Needs $python (empty: the first that is
-# found of $candidates) and $directory. It is plain sh, so that a host without a Python is told so in a sentence, and it
-# looks at everything at once, because a round trip to the host costs more than all of it.
+# shellcheck shell=sh disable=SC2154,SC2086,SC2046  # variables are set in front of this text; $python may have arguments
+# Prints the facts of a host that the role needs, as lines pingkiller_NAME=VALUE. Needs $python (empty: the first of
+# $candidates that exists) and $directory. It is plain sh, so that the role can name a host without Python in a sentence. It
+# gathers all facts at once, because one round trip to the host takes longer than the whole probe.
 
-# Root runs Pythons here, and shall find nobody else's files, wherever it was put when it logged in.
+# Root starts Python below, which must not find files of other users in the directory where the login began.
 cd / || exit
 
 say() { printf '%s\n' "pingkiller_$1=$2"; }
@@ -16,20 +16,20 @@ say system "$(uname -s)"
 say kernel "$(uname -r)"
 say uid "$(id -u)"
 say interfaces "$(cd /sys/class/net && for each in */; do printf '%s ' "${each%/}"; done)"
-# Alternative names, which the modules take as well, each behind the interface's own and a colon.
+# Alternative names, which the modules accept as well, as NAME:ALTERNATIVE.
 say alternative_names "$(ip link 2>/dev/null | while read -r first second _; do
     case "$first" in
-        # The name ends at a colon, or before that at the @ in front of the one that it is stacked on or paired with.
+        # The name ends at a colon, or at an @ before it, which is followed by the lower or the peer interface.
         [0-9]*:) own=${second%:} && { [ -e "/sys/class/net/$own" ] || own=${own%@*}; } ;;
         altname) printf '%s:%s ' "$own" "$second" ;;
     esac
 done)"
 
-# ID comes first, then what the distribution is derived from: "ubuntu debian", "rocky rhel centos fedora".
+# ID first, then the distributions that it is derived from: "ubuntu debian", "rocky rhel centos fedora".
 say distribution "$(. /etc/os-release 2>/dev/null && echo "$ID $ID_LIKE")"
 
-# The version of the Python that Ansible uses, that of the system's own, and whether one of them has BCC, and which. The bcc
-# that PyPI has is something else, with no libbcc in it.
+# The versions of Ansible's Python and of the system's Python, whether one of them has BCC, and which one. The package bcc of
+# PyPI is something else; it has no libbcc.
 look='
 import importlib.util, os, sys
 spec = importlib.util.find_spec("bcc")
@@ -54,14 +54,15 @@ say bcc_python "${owner% *}"
 say init "$([ -d /run/systemd/system ] && echo systemd)"
 say udev "$([ -d /etc/udev/rules.d ] && echo True)"
 
-# Of the places where files go, those that root cannot write to, because they are mounted read-only or missing.
+# The directories for the role's files in which root cannot write, because they are missing or mounted read-only.
 say unwritable "$(for place in /usr/local/sbin /etc/systemd/system; do [ -w $place ] || printf '%s ' $place; done)"
 place=$directory
 while [ ! -e "$place" ]; do place=$(dirname "$place"); done
 [ -w "$place" ] || say unwritable_config "$place"
 
-# The first file system on the way to it that is mounted only once the network is up, now or by /etc/fstab; what holds / is there
-# before anything. These are what systemd takes for file systems of the network, and 9p, unless it is a virtual machine's own host's.
+# The first file system on the path of $directory that is mounted only after the network is up, now or by /etc/fstab. The root
+# file system is always mounted before that. The types are those that systemd treats as network file systems, and 9p, except
+# with trans=virtio: such a 9p file system comes from the host of a virtual machine.
 way="$directory/ $(realpath -m "$directory" 2>/dev/null)/"
 say network_mount "$({
     findmnt -rn -o FSTYPE,TARGET,OPTIONS
@@ -77,10 +78,10 @@ say network_mount "$({
     esac
 done)"
 
-# Root would follow it, and change whatever it leads to.
+# Root would follow the link, and change its target.
 [ -L "$directory" ] && say link "$directory"
 
-# Owner, mode and content of what the last deploy wrote.
+# Owner, mode and hash of the files that the last deploy wrote.
 mark() { say "$1" "$(stat -c '%u:%g %a' "$2") $(sha256sum <"$2")"; }
 {
     say directory "$(stat -c '%u:%g %a' "$directory")"

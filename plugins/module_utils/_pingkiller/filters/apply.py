@@ -23,11 +23,11 @@ from .request import FilterRequest
 
 
 def apply(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
-    """Carry a plan out, and return the warnings. A first set-up that fails leaves nothing behind."""
+    """Carry out a plan. Returns the warnings. A first set-up that fails leaves nothing behind."""
     todo = plan.needed
     if not todo:
         return reminders(plan.steps)
-    bcc_package.version()  # where BCC is missing, say so before anything is made
+    bcc_package.version()  # fail before anything is made if BCC is missing
     existed = pins.exists()
     made = [step.name for step in todo if not os.path.isdir(pins.filter_pin(step.name))]
     try:
@@ -42,7 +42,7 @@ def apply(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
 
 
 def _renew(pins: Pins, sources: dict[str, str], steps: list[Step]) -> list[str]:
-    """Compile filters against the maps in use, and put them in place. Returns the warnings."""
+    """Compile filters against the maps in use, and attach them. Returns the warnings."""
     built = [build(pins, sources, step) for step in steps]
     notes = [note for step, each in zip(steps, built) for note in _put(pins, step, each)]
     recovery.settle_maps(pins)
@@ -50,7 +50,7 @@ def _renew(pins: Pins, sources: dict[str, str], steps: list[Step]) -> list[str]:
 
 
 def complete_interrupted_move(pins: Pins, request: FilterRequest) -> list[str]:
-    """Let filters that read other lists read those in use. Returns what was done, as sentences."""
+    """Make filters that read other lists use the current ones. Returns what was done, as sentences."""
     others = recovery.reading_others(pins)
     if not (recovery.unfinished(pins) or others):
         return []
@@ -68,7 +68,7 @@ def complete_interrupted_move(pins: Pins, request: FilterRequest) -> list[str]:
 
 
 def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
-    """Remove the pins made for filters that did not come to run, and maps that did not come into use."""
+    """Remove the pins of new filters that do not run, and new maps that are not in use."""
     pins.new.remove_all()
     failed = [name for name in made if not filter_programs.running(pins, name)]
     for name in failed:
@@ -79,8 +79,8 @@ def _undo(pins: Pins, existed: bool, made: list[str]) -> None:
 
 
 def _put(pins: Pins, step: Step, built: Built) -> list[str]:
-    """Attach or replace a program, note it in the meta map, and check what the kernel has now. Returns the warnings."""
-    keeps_clsact = step.options.hook != schema.XDP  # which needs it for no longer than its mode is changed
+    """Attach or replace a program, store its notes in the meta map, and check the result. Returns the warnings."""
+    keeps_clsact = step.options.hook != schema.XDP  # XDP needs clsact only while its mode changes
     with built.meta:
         made_clsact = note_clsact(pins, step, built.meta)
         try:
@@ -118,7 +118,7 @@ def _place(step: Step, built: Built) -> Placed:
 
 
 def _described(step: Step) -> filter_meta.Noted:
-    """Return what is known of a filter before it is attached."""
+    """Return the notes of a filter that are known before it is attached."""
     return filter_meta.Noted(
         schema=schema.SCHEMA_VERSION,
         version=VERSION,
@@ -131,7 +131,7 @@ def _described(step: Step) -> filter_meta.Noted:
 
 
 def _move(pins: Pins, sources: dict[str, str], todo: list[Step], capacity: int) -> list[str]:
-    """Replace all maps: make them, compile every filter against them, swap, replace the programs, bring the last counts over."""
+    """Replace all maps: make new ones, compile all filters, swap, replace the programs, and add the last old counts."""
     if recovery.unfinished(pins):
         raise PingKillerError(
             f"max_entries={capacity} cannot be set while an earlier change of max_entries is incomplete: run xdp_filter once "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attach a filter, put it in another's place, and change its mode without a moment in which nothing filters."""
+"""Attach a filter, replace it, and change its mode without a moment in which nothing filters."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..store.hooks import STAND_IN_HOOK, Attached, detach, stand_ins, wait_for_p
 
 
 class Loaded(Protocol):
-    """A program in the kernel, ours or BCC's."""
+    """A program in the kernel, loaded by us or by BCC."""
 
     @property
     def fd(self) -> int: ...
 
 
 class Placed(NamedTuple):
-    """How a program has come to run."""
+    """How a program was attached."""
 
-    mode: str  #: native, generic; tc
-    refused: str | None = None  #: why the driver refused native mode, where ``auto`` would rather have it
-    unguarded: str | None = None  #: why nothing filtered for a moment, if that was so
+    mode: str  #: native or generic for XDP, tc for tc
+    refused: str | None = None  #: why the driver refused native mode, which ``auto`` prefers
+    unguarded: str | None = None  #: why nothing filtered for a moment; None: there was no such moment
 
 
 def attach(link: netlink.Link, program: compiler.Function, *, hook: str, mode: str) -> Placed:
-    """Attach a program where no filter is. Raises PingKillerError."""
+    """Attach a program to a hook without a filter. Raises PingKillerError."""
     if hook != XDP:
         tc.ensure_clsact(link.ifindex)
         tc.attach(link.ifindex, hook, fd=program.fd)
@@ -51,7 +51,7 @@ def attach(link: netlink.Link, program: compiler.Function, *, hook: str, mode: s
 
 
 def replace(link: netlink.Link, program: Loaded, old: Attached) -> None:
-    """Replace a program without a moment between. Raises PingKillerError; the old program then goes on."""
+    """Replace a program without a gap. Raises PingKillerError; then the old program stays attached."""
     try:
         if old.classifier:
             tc.replace(link.ifindex, program.fd, old.classifier)
@@ -59,7 +59,7 @@ def replace(link: netlink.Link, program: Loaded, old: Attached) -> None:
         with bpf.Program.from_id(old.program_id) as previous:
             netlink.replace_xdp(link.ifindex, new_fd=program.fd, old_fd=previous.fd, mode=old.mode)
     except OSError as error:
-        # Since Linux 5.15 the kernel refuses, also for a program that only takes another's place.
+        # Since Linux 5.15 the kernel refuses this even for a program that replaces another one.
         above = (
             "take the filter off that device, or give it hook tc_ingress, and " if "upper device" in str(error) else ""
         )
@@ -72,20 +72,23 @@ def replace(link: netlink.Link, program: Loaded, old: Attached) -> None:
 
 
 class Switch(NamedTuple):
-    """The programs that a change of mode takes. The first two count each packet once between them, and drop alike."""
+    """The programs for a change of mode.
 
-    marking: compiler.Function  #: tells the stand-in which packets it has seen
-    stand_in: Loaded  #: a classifier that filters the others
+    While the first two run together, each packet is counted by one of them only, and both decide in the same way.
+    """
+
+    marking: compiler.Function  #: marks the packets that it has seen, for the stand-in
+    stand_in: Loaded  #: a classifier that filters packets without that mark
     final: Loaded
 
 
 def switch_mode(
     link: netlink.Link, switch: Switch, *, mode: str, old: Attached | None, left: Attached | None
 ) -> Placed:
-    """Change the mode of an XDP program. Raises PingKillerError; the program that filtered then goes on.
+    """Change the mode of an XDP program. Raises PingKillerError; then the old program stays attached.
 
-    The kernel allows no two modes at once, so a classifier filters while there is no XDP program. ``left`` is the classifier
-    that an interrupted change has left.
+    The kernel allows only one mode at a time, so a classifier filters while there is no XDP program. ``left`` is the
+    classifier that an interrupted change has left.
     """
     previous = bpf.Program.from_id(old.program_id) if old else None
     if old:
@@ -94,7 +97,7 @@ def switch_mode(
     stand_in, unguarded = _put_stand_in(link, switch, left)
     if old:
         detach(link, old)
-    wait_for_packets()  # those that the old program has seen are not to be seen by the new one
+    wait_for_packets()  # packets that the old program has seen must not reach the new one
     try:
         placed = attach(link, switch.marking, hook=XDP, mode=mode)
     except PingKillerError:
@@ -107,7 +110,7 @@ def switch_mode(
 
 
 def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> tuple[Attached | None, str | None]:
-    """Return the classifier that filters from now on, or the kernel's reason why there can be none."""
+    """Return the classifier that filters from now on, or the kernel's reason why it cannot be attached."""
     if left:
         replace(link, switch.stand_in, left)
     else:
@@ -121,7 +124,7 @@ def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> 
 
 
 def _end_switch(link: netlink.Link, switch: Switch, *, final: Loaded, mode: str, stand_in: Attached | None) -> None:
-    """Remove the stand-in, once no packet is under way that the program in its new mode has not seen."""
+    """Remove the stand-in when the program in its new mode has seen all packets that are still being processed."""
     wait_for_packets()
     if stand_in:
         detach(link, stand_in)

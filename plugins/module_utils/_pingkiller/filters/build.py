@@ -18,7 +18,7 @@ from .plan import Step
 
 
 class Built(NamedTuple):
-    """What a step needs, compiled and loaded."""
+    """The compiled and loaded programs of a step, and its meta map."""
 
     program: compiler.Function
     meta: bpf.Map
@@ -26,7 +26,7 @@ class Built(NamedTuple):
 
 
 def build(pins: Pins, sources: dict[str, str], step: Step) -> Built:
-    """Make the maps that are missing, compile, and tie to each program also the maps that only user space reads."""
+    """Make missing maps, compile the programs, and bind to each program also the maps that only user space reads."""
     pins.make_directory(pins.filter_pin(step.name))
     for name, info in filter_maps(step.options).items():
         _drop_other_size(pins, pins.filter_pin(step.name, name), name, info)
@@ -53,7 +53,7 @@ def build(pins: Pins, sources: dict[str, str], step: Step) -> Built:
 
 
 def filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
-    """Return the maps that a filter with these options takes."""
+    """Return the maps that a filter with these options uses."""
     wanted = dict(schema.FILTER_MAPS)
     if options.timing_sample:
         wanted["timing"] = schema.TIMING_MAP
@@ -65,7 +65,7 @@ def filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
 
 
 def _drop_other_size(pins: Pins, path: str, name: str, info: bpf.MapInfo) -> None:
-    """Remove the pin of a map of another size, whose count starts anew."""
+    """Remove the pin of a map if the map has another size. A new map starts with empty counts."""
     existing = pins.open_map(path, info, any_size=True) if name in schema.SIZED_MAPS else None
     if existing:
         with existing:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the filters of a host to what a front end asks for."""
+"""Change the filters of a host to what a front end asks for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .result import Result, result_of, with_kept
 
 
 def present(base: str, request: FilterRequest, *, check: bool = False, lock_timeout: float = 30.0) -> Result:
-    """Make sure that the filters run as asked. Raises PingKillerError before anything is touched."""
+    """Make sure that the filters run as asked. Raises PingKillerError before it changes anything."""
     check_timeout(lock_timeout)
     access.require_bpf()
     pins = Pins(base)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The queueing discipline of tc that filters need: whose it is, and when it goes."""
+"""The queueing discipline clsact, which tc filters need: who made it, and when it is removed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from .plan import Step
 
 
 def note_clsact(pins: Pins, step: Step, meta: bpf.Map) -> bool:
-    """Return whether the queueing discipline of tc is ours to remove. It is noted first, so that a killed run cannot forget it.
+    """Return whether PingKiller makes or has made clsact, and so may remove it.
 
-    All filters of an interface that need it note it, and the last one to go removes it.
+    Notes this before clsact is made, in case the run is killed.
+
+    All filters of an interface that need clsact note it. The last of them to be removed removes clsact.
     """
     known = filter_meta.decode(meta)
     noted = known.made_clsact
@@ -32,7 +34,7 @@ def _made_clsact(pins: Pins, name: str) -> bool:
 
 
 def remove_clsact(pins: Pins, name: str) -> None:
-    """Remove the queueing discipline that was made for a filter that is not attached."""
+    """Remove clsact if it was made for a filter that is not attached."""
     link = netlink.link(hooks.split_name(name)[0])
     if link and _made_clsact(pins, name):
         tc.remove_clsact(link.ifindex)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a filter's options become: the definitions that bpf/pingkiller.c asks for, and a build id."""
+"""Convert a filter's options to the definitions that bpf/pingkiller.c needs, and compute its build id."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..kernel import schema
 from .icmp_types import TypeAndCode, TypeSet, parse_types
 from .options import FilterOptions
 
-_CLOCK_MONOTONIC_COARSE = 6  #: linux/time.h; Python does not name it
+_CLOCK_MONOTONIC_COARSE = 6  #: linux/time.h; the module time has no name for it
 
 
 def ticks_per_second() -> int:
-    """The kernel's HZ: the coarse clocks advance once a tick (clock_getres(2))."""
+    """Return the kernel's HZ. The coarse clocks advance once per tick (clock_getres(2))."""
     return round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE))
 
 
@@ -32,7 +32,7 @@ def _type_test(types: tuple[TypeAndCode, ...] | None) -> str:
 
 
 def _exclusion_tests(texts: tuple[str, ...]) -> dict[int, str]:
-    """C expressions over the words of an address, by the address's length in bytes."""
+    """Return C expressions over the words of an address, by the length of the address in bytes."""
     tests: dict[int, list[str]] = {4: [], 16: []}
     for text in texts:
         network = ipaddress.ip_network(text)
@@ -43,7 +43,7 @@ def _exclusion_tests(texts: tuple[str, ...]) -> dict[int, str]:
 
 
 def _words(packed: bytes) -> tuple[int, ...]:
-    """An address as the words that the program loads: bytes in network order, read in the host's."""
+    """Return an address as the words that the program loads: bytes in network order, read in host byte order."""
     return struct.unpack(f"={len(packed) // 4}I", packed)
 
 
@@ -76,6 +76,6 @@ def of(options: FilterOptions) -> dict[str, str]:
 
 
 def build_id(sources: dict[str, str], defines: dict[str, str], bcc_version: str) -> str:
-    """Hash of everything that decides the program, 16 hexadecimal digits."""
+    """Hash everything that determines the program. Returns 16 hexadecimal digits."""
     parts = [sources, defines, schema.SCHEMA_VERSION, bcc_version, os.uname().release]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names of ICMP types: what users write, and the types and codes that the names stand for."""
+"""The names of ICMP types, and the types and codes that they stand for."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ UNREACHABLE_CODES = {
     "prohibited": (13, 1),
 }
 ALL_TYPES = "all"
-#: What ping(8), iptables, nftables and people call them.
+#: Names from ping(8), iptables, nftables and everyday use, with our names.
 OTHER_NAMES = {
     "ping": "echo-request",
     "pong": "echo-reply",
@@ -76,20 +76,20 @@ OTHER_NAMES = {
     "any": ALL_TYPES,
 }
 
-MAX_TYPES = 64  #: ICMP types by name
+MAX_TYPES = 64  #: names in one option
 
-TypeAndCode = tuple[int, Optional[int]]  # the code is None for every code
+TypeAndCode = tuple[int, Optional[int]]  # code None: every code
 
 
 class TypeSet(NamedTuple):
-    """The ICMP types that policy and rate limit apply to, with codes; None for all of them."""
+    """The ICMP types, with codes, to which policy and rate limit apply. None stands for all types."""
 
     icmp4: tuple[TypeAndCode, ...] | None
     icmp6: tuple[TypeAndCode, ...] | None
 
 
 def parse_types(names: list[str]) -> TypeSet:
-    """Raises PingKillerError for a name or number that is none."""
+    """Parse names of ICMP types. Raises PingKillerError for an unknown name or number."""
     if not names:
         raise PingKillerError("icmp_types is empty: name the types to filter, for example echo-request, or all")
     if ALL_TYPES in names:
@@ -107,7 +107,7 @@ def _sorted_types(types: Iterable[TypeAndCode | None]) -> tuple[TypeAndCode, ...
 
 
 def _parse_type(name: str) -> tuple[TypeAndCode | None, TypeAndCode | None]:
-    """What the name stands for in ICMP and in ICMPv6."""
+    """Return the type and code that a name stands for in ICMP and in ICMPv6; None if it does not exist there."""
     if name in ICMP_TYPES:
         four, six = ICMP_TYPES[name]
         return None if four is None else (four, None), None if six is None else (six, None)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warnings: what a user would not expect of a change of filters."""
+"""Warnings about changes of filters that a user would not expect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .request import FilterRequest
 
 
 def plan_notes(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
-    """Return what a user would not expect of a plan, as sentences."""
+    """Return the warnings about a plan, as sentences."""
     steps = plan.steps
     notes = pins.warnings()
     notes += [note for step in steps if not request.reset for note in _forgotten_notes(step, request)]
@@ -28,7 +28,7 @@ def plan_notes(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
 
 
 def _forgotten_notes(step: Step, request: FilterRequest) -> list[str]:
-    """Name the options that go although nobody said so, because what they are for has gone."""
+    """Return a sentence for each option that is reset without being named, because another option has changed."""
     had = step.noted.options
     return [
         f"the filter on {step.name} no longer has its {name}, which is for {purpose(name)} only"
@@ -38,7 +38,7 @@ def _forgotten_notes(step: Step, request: FilterRequest) -> list[str]:
 
 
 def _idle(step: Step, request: FilterRequest) -> list[str]:
-    """The options that were named and do nothing. The role names all, so those at their default do not count."""
+    """Return the named options that have no effect. The role names all options, so defaults do not count."""
     idle = step.options.idle(name for name in OPTIONS if name in request.options)
     return [name for name in idle if getattr(step.options, name) != getattr(FilterOptions(), name)]
 
@@ -58,7 +58,7 @@ def _loopback_note(name: str) -> str:
 
 
 def _takeover_notes(pins: Pins, owner: str | None, plan: Plan) -> list[str]:
-    """Name the filters that are there already and become the owner's with this run."""
+    """Return a sentence for each existing filter that this run assigns to the owner."""
     if owner is None:
         return []
     new = owner_changes(plan.kept, plan.own_name)
@@ -89,13 +89,13 @@ def unguarded_note(name: str, reason: str) -> str:
 
 
 def reminders(steps: list[Step]) -> list[str]:
-    """Say on every run why a filter is not in the mode that ``auto`` would rather have."""
+    """Return the reason why a filter is not in native mode, which ``auto`` prefers. Repeated on every run."""
     reasons = {step.name: step.noted.mode_reason for step in steps}
     return [fallback_note(name, reason) for name, reason in reasons.items() if reason]
 
 
 def prediction_warnings(steps: list[Step]) -> list[str]:
-    """Return the warnings that the run itself would give, as far as they are known before."""
+    """Return the warnings of a run that check mode can predict."""
     if any(step.needed for step in steps) and not bcc_package.directory():
         packages = " or ".join(dict.fromkeys(bcc_package.PACKAGES.values()))
         return [f"this host has no BCC yet, so the run itself needs the package {packages} first"]

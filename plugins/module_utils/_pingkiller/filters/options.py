@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a filter: the one place that says which there are, what they may be, and what they are by default.
+"""The options of a filter: the only place that declares their names, allowed values and defaults.
 
-The module takes its arguments from here, facts and the command show what is declared here, and ``make options`` writes what
-the role and the READMEs say of them.
+The module takes its arguments from here. Facts and the command show the options that are declared here. ``make
+options`` writes the documentation of the role and the READMEs from them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_EXCLUDED = 64  #: addresses and networks that a trace may leave out
 
 
 class FilterOptions(NamedTuple):
-    """What the user chose for one filter. ``hook`` and ``mode`` are where and how it is attached, the rest is compiled in."""
+    """The options of one filter. ``hook`` and ``mode`` say where and how to attach it; the others are compiled in."""
 
     hook: str = schema.XDP
     mode: str = "auto"
@@ -40,14 +40,14 @@ class FilterOptions(NamedTuple):
     ratelimit_block_time: int = 60  #: seconds
     ratelimit_sources: int = 65536
     ratelimit_ipv6_prefix: int = 64
-    timing_sample: int = 0  #: one frame in N; 0: none
+    timing_sample: int = 0  #: one frame in N; 0: no frame
     events: str = "none"
     events_per_second: int = 1000  #: per CPU
     trace_exclude: tuple[str, ...] = ()
 
     @classmethod
     def checked(cls, **values: Any) -> FilterOptions:
-        """Check options. The order of ICMP types does not matter, nor do duplicates. Raises PingKillerError for a bad value."""
+        """Check and normalize options. Sorts ICMP types and drops duplicates. Raises PingKillerError for a bad value."""
         options = cls(**values)
         block_time = durations.checked("ratelimit_block_time", options.ratelimit_block_time)
         options = options._replace(ratelimit_block_time=block_time)
@@ -64,55 +64,56 @@ class FilterOptions(NamedTuple):
         return options._replace(icmp_types=types, trace_exclude=_canonical(options.trace_exclude))
 
     def changed_by(self, given: Mapping[str, Any]) -> FilterOptions:
-        """Return these options with those given in their place. Raises PingKillerError for a bad value.
+        """Return these options, changed by the given ones. Raises PingKillerError for a bad value.
 
-        An option that is only for a choice that no longer holds goes back to its default, unless it was given, too.
+        An option may need a certain choice of another option. If that choice no longer holds, the option gets its
+        default, unless it was also given.
         """
         wanted = self._replace(**given)
         useless = [name for name in wanted.misplaced() if name not in given]
         return self.checked(**wanted._replace(**{name: self._field_defaults[name] for name in useless})._asdict())
 
     def misplaced(self) -> list[str]:
-        """The options that are set without the choice that they are for."""
+        """Return the options that are set but need another choice of some other option."""
         only_for = {name: option.only_for for name, option in OPTIONS.items() if option.only_for}
         return [n for n, (other, value) in only_for.items() if getattr(self, n) and getattr(self, other) != value]
 
     def idle(self, names: Iterable[str]) -> list[str]:
-        """Those of the named options that do nothing, because others are as they are."""
+        """Return the named options that have no effect with the current other options."""
         return [name for name in names if (use := OPTIONS[name].use) and not use.holds(self)]
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> FilterOptions:
-        """The inverse of ``as_dict``. Options that did not exist when it was stored have their defaults."""
+        """Convert from the format of ``as_dict``. Options that did not exist when it was stored get their defaults."""
         known: dict[str, Any] = {name: stored[name] for name in cls._fields if name in stored}
         known.update({name: tuple(value) for name, value in known.items() if isinstance(value, list)})
         return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
-        """The options as JSON has them, with lists in place of tuples."""
+        """Return the options in the form of JSON, with lists instead of tuples."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in self._asdict().items()}
 
 
 class Use(NamedTuple):
-    """When an option has an effect."""
+    """The condition under which an option has an effect."""
 
     holds: Callable[[FilterOptions], bool]
-    needs: str  #: as users write it
+    needs: str  #: the condition as users write it
 
 
 class Option(NamedTuple):
-    """What an option of a filter may be, and its line in the tables of the READMEs."""
+    """The allowed values of a filter's option, and its line in the tables of the READMEs."""
 
     summary: str  #: Markdown
     choices: tuple[str, ...] = ()
     least: int | None = None
     most: int | None = None
-    use: Use | None = None  #: without it, the option may be set and does nothing
-    only_for: tuple[str, Any] | None = None  #: a choice of another option, without which this one is refused
-    written_default: str | None = None  #: as users write it, where that is not the value itself
+    use: Use | None = None  #: if it does not hold, the option may be set but has no effect
+    only_for: tuple[str, Any] | None = None  #: a choice of another option; without it, this option is refused
+    written_default: str | None = None  #: as users write it, if that differs from the value
 
     def check(self, name: str, value: Any) -> None:
-        """Raises PingKillerError if the option cannot have this value."""
+        """Check a value of the option. Raises PingKillerError."""
         if self.choices and value not in self.choices:
             raise PingKillerError(
                 f"{name}={quoted(str(value))} does not exist{did_you_mean(str(value), self.choices)}: "
@@ -177,13 +178,13 @@ OPTIONS = {
 
 
 def purpose(name: str) -> str:
-    """The choice that an option is only for, as users write it."""
+    """Return the choice of another option that this option needs, as users write it."""
     other, value = OPTIONS[name].only_for or ("", "")
     return f"{other}={str(value).lower()}"
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
-    """The options as Ansible's argument specification has them. None has a default, since a running filter keeps its own."""
+    """Return the options as an argument specification for Ansible. Without defaults: a running filter keeps its options."""
     return {name: _argument(name, option) for name, option in OPTIONS.items()}
 
 
@@ -196,7 +197,7 @@ def _argument(name: str, option: Option) -> dict[str, Any]:
 
 
 def _canonical(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses that a trace leaves out, in canonical form. Raises PingKillerError."""
+    """Convert the addresses that a trace leaves out to canonical form. Raises PingKillerError."""
     if len(texts) > MAX_EXCLUDED:
         raise PingKillerError(
             f"trace_exclude has {len(texts)} entries and may have {MAX_EXCLUDED}: name networks instead"

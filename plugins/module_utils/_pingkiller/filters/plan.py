@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each filter needs to be as asked for. Planning reads only, and all that can be refused is refused here."""
+"""Plan a change of filters. Planning only reads, and refuses everything that can be refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .request import Asked, FilterRequest, require_printable
 
 
 class Step(NamedTuple):
-    """What one filter needs to be as asked for."""
+    """The work for one filter."""
 
     name: str
     link: netlink.Link
@@ -30,13 +30,13 @@ class Step(NamedTuple):
     bcc_version: str
     build_id: str
     before: filter_meta.RunningFilter | None  #: our filter as it runs
-    old: hooks.Attached | None  #: the program to replace, ours or, with force, a foreign one
-    left: hooks.Attached | None  #: what stands in for it since a change of its mode was interrupted
+    old: hooks.Attached | None  #: the program to replace; with force, also a foreign one
+    left: hooks.Attached | None  #: the stand-in that an interrupted change of mode has left
     needed: bool
 
     @property
     def switches(self) -> bool:
-        """Whether the mode of an XDP program is to be changed, or was when the run was interrupted."""
+        """True if the mode of an XDP program changes now, or was changing when an earlier run was interrupted."""
         if self.options.hook != schema.XDP:
             return False
         mode = self.before.mode if self.before else self.old and self.old.mode
@@ -46,25 +46,25 @@ class Step(NamedTuple):
 
     @property
     def noted(self) -> filter_meta.Noted:
-        """What was noted of the filter as it runs; empty if it does not run."""
+        """The notes of the running filter; empty if it does not run."""
         return self.before.noted if self.before else filter_meta.Noted()
 
     def kept_options(self, request: FilterRequest) -> dict[str, Any]:
-        """The options that were not named and are not at their default."""
+        """Return the options that the request does not name and that differ from their defaults."""
         defaults = FilterOptions().as_dict()
         options = self.options.as_dict().items()
         return {name: value for name, value in options if name not in request.options and value != defaults[name]}
 
 
 class Plan(NamedTuple):
-    """What a request comes to on a host."""
+    """The plan for a request on a host."""
 
     asked: Asked
-    steps: list[Step]  #: also of filters that are taken along
-    capacity: int | None  #: of the lists as they are; None if there are none
+    steps: list[Step]  #: also for other filters that have to be replaced
+    capacity: int | None  #: of the current lists; None if there are none
     new_capacity: int
-    replaces_maps: bool  #: for another capacity, or because the maps are of an earlier schema
-    kept: list[Edit]  #: what changes of what is noted for the boot, and of who wants the filters
+    replaces_maps: bool  #: because of another capacity or an earlier schema
+    kept: list[Edit]  #: changes of the stored filters for the boot, and of their owners
     own_name: Callable[[str], str]  #: see ``own_names``
 
     @property
@@ -73,7 +73,10 @@ class Plan(NamedTuple):
 
 
 def usable_links(request: FilterRequest) -> list[netlink.Link]:
-    """Return the interfaces, once each, whichever of their names were given. Raises PingKillerError for an unusable one."""
+    """Return the interfaces, which may have any of their names, without duplicates.
+
+    Raises PingKillerError for an unusable one.
+    """
     names = routes.default_interfaces() if request.interfaces is None else request.interfaces
     if not names:
         raise PingKillerError("this host has no default route to take the interface from: name one with interface")
@@ -81,7 +84,7 @@ def usable_links(request: FilterRequest) -> list[netlink.Link]:
 
 
 def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
-    """Return the options that each filter is to have. Raises PingKillerError for bad ones, before anything is put right."""
+    """Return the options for each filter. Raises PingKillerError for bad ones, before anything is repaired."""
     asked = {}
     for link in links:
         name = hooks.filter_name(link.name, request.hook)
@@ -91,7 +94,7 @@ def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
 
 
 def make_plan(pins: Pins, request: FilterRequest, asked: Asked, own_name: Callable[[str], str]) -> Plan:
-    """Plan what each filter needs. Reads only. Raises PingKillerError for everything that can be refused."""
+    """Plan the work for each filter. Only reads. Raises PingKillerError for everything that can be refused."""
     capacity = _capacity(pins, request)
     version = _bcc_version_or_none()
     earlier = host_maps.schema_number(pins) != schema.SCHEMA_VERSION
@@ -115,12 +118,12 @@ def make_plan(pins: Pins, request: FilterRequest, asked: Asked, own_name: Callab
 
 
 def _bcc_version_or_none() -> str | None:
-    """Check mode works before BCC is installed; compiling is what complains."""
+    """Return the version of BCC. Check mode works without BCC; compiling reports that it is missing."""
     return bcc_package.version() if bcc_package.directory() else None
 
 
 def _capacity(pins: Pins, request: FilterRequest) -> int | None:
-    """The lists' capacity. Raises PingKillerError if they hold more than the request leaves room for."""
+    """Return the lists' capacity. Raises PingKillerError if they have more entries than the requested capacity."""
     if request.capacity is not None and not 0 < request.capacity <= limits.MAX_CAPACITY:
         raise PingKillerError(
             f"max_entries={shortened(str(request.capacity))} is out of range: give 1 to {limits.MAX_CAPACITY}"
@@ -142,7 +145,7 @@ def _capacity(pins: Pins, request: FilterRequest) -> int | None:
 def steps_of_others(
     pins: Pins, request: FilterRequest, *, named: Collection[str], bcc_version: str | None, rebuild: bool
 ) -> list[Step]:
-    """Plan the host's other filters: new lists mean new programs for them too, with the options that they have."""
+    """Plan the host's other filters, with their current options. New lists need new programs for these filters, too."""
     steps = []
     for name in pins.filters():
         found = filter_meta.running(pins, name)
@@ -160,7 +163,7 @@ def _step(
     before = filter_meta.running(pins, name)
     noted = before.noted if before else filter_meta.Noted()
     defines = definitions.of(options)
-    # Without BCC, what it will be once it is installed is not known; most likely what compiled the filter that runs.
+    # Without BCC, assume the version that compiled the running filter: the version to be installed is not known.
     version = bcc_version or noted.bcc_version or "none"
     build_id = definitions.build_id(request.sources, defines, version)
     left = filter_programs.stand_in(pins, name)
@@ -185,7 +188,7 @@ def _step(
 
 
 def _check_maps(pins: Pins, name: str) -> None:
-    """Raises PingKillerError if what is pinned for a filter is not what it takes."""
+    """Check the layout of a filter's pinned maps. Raises PingKillerError."""
     for map_name, info in schema.of_schema(schema.FILTER_MAPS, host_maps.schema_number(pins)).items():
         found = pins.open_map(pins.filter_pin(name, map_name), info)
         if found:
@@ -195,7 +198,7 @@ def _check_maps(pins: Pins, name: str) -> None:
 def _to_replace(
     pins: Pins, link: netlink.Link, name: str, *, before: filter_meta.RunningFilter | None, force: bool
 ) -> hooks.Attached | None:
-    """Return the program that the new one replaces. Raises PingKillerError if it is somebody else's, without force."""
+    """Return the program to replace. Raises PingKillerError for a foreign program without force."""
     hook = hooks.split_name(name)[1]
     if before:
         stands_in = hook == schema.XDP and before.attached.classifier
@@ -220,9 +223,9 @@ def _usable_link(name: str) -> netlink.Link:
 
 
 def _foreign(link: netlink.Link, *, hook: str, force: bool) -> hooks.Attached | None:
-    """Return somebody else's program, which force lets us replace. Raises PingKillerError without force.
+    """Return the foreign program that force allows to replace. Raises PingKillerError without force.
 
-    On tc, programs live side by side, so nobody is in the way.
+    tc allows several programs, so a foreign one does not matter there.
     """
     if hook != schema.XDP or not link.programs:
         return None
@@ -241,7 +244,7 @@ def _foreign(link: netlink.Link, *, hook: str, force: bool) -> hooks.Attached | 
 
 
 def _way_past_link(identity: int, holders: list[str]) -> str:
-    """Say what to do about a bpf_link: the kernel lets only its maker replace the program that it holds."""
+    """Describe how to get rid of a bpf_link. The kernel lets only its maker replace the program that it holds."""
     holder = f"of {', '.join(holders)}" if holders else "that is pinned on a BPF file system"
     return (
         f"bpf_link {identity} {holder} holds it, so that not even force: true could replace it; end what made the link, or "
@@ -250,9 +253,10 @@ def _way_past_link(identity: int, holders: list[str]) -> str:
 
 
 def _mode_settled(mode: str | None, noted: filter_meta.Noted, *, options: FilterOptions, link: netlink.Link) -> bool:
-    """Whether the mode that runs is the one asked for.
+    """Return whether the running mode is the one asked for.
 
-    ``auto`` that ended in generic mode is tried again when frames are smaller than they were, what drivers refuse most.
+    ``auto`` that ended in generic mode is tried again when the MTU is smaller: a large MTU is the most common reason
+    for drivers to refuse native mode.
     """
     if options.hook != schema.XDP:
         return True
@@ -262,7 +266,7 @@ def _mode_settled(mode: str | None, noted: filter_meta.Noted, *, options: Filter
 
 
 def own_names(pins: Pins) -> Callable[[str], str]:
-    """Return a function that gives a filter its present name, also if its interface was renamed and its pins were not."""
+    """Return a function that maps a filter to its present name. The interface may have been renamed, but not its pins."""
     renamed = recovery.renamed(pins)
     return lambda name: renamed.get(name) or filter_programs.own_name(name)
 
@@ -270,7 +274,7 @@ def own_names(pins: Pins) -> Callable[[str], str]:
 def _plan_kept(
     pins: Pins, request: FilterRequest, asked: Asked, *, new_capacity: int, own_name: Callable[[str], str]
 ) -> list[Edit]:
-    """Plan what is noted. The filters that a change of capacity takes along stay as they are noted."""
+    """Plan the changes of the stored filters. Filters that only get a new capacity stay as they are stored."""
     if request.store is None:
         return []
     kept = {name: {**options.as_dict(), "force": request.force} for name, options in asked.items()}
@@ -283,7 +287,7 @@ def _plan_kept(
 
 
 def to_forget(store: Store, names: Iterable[str]) -> dict[str, None]:
-    """Return filters to forget: those of these names, also under names that their interfaces had before."""
+    """Return the filters to forget: those with these names, and those stored under former names of their interfaces."""
     forgotten = dict.fromkeys(names)
     noted = (hooks.filter_name(each, hook) for each in store.names("filters") for hook in schema.HOOKS)
     return {**forgotten, **dict.fromkeys(name for name in noted if filter_programs.own_name(name) in forgotten)}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take filters off, and everything else if that is asked for."""
+"""Remove filters, or everything that PingKiller has made on a host."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .result import Result, with_kept
 
 
 def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_timeout: float = 30.0) -> Result:
-    """Remove filters, or everything: all filters, both lists and every pin. Raises PingKillerError.
+    """Remove filters, or everything: all filters, both lists and all pins. Raises PingKillerError.
 
-    Removed filters are not restored at boot either. It is forgotten that ``owner`` wanted them. If another owner wants them,
-    that stays noted, so that they are reported as missing. A filter that this run cannot reach keeps running and keeps its
-    pins, by which it is known, unless everything goes.
+    Removed filters are not restored at boot. ``owner`` no longer wants them. If another owner wants them, that stays
+    noted, so they are reported as missing. A filter that this run cannot reach keeps running. It keeps its pins, which
+    identify it, unless everything is removed.
     """
     check_timeout(lock_timeout)
     access.require_bpf()
@@ -41,9 +41,9 @@ def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_time
     with host_lock(lock_timeout):
         recovery.settle(
             pins, request.names or ()
-        )  # first, since this refuses what is not ours, and then nothing is half done
+        )  # first, because it refuses what is not ours, before anything has changed
         removal = _plan_removal(pins, request.names)
-        # Before anything goes, so that a removal that is interrupted is not undone by a boot.
+        # Before any filter is removed, so that no boot restores the filters of an interrupted removal.
         kept = _plan_forgetting(request)
         for edit in kept:
             edit.write()
@@ -52,18 +52,18 @@ def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_time
             _detach(pins, name)
             if name not in removal.going_on:
                 pins.remove_filter(name)
-        recovery.settle_maps(pins)  # the last one that used maps of before may have gone
+        recovery.settle_maps(pins)  # the last filter that used the old maps may be gone now
         if request.everything:
             pins.remove_all()
         return with_kept(_removal_result(removal, lists_go=request.everything and there), kept)
 
 
 class Removal(NamedTuple):
-    """What is to become of the filters concerned."""
+    """The plan for the filters concerned."""
 
-    before: dict[str, dict[str, Any]]  #: their options, as far as they are known
-    going_on: dict[str, list[str]]  #: those of which a program cannot be removed from here, with what is to be said
-    removed: list[str]  #: those of which there is something to remove here
+    before: dict[str, dict[str, Any]]  #: their options, if known
+    going_on: dict[str, list[str]]  #: warnings about filters that cannot be removed from here
+    removed: list[str]  #: filters that can be removed from here, at least in part
 
 
 def _plan_removal(pins: Pins, names: tuple[str, ...] | None) -> Removal:

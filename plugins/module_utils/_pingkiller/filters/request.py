@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a front end asks of the filters."""
+"""The requests of front ends for filters."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from .options import FilterOptions
 
 
 class FilterRequest(NamedTuple):
-    """Filters that a user asks for."""
+    """Filters that should run."""
 
-    interfaces: tuple[str, ...] | None  #: by any name; None: those of the default routes
-    options: dict[str, Any]  #: of FilterOptions, by name; a running filter of ours keeps those that are not named
-    sources: dict[str, str]  #: the C, by path below bpf/
+    interfaces: tuple[str, ...] | None  #: by any of their names; None: the interfaces of the default routes
+    options: dict[str, Any]  #: of FilterOptions, by name; a running filter keeps the others
+    sources: dict[str, str]  #: C sources, by path below bpf/
     capacity: int | None = None
     force: bool = False
-    persist: bool | None = None  #: None: what is restored at boot is left alone
-    owner: str | None = None  #: who wants the filters; None: who did so before, if anybody
+    persist: bool | None = None  #: None: do not change what is restored at boot
+    owner: str | None = None  #: who wants the filters; None: do not change the owners
     store: Store | None = None
-    reset: bool = False  #: what is not named gets its default
+    reset: bool = False  #: options that are not named get their defaults
 
     @property
     def hook(self) -> str:
         return str(self.options.get("hook", schema.XDP))
 
 
-#: Names of filters, in the order in which they were asked for, with the options that each is to have.
+#: The options for each filter, by its name, in the order of the request.
 Asked = dict[str, FilterOptions]
 
 
 class RemovalRequest(NamedTuple):
-    """Filters that a user wants removed."""
+    """Filters that should be removed."""
 
     names: tuple[str, ...] | None  #: of the filters; None: everything on the host
     owner: str | None = None  #: who no longer wants them
@@ -49,7 +49,7 @@ class RemovalRequest(NamedTuple):
 
 
 def named(interfaces: list[str] | None) -> tuple[str, ...] | None:
-    """Check the names of interfaces that a user gave; None if none was given. Raises PingKillerError for an empty list."""
+    """Check the names of interfaces. Returns None if none were given. Raises PingKillerError for an empty list."""
     if interfaces is None:
         return None
     names = tuple(name.strip() for name in interfaces)
@@ -65,7 +65,7 @@ def named(interfaces: list[str] | None) -> tuple[str, ...] | None:
 
 
 def require_printable(name: str) -> None:
-    """Raises PingKillerError for a name that would do something to the terminal."""
+    """Check that a terminal can show a name. Raises PingKillerError."""
     if not name.isprintable():
         raise PingKillerError(
             f"interface {quoted(name)} has characters in its name that cannot be printed: name another one, or rename it first"
@@ -75,7 +75,7 @@ def require_printable(name: str) -> None:
 def names_to_remove(
     interfaces: tuple[str, ...] | None, *, hook: str | None, everything: bool | None
 ) -> tuple[str, ...] | None:
-    """Return the names of the filters, None for everything on the host. Raises PingKillerError if it is not clear which."""
+    """Return the names of the filters, None for everything on the host. Raises PingKillerError for an unclear request."""
     if interfaces is not None:
         if everything:
             raise PingKillerError(

@@ -19,7 +19,7 @@ Result = dict[str, Any]  #: becomes JSON; its keys are those of the module's RET
 
 
 def with_kept(result: Result, kept: list[Edit], owner: str | None = None) -> Result:
-    """Add what changes of who wants the filters and of what is restored at boot, and all that ``owner`` wants."""
+    """Add to a result the changes of owners and of what is restored at boot, and all filters that ``owner`` wants."""
     if owner:
         result["owned"] = owned_by(kept, owner)
     if any(kept):
@@ -34,7 +34,7 @@ def with_kept(result: Result, kept: list[Edit], owner: str | None = None) -> Res
 def result_of(
     plan: Plan, request: FilterRequest, notes: list[str], after: Mapping[str, RunningFilter | None]
 ) -> Result:
-    """Return the result for the filters asked for. The diff also shows the filters that are taken along."""
+    """Return the result for the requested filters. Its diff also shows the other filters that are replaced."""
     before = {step.name: _shown_before(step) for step in plan.steps}
     wanted = {step.name: _shown_wanted(step) for step in plan.steps}
     return {
@@ -58,13 +58,13 @@ def _shown_before(step: Step) -> Result:
 
 
 def _shown_wanted(step: Step) -> Result:
-    """Show the build id only where there is one to compare it with."""
+    """Return the new state for the diff. Shows the build id only if there is an old one to compare it with."""
     options = step.options.as_dict()
     return {**({"build_id": step.build_id} if step.before else {}), **{name: options[name] for name in _shown(step)}}
 
 
 def _shown(step: Step) -> list[str]:
-    """Return the options that a diff shows: those that change, and those that stay and are not at their default."""
+    """Return the options for the diff: those that change, and those that stay and differ from their defaults."""
     options, defaults = step.options.as_dict(), FilterOptions().as_dict()
     before = step.noted.options
     return [name for name in options if not options[name] == before.get(name) == defaults[name]]
