@@ -323,7 +323,7 @@ class Host:
                 opened.listening, self._ring = False, None
 
     def heard(self) -> list:
-        """Return the events since the last call, as xdp_events reports them, without time, interface and processing time."""
+        """Return the events since the last call, as xdp_events reports them, without interface and times."""
         found = [events.decode(record) for record in self._ring.read()] if self._ring else []
         for event in found:
             event.update({side: _spelled(event[side]) for side in ("src", "dst") if event[side]})
