@@ -44,7 +44,7 @@ COLUMNS = {
     "runs": "runs",
 }
 
-#: The systemd of each host uses inotify instances. Their number is limited for root on the whole machine.
+#: The systemd of a host uses inotify instances. The limit for root is one for all hosts of the machine together.
 WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")
 WATCHES_A_HOST = 8
 

@@ -58,7 +58,7 @@ def flooding():
     return LISTED[:: len(LISTED) // FLOODING]
 
 
-# The filters to compare. Each counts the allowed pings that it saw (None: unknown), and the packets that it dropped.
+# The filters to compare. `counts` returns the allowed pings that a filter saw (None: unknown) and the packets it dropped.
 
 
 class Nothing:

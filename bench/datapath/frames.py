@@ -22,7 +22,7 @@ class Case(NamedTuple):
 
     frame: bytes
     variant: str = "default"
-    draw: str = ""  #: the set of sources that replace the frame's own, a new one for each packet
+    draw: str = ""  #: the set of sources that replace the frame's own source, a new one for each packet
 
 
 def listed(count: int) -> list[int]:

@@ -29,7 +29,7 @@ def packed(text: str) -> bytes:
     return ipaddress.ip_address(text).packed
 
 
-#: The asked host, and its gateway to all sources. Each group has a source address of its own.
+#: The host under test, and its gateway to all sources. Every group has a source address of its own.
 END = {"ipv4": "192.0.2.1", "ipv6": "2001:db8:2::1", "link-local": "fe80::1"}
 GATEWAY = {"ipv4": "192.0.2.254", "ipv6": "2001:db8:2::fe", "link-local": "fe80::fe"}
 #: The first source of each kind, and the first of the multicast groups that the host is asked about.

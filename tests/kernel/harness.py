@@ -61,7 +61,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 ACTIONS = {"xdp": {1: "drop", 2: "pass"}, "tc": {2: "drop", 2**32 - 1: "pass"}}
 COUNTERS = schema.LAYOUTS["counters"]
 CAPACITY = 64
-#: Turns warnings in the text that follows into errors. That text is ours, without BCC's. Hosts do not use this, because
+#: Turns warnings into errors in the text that follows, which is our code without BCC's. Hosts do not use this, because
 #: another compiler may have other warnings. As in the kernel, unused parameters are allowed, because some functions are
 #: empty when an option is off.
 WARNINGS_ARE_ERRORS = """\
@@ -196,7 +196,7 @@ class Filter:
         return facts.collect(self.host.base)["filters"][self.name]
 
     def moved(self, action) -> dict:
-        """Run ``action``. Return the packets counted meanwhile, by reason, for all families together."""
+        """Run ``action``. Return the packets counted during that time by reason, for all families together."""
         before = self.reasons()
         action()
         found: dict = {}
@@ -251,7 +251,7 @@ class Host:
         self._opened_lists: dict = {}
         self._records: dict = {}  # by list and address: the records of the list, and the slot
         self.sources = read_sources()  # compiled for every filter
-        self._ring = None  # the ring buffer while somebody listens
+        self._ring = None  # the ring buffer, while there is a listener
 
     def __enter__(self) -> Host:
         self._stack = contextlib.ExitStack()
@@ -309,7 +309,7 @@ class Host:
 
     @contextlib.contextmanager
     def listening(self):
-        """Listen to events meanwhile, so that the changes of a frame include its events."""
+        """Listen to events while the `with` block runs, so that the changes of a frame include its events."""
         with contextlib.ExitStack() as stack:
             ring_map = stack.enter_context(self.pins.open_map(self.pins.host_pin("events"), schema.EVENTS_MAP))
             maps = stack.enter_context(host_maps.opened(self.pins))

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compile and load the program with every combination of features, and report the size and verifier work of each.
+"""Compile and load the program with every combination of features, and report the size and the verifier's work.
 
 Needs root, BCC, and from the checkout bpf/, plugins/, tests/kernel/ and .collections. Attaches and leaves nothing.
 """

@@ -50,7 +50,7 @@ def assert_each(rows, holds):
     for row in rows:
         try:
             holds(row)
-        except Exception as error:  # also errors of the kernel
+        except Exception as error:  # also if the kernel refuses the frame
             wrong[row.name] = error
     if wrong:
         said = [f"{name}: {error!r}" if not str(error) else f"{name}: {error}" for name, error in wrong.items()]

@@ -67,7 +67,7 @@ def way(cable):
 
 @contextmanager
 def hidden(host: Host, namespace: Namespace, *interfaces):
-    """Hide a namespace from traceroutes meanwhile. Yield the filters."""
+    """Hide a namespace from traceroutes while the `with` block runs. Yield the filters."""
     options = FilterOptions.checked(hook="tc_egress", policy="drop", forwarded=False, icmp_types=tuple(PRESET))
     with namespace.entered():
         change.present(host.base, FilterRequest(interfaces, options._asdict(), read_sources(), capacity=CAPACITY))
