@@ -58,7 +58,7 @@ def flooding():
     return LISTED[:: len(LISTED) // FLOODING]
 
 
-# The filters to compare. `counts` returns the allowed pings that a filter saw (None: unknown) and the packets it dropped.
+# The filters to compare. `counts` returns the allowed pings that a filter saw (None: unknown), and its drops.
 
 
 class Nothing:

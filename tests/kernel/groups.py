@@ -90,7 +90,7 @@ class Group(NamedTuple):
     what: str
     family: str
     source: bytes
-    answered_to: bytes  # the destination of the answer
+    answered_to: bytes  # the address that identifies the answer
     hop_limit: int
     frames: tuple
     tags: int  # the highest number of VLAN tags in a frame

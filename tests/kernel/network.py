@@ -53,7 +53,7 @@ class Surroundings:
     def ping(self, target, source, expected, *more):
         """Whether `target` answers a ping from `source`.
 
-        The wait is short if no answer is `expected`. In that case counters prove that the filter has dropped the ping.
+        The wait is short if no answer is `expected`. In that case callers check counters, too.
         """
         patience = str(PATIENCE) if expected else "0.3"
         done = self.run("ping", "-n", "-c", "1", "-W", patience, "-I", source, *more, target, check=False)

@@ -405,7 +405,7 @@ def unclassified(name, packet):
 def first_fragments():
     """Yield first fragments that lack some of the headers, and others that have all of them."""
     def first(behind, *before, following=60, payload=None):
-        """Return headers `before`, the fragment header and the bytes `behind`. `payload` is the claimed length."""
+        """Return a packet: headers `before`, a fragment header, bytes `behind`. `payload` is the claimed length."""
         headers = b"".join(extension(kind, then) for kind, then in zip(before, [*before[1:], 44]))
         whole = headers + fragment(following, more=True) + behind
         return ip6(nh=before[0] if before else 44, plen=len(whole) if payload is None else payload) / Raw(whole)
