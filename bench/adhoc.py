@@ -2,9 +2,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long one command on one host takes, beside ``ansible HOST -m ping``, with a long blocklist loaded on the host.
+"""Measure how long one command takes on one host with a long blocklist, compared with ``ansible HOST -m ping``.
 
-What is timed is the whole command, as somebody types it. The host is one of tools/fleet; the commands take turns.
+The measured time is that of the whole command, as a user types it. tools/fleet makes the host. The commands take turns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COLUMNS = {"what": "command", "ms": "ms", "against_ping": "of ping", "fastest": 
 
 
 def fleet(*arguments: str) -> None:
-    """Manage the fleet, quietly unless it fails."""
+    """Run tools/fleet. Its output is shown only if it fails."""
     command = [sys.executable, "tools/fleet", "--name", FLEET, *arguments]
     done = subprocess.run(command, cwd=report.CHECKOUT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
@@ -39,7 +39,7 @@ def fleet(*arguments: str) -> None:
 
 
 def ansible(module: str, arguments: str = "") -> float:
-    """Run a module on the host; the seconds that the command took."""
+    """Run a module on the host. Return the seconds that the command took."""
     environment = {
         **os.environ,
         "ANSIBLE_INVENTORY": f".fleet/{FLEET}/inventory.yml",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Horizontal bars as SVG, which a browser shows in a document, on a light and on a dark page."""
+"""Horizontal bar charts as SVG files, readable on light and on dark pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STYLE = (
 
 
 def bars(title: str, rows: list[dict], label: str, most: float) -> str:
-    """A group of bars for each row, one for each of its other keys. What is longer than ``most`` is cut, and says so."""
+    """Draw one group of bars per row, with one bar per key except ``label``. Bars above ``most`` are cut and marked."""
     series = list(dict.fromkeys(key for row in rows for key in row if key != label))
     height = TOP + ROW * sum(_bar_count(row, label) for row in rows) + GAP * len(rows) + 8
     parts = [

@@ -2,12 +2,12 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a fleet takes: its first deploy, a deploy that changes nothing, and one address blocked, beside a ping of Ansible.
+"""Measure commands on a whole fleet: a first deploy, a deploy without changes, a new blocklist entry, facts and a ping.
 
-What is timed is the whole command over all hosts, as somebody types it; the commands take turns. The hosts are those of
-tools/fleet, each with its own systemd, sshd, network and BPF file system. They share this machine's processors with
-Ansible, so what would be done on many machines at once is done here one after the other: the seconds for each host are
-more than in a fleet of real machines.
+The measured time is that of the whole command for all hosts, as a user types it. The commands take turns. tools/fleet
+makes the hosts, each with its own systemd, sshd, network and BPF file system. The hosts share the processors of this
+machine with Ansible, so work that real machines do in parallel is done one after the other here. The seconds per host
+are therefore higher than in a fleet of real machines.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ COLUMNS = {
     "runs": "runs",
 }
 
-#: The systemd of each host watches files, and root may do so only so often on a machine, however many hosts it has.
+#: The systemd of a host uses inotify instances. The limit for root is one for all hosts of the machine together.
 WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")
 WATCHES_A_HOST = 8
 
 
 @contextlib.contextmanager
 def fleet(hosts: int):
-    """A fleet of so many hosts, and afterwards nothing of it."""
+    """Make a fleet with this number of hosts, and remove it at the end."""
     names = ",".join(f"host{number}" for number in range(1, hosts + 1))
     allowed = WATCHES.read_text()
     try:
@@ -65,7 +65,7 @@ def fleet(hosts: int):
 
 
 def run(*command: str) -> str:
-    """Run a command, quietly unless it fails; what it said."""
+    """Run a command and return its output, which is shown only if the command fails."""
     environment = {
         **os.environ,
         "ANSIBLE_INVENTORY": f".fleet/{FLEET}/inventory.yml",
@@ -81,7 +81,7 @@ def run(*command: str) -> str:
 
 
 def timed(*command: str) -> tuple[float, float, str]:
-    """The seconds that a command took, those that processors worked for it on the controller, and what it said."""
+    """Run a command. Return its seconds, its CPU seconds on the controller, and its output."""
     before, began = os.times(), time.perf_counter()
     said = run(*command)
     seconds, after = time.perf_counter() - began, os.times()
@@ -100,7 +100,7 @@ def measure(hosts: int, runs: int) -> list[dict]:
         taken[what].append(tuple(figures))
         return said
 
-    run(*ad_hoc, "ping")  # connections are set up: they last for a minute after each command
+    run(*ad_hoc, "ping")  # sets up the connections, which last for a minute after each command
     turn(FIRST, *deploy)
     for number in range(runs):
         turn(PING, *ad_hoc, "ping")
@@ -112,7 +112,7 @@ def measure(hosts: int, runs: int) -> list[dict]:
 
 
 def unchanged(said: str, hosts: int) -> None:
-    """A deploy that changed something is not what its figure is called."""
+    """Exit if the deploy changed something, because its figure is for a deploy without changes."""
     if said.count(" changed=0 ") != hosts:
         sys.exit(f"bench: the deploy was to change nothing on {hosts} hosts, but:\n{said[-4000:]}")
 
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, nargs="+", default=[8, 16, 32], help="sizes of fleets (default: 8 16 32)")
     parser.add_argument("--runs", type=int, default=3, help="how often each command is run (default: %(default)s)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end that cleans up, like that of Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     rows = []
     for hosts in options.hosts:
         with fleet(hosts):

@@ -2,10 +2,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long changes of long lists take, beside ipset, nftables and xdp-filter doing the same in the same run.
+"""Measure how long changes of long lists take, compared with ipset, nftables and xdp-filter in the same run.
 
-What is timed is a process from its start to its end; of ours, the module as a managed host runs it. Peak memory is that of
-the process, with the table of entries, which it shares with the kernel.
+The measured time is that of a process from start to end. For PingKiller this is the module as a managed host runs it.
+Peak memory is that of the process, including the table of entries that it shares with the kernel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import namespaces  # noqa: F401 (first: it starts this program anew)
+import namespaces  # noqa: F401 (must be first: it restarts this program)
 import report
 from processes import measured
 
@@ -53,7 +53,7 @@ def networks4(chance: random.Random, number: int) -> list[str]:
     return [f"{ipaddress.IPv4Address(each << 8)}/24" for each in chance.sample(range(1 << 16, 223 << 16), number)]
 
 
-#: Name: how it is made, how many, and what ipset and nftables call it.
+#: By name: the function that makes the entries, their number, and the set types of ipset and nftables.
 LISTS = {
     "IPv4 addresses": (addresses4, 1_000_000, "hash:ip family inet", "type ipv4_addr;"),
     "IPv6 addresses": (addresses6, 200_000, "hash:ip family inet6", "type ipv6_addr;"),
@@ -62,7 +62,7 @@ LISTS = {
 
 
 class Bench:
-    """Figures, by list and what was done."""
+    """The figures, by list and step."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -76,7 +76,7 @@ class Bench:
         return path
 
     def time(self, about: tuple, *command) -> str:
-        """Run a command and keep its figures; what it said."""
+        """Run a command, keep its figures and return its output."""
         done = measured(*command)
         self.seconds[about].append(done.seconds)
         self.cpu[about].append(done.cpu)
@@ -88,7 +88,7 @@ class Bench:
         return json.loads(self.time(about, *command))
 
     def sync(self, about: tuple, path: Path, added: int, removed: int) -> None:
-        """An exact sync of a list that comes back after a boot, which has to report just this."""
+        """Sync a persistent list exactly. Check the reported numbers of added and removed entries."""
         kept = {"persist": True, "config_dir": str(self.directory / "pingkiller")}
         result = self.module(about, OURS, src=str(path), exclusive=True, owner="bench", **kept)
         assert (result["added_count"], result["removed_count"]) == (added, removed), result
@@ -113,7 +113,7 @@ class Bench:
 
 
 def changed(chance: random.Random, lines: list[str], new: list[str]) -> list[str]:
-    """The lines with some taken out and as many new ones put in, anywhere."""
+    """Return the lines with ``CHANGES // 2`` of them removed and the new ones inserted, both at random places."""
     gone = set(chance.sample(range(len(lines)), CHANGES // 2))
     left = [line for number, line in enumerate(lines) if number not in gone]
     for line in new:
@@ -122,7 +122,7 @@ def changed(chance: random.Random, lines: list[str], new: list[str]) -> list[str
 
 
 def write_files(directory: Path, divided_by: int) -> None:
-    """What every tool is given, for each list in a directory of its own."""
+    """Write the input files of all tools, in one directory per list."""
     for content, (make, number, ipset_type, nft_type) in LISTS.items():
         number //= divided_by
         chance = random.Random(1)
@@ -161,7 +161,7 @@ def list_round(bench: Bench, content: str, number: int) -> None:
 
 
 def small_round(bench: Bench) -> None:
-    """A thousand addresses: one by one, as xdp-filter takes them, and at once."""
+    """Measure a thousand addresses: one by one with xdp-filter, and in one sync."""
     lines = addresses4(random.Random(2), CHANGES)
     content = f"{CHANGES:,} IPv4 addresses"
     commands = bench.file("xdp-filter", ["set -e", *(f"xdp-filter ip {each} >/dev/null" for each in lines)])
@@ -177,7 +177,7 @@ def small_round(bench: Bench) -> None:
 
 
 def growth(bench: Bench, number: int) -> None:
-    """A change of max_entries moves every entry."""
+    """Measure a change of max_entries, which moves every entry, and of facts of a long list."""
     content = "IPv4 addresses"
     path = bench.directory / content / "list"
     bench.sync(("", ""), path, number, 0)
@@ -198,7 +198,7 @@ def main() -> None:
     subprocess.run(["ip", "link", "add", INTERFACE, "type", "veth", "peer", "name", INTERFACE + "p"], check=True)
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
         bench = Bench(Path(directory))
-        # In a child: what a process is made of counts in the peak of those that it starts.
+        # In a child process, because the memory of a process counts in the peak of the processes that it starts.
         child = multiprocessing.Process(target=write_files, args=(bench.directory, options.divide))
         child.start()
         child.join()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where benchmarks run: where there is no other network, no pin and no lock, so that nothing can be left of any of them."""
+"""Namespaces for the benchmarks. They start without networks, pins and locks, and leave nothing on the machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MARK = "PINGKILLER_BENCH"
 
 
 def enter() -> None:
-    """Start this program anew in mount and network namespaces of its own, with the collection and the tests' tools in reach."""
-    if os.environ.get(_MARK) == str(os.getpid()):  # which exec keeps
+    """Restart this program in new mount and network namespaces, with the collection and the test helpers importable."""
+    if os.environ.get(_MARK) == str(os.getpid()):  # exec keeps the process id
         return
     if os.geteuid():
         sys.exit("bench: takes root, because it loads programs into the kernel.")

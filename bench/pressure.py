@@ -2,11 +2,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host under a flood of listed pings: what is left of a TCP transfer and of pings that are allowed, filter by filter.
+"""Flood a host with pings from blocked sources, and measure a TCP transfer and allowed pings, for each filter.
 
-The first processor is the world: it sends the flood as fast as it can, the transfer and the allowed pings, all through
-one veth pair. The last one is the host: what comes out of the pair's ring is taken up there, as from a network card's.
-Everything lives in namespaces of this process and ends with it; each cell ends by itself after a few seconds.
+The first processor is the world. It sends the flood as fast as it can, the transfer and the allowed pings, all through
+one veth pair. The last processor is the host. It takes the packets from the ring of the pair, as from a network card.
+Everything is in namespaces of this process and ends with it. Each cell ends after a few seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from contextlib import ExitStack, contextmanager
 from fcntl import ioctl
 from pathlib import Path
 
-import namespaces  # noqa: F401 (first: it starts this program anew, where the other imports work)
+import namespaces  # noqa: F401 (must be first: it restarts this program where the other imports work)
 import network
 import report
 from scapy.all import ICMP, IP, Ether, Raw
@@ -49,16 +49,16 @@ WORLD_CPU, HOST_CPU = 0, (os.cpu_count() or 1) - 1
 LINK, BASE = "pk0", "/sys/fs/bpf/pingkiller"
 HOST_ADDRESS, ALLOWED = "192.0.2.1", "192.0.2.2"
 LISTED = [f"198.18.{number // 250}.{number % 250 + 1}" for number in range(10_000)]
-FLOODING = 1000  # of the listed ones
+FLOODING = 1000  # addresses of LISTED that send the flood
 PING_INTERVAL = 0.01
 
 
 def flooding():
-    """The listed addresses that pings come from."""
+    """Return the listed addresses that send the flood."""
     return LISTED[:: len(LISTED) // FLOODING]
 
 
-# The filters to compare. Each tells how many pings that are allowed it has seen, and how many packets it has dropped.
+# The filters to compare. `counts` returns the allowed pings that a filter saw (None: unknown), and its drops.
 
 
 class Nothing:
@@ -90,7 +90,7 @@ class Ours(Nothing):
         remove.absent(BASE, RemovalRequest(None))
 
     def counts(self):
-        """Every ICMP packet has one reason; those of no listed source are the allowed ones, whatever became of them."""
+        """Count the packets of all ICMP reasons, minus those of listed sources. The rest are the allowed pings."""
         told = facts.collect(BASE, list_limit=len(LISTED))
         counters = told["filters"][LINK]["counters"]
         icmp = [each for reason, each in counters["reasons"].items() if reason != "not_icmp"]
@@ -100,7 +100,7 @@ class Ours(Nothing):
 
 
 class Nftables(Nothing):
-    """A set and two rules in one of its hooks."""
+    """nftables with a set and two rules, in one of its hooks."""
 
     def __init__(self, family, hook):
         self.family, self.hook = family, hook
@@ -136,7 +136,7 @@ class Nftables(Nothing):
 
 
 class Ipset(Nothing):
-    """A set of ipset and two rules of iptables, before connection tracking."""
+    """An ipset set and two iptables rules, before connection tracking."""
 
     RULES = (("-s", ALLOWED), ("-m", "set", "--match-set", "pk", "src", "-j", "DROP"))
 
@@ -156,7 +156,7 @@ class Ipset(Nothing):
         return tuple(int(line.split()[0]) for line in said.splitlines()[2:])
 
 
-#: Whether there is a flood, and past what.
+#: By cell: whether there is a flood, and the filter.
 CELLS = {
     "no flood": (False, Nothing()),
     "no filter": (True, Nothing()),
@@ -175,7 +175,7 @@ def address_of(namespace):
     return namespace.run("cat", f"/sys/class/net/{LINK}/address").stdout.strip()
 
 
-# Of ethtool: segmentation offload for TCP and in general, and generic receive offload
+# ethtool commands for TCP segmentation offload, generic segmentation offload and generic receive offload
 TSO, GSO, GRO = 0x1F, 0x24, 0x2C
 
 
@@ -186,7 +186,7 @@ def switch(link, feature, on):
 
 
 def behave_like_cards(outside):
-    """Send no frame bigger than a wire takes, and receive through a ring, also without XDP."""
+    """Make the veth pair send no frame that is larger than the MTU, and receive through a ring, also without XDP."""
     switch(LINK, GRO, True)
     with outside.entered():
         switch(LINK, TSO, False)
@@ -194,9 +194,9 @@ def behave_like_cards(outside):
 
 
 def receive_on_host_cpu():
-    """Let a thread of the host's processor empty the ring. It goes before programs, as the interrupts of a card do.
+    """Let a thread on the host's processor empty the ring. As with the interrupts of a card, it has priority.
 
-    Another XDP program is another thread, so this is done for each cell.
+    A new XDP program brings a new thread, so every cell calls this.
     """
     Path(f"/sys/class/net/{LINK}/threaded").write_text("1")
     for each in Path("/proc").glob("[0-9]*/comm"):
@@ -208,7 +208,7 @@ def receive_on_host_cpu():
 
 @contextmanager
 def world():
-    """The namespace that everything comes from. Routes and neighbours are known: nobody has to ask for them."""
+    """Make the namespace that sends everything. Routes and neighbours are static, so the load has no lookups."""
     with network.Namespace("pkworld") as outside:
         network.run("ip", "link", "add", LINK, "type", "veth", "peer", "name", LINK, "netns", outside.name)
         for here, address in ((network.Root, HOST_ADDRESS), (outside, ALLOWED)):
@@ -221,10 +221,10 @@ def world():
         yield outside
 
 
-# The load. What sends and receives are processes of their own, each on its processor.
+# The load. Each sender and receiver is a process of its own, fixed to its processor.
 
 
-#: Turns a frame into an echo request from one of the addresses that flood, chosen anew for each, and sends it.
+#: Gives each echo request a random source among the flooding addresses, and sends it.
 GENERATOR = r"""
 #include <uapi/linux/bpf.h>
 
@@ -246,11 +246,11 @@ int pingkiller(struct xdp_md *context) /* the name that the library's compiler a
 }
 """
 BURST = 10_000  # frames in one call
-LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES: what the program says is done
+LIVE_FRAMES = 2  # BPF_F_TEST_XDP_LIVE_FRAMES: the kernel carries out the verdict of the program
 
 
 class Flood:
-    """Echo requests as fast as one processor makes them. They are made in the kernel, as pktgen would make them."""
+    """A flood of echo requests, as fast as one processor can make them. The kernel makes them, as pktgen would."""
 
     def __init__(self, outside):
         self.outside = outside
@@ -262,9 +262,9 @@ class Flood:
         self.program = compiler.compile_program({**headers, "pingkiller.c": GENERATOR}, options, "xdp")
 
     def run(self, until, result):
-        """Send for as long as there is time, and tell how many."""
+        """Send until the time is over, and put the number of frames into ``result``."""
         os.sched_setaffinity(0, {WORLD_CPU})
-        os.nice(-10)  # the flood is what there is most of
+        os.nice(-10)  # the flood has the largest share of the load
         given, offered = ctypes.create_string_buffer(self.frame, len(self.frame)), 0
         burst = {"repeat": BURST, "flags": LIVE_FRAMES, "batch_size": 64}
         frame = {"data_in": ctypes.addressof(given), "data_size_in": len(self.frame)}
@@ -277,7 +277,7 @@ class Flood:
 
 
 def upload(caller, address, until, _result):
-    """Send bytes until it is time."""
+    """Send bytes until the time is over."""
     os.sched_setaffinity(0, {WORLD_CPU})
     caller.settimeout(1)
     with contextlib.suppress(OSError):
@@ -287,7 +287,7 @@ def upload(caller, address, until, _result):
 
 
 def download(listener, until, result):
-    """Count the bytes that arrive until it is time."""
+    """Count the bytes that arrive until the time is over."""
     os.sched_setaffinity(0, {HOST_CPU})
     received = 0
     listener.settimeout(max(0.1, until - time.monotonic()))
@@ -300,7 +300,7 @@ def download(listener, until, result):
 
 
 def ping(outside, seconds):
-    """Pings that are allowed: how many were sent, and how many answered."""
+    """Send allowed pings. Return how many were sent and how many were answered."""
     count = round(seconds / PING_INTERVAL)
     options = ("-n", "-q", "-c", str(count), "-i", str(PING_INTERVAL), "-W", "1", "-w", str(int(seconds) + 3))
     said = outside.run("taskset", "-c", str(WORLD_CPU), "ping", *options, HOST_ADDRESS, check=False).stdout
@@ -309,7 +309,7 @@ def ping(outside, seconds):
 
 @contextmanager
 def load(outside, flood, seconds):
-    """Flood, where there is to be one, and transfer. Yields where their results come."""
+    """Run the transfer, and the flood if there is one. Yield the queue of their results."""
     result = multiprocessing.SimpleQueue()
     until = time.monotonic() + seconds
     with ExitStack() as stack:
@@ -329,19 +329,19 @@ def load(outside, flood, seconds):
 
 
 def processor_ticks():
-    """Of the host's processor: user, nice, system, idle, iowait, irq, softirq."""
+    """Return the ticks of the host's processor by state: user, nice, system, idle, iowait, irq, softirq."""
     line = re.search(rf"^cpu{HOST_CPU} (.*)$", Path("/proc/stat").read_text(), re.MULTILINE)[1]
     return dict(zip(("user", "nice", "system", "idle", "iowait", "irq", "softirq"), map(int, line.split())))
 
 
 def stack_counts():
-    """What came to the host's network stack, by its own count."""
+    """Return the ICMP counters of the host's network stack."""
     names, values = (line.split()[1:] for line in Path("/proc/net/snmp").read_text().splitlines() if "Icmp:" in line)
     return dict(zip(names, map(int, values)))
 
 
 def reading(filter_):
-    """All counters, when they have come to rest."""
+    """Return all counters as soon as they no longer change."""
     before = None
     while True:
         seen, dropped = filter_.counts()
@@ -359,7 +359,7 @@ def reading(filter_):
 
 
 def measure(outside, flood, filter_, seconds):
-    """One cell, once."""
+    """Measure one cell once."""
     with filter_:
         receive_on_host_cpu()
         before, ticks = reading(filter_), processor_ticks()
@@ -415,7 +415,7 @@ COLUMNS = {
 
 
 def middle(cell, runs):
-    """Medians, but the sum of what a filter has lost: that is to be none, not few."""
+    """Return the medians of the runs. Packets lost by a filter are summed, because not even one may be lost."""
     row = {"cell": cell}
     for key in list(COLUMNS)[1:]:
         values = [run[key] for run in runs if run[key] is not None]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that are measured from their start to their end."""
+"""Measure a process from its start to its end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 
 class Measured(NamedTuple):
-    said: str  #: on standard output and standard error
+    said: str  #: standard output and standard error
     seconds: float
-    cpu: float  #: seconds of processors
+    cpu: float  #: CPU seconds
     peak_mb: int
 
 
 def measured(*command: object) -> Measured:
-    """Run a command. If it fails, the benchmark ends with what it said."""
+    """Run a command. If it fails, exit with its output."""
     with tempfile.TemporaryFile("w+") as file:
         began = time.perf_counter()
         process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=file, stderr=file)

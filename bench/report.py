@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every benchmark says besides its figures, and how it says them: a table to read, and JSON in build/bench/."""
+"""The reports of all benchmarks: a table to read, and JSON in build/bench/ that also describes the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 OUTPUT = CHECKOUT / "build/bench"
 
-#: How to ask a program for its version; what answers is looked through for the first number with a dot.
+#: The commands that print the version of a program. The first number with a dot in the output is the version.
 PROGRAMS = {
     "ansible-core": ("ansible", "--version"),
     "bpftrace": ("bpftrace", "--version"),
@@ -24,12 +24,12 @@ PROGRAMS = {
     "nftables": ("nft", "--version"),
     "perf": ("perf", "--version"),
     "strace": ("strace", "--version"),
-    "xdp-tools": ("dpkg-query", "--show", "xdp-tools"),  # its programs do not tell theirs
+    "xdp-tools": ("dpkg-query", "--show", "xdp-tools"),  # its programs do not print their version
 }
 
 
 def machine() -> dict:
-    """Where figures come from. They hold for no other."""
+    """Describe this machine, because the figures are valid only for it."""
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*: (.*)$", info, re.MULTILINE)
     return {
@@ -41,7 +41,7 @@ def machine() -> dict:
 
 
 def versions() -> dict:
-    """Of the kernel, of Python, and of those programs that are installed here."""
+    """Return the versions of the kernel, of Python and of the installed programs."""
     found = {name: _version(*command) for name, command in PROGRAMS.items()}
     bcc = _version("/usr/bin/python3", "-c", "import bcc; print(bcc.__version__)")
     return {
@@ -61,7 +61,7 @@ def _version(*command: str) -> str | None:
 
 
 def table(rows: list[dict], columns: dict[str, str]) -> str:
-    """Rows as text: ``columns`` are the keys to show, with the heading of each. Numbers are put to the right."""
+    """Format rows as text. ``columns`` has the keys to show and their headings. Numbers are aligned right."""
     lines = [list(columns.values()), *([_cell(row.get(key)) for key in columns] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines)]
     align = [">" if any(isinstance(row.get(key), (int, float)) for row in rows) else "<" for key in columns]
@@ -78,7 +78,7 @@ def _cell(value) -> str:
 
 
 def write_json(path: Path, rows: list[dict], **more) -> None:
-    """Keep the figures, with where they come from and whatever else belongs to them."""
+    """Write the figures, the machine, the versions and ``more`` to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine(), "versions": versions(), **more, "rows": rows}
     path.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a module as Ansible does on a managed host, from where Python starts there: ``run_module.py NAME ARGUMENTS``."""
+"""Run a module in Python as Ansible does on a managed host: ``run_module.py NAME ARGUMENTS``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from report import CHECKOUT
 
 
 def sources() -> dict:
-    """What the action plugin carries to the host for xdp_filter."""
+    """Return the C sources that the action plugin sends to the host for xdp_filter."""
     return {
         path.relative_to(CHECKOUT / "bpf").as_posix(): path.read_text() for path in (CHECKOUT / "bpf").rglob("*.[ch]")
     }

@@ -2,10 +2,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look with the tracers costs whoever is looked at and whoever looks, beside strace, perf trace and bpftrace.
+"""Measure what a trace costs the traced process and the tracing process, compared with strace, perf trace and bpftrace.
 
-The load is ``dd bs=1``, which makes two of the cheapest system calls again and again and says itself how long it took. All tracers
-take turns, round after round; of each, the least counts, which other work on the machine disturbs least.
+The load is ``dd bs=1``. It repeats two of the cheapest system calls and reports how long they took. The tracers take
+turns in every round. The lowest value of each tracer counts, because other work on the machine disturbs it least.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import time
 from collections import defaultdict, deque
 from pathlib import Path
 
-import namespaces  # noqa: F401 (first: it starts this program anew)
+import namespaces  # noqa: F401 (must be first: it restarts this program)
 import report
 from processes import measured
 
@@ -36,9 +36,9 @@ NOTHING = "nothing"
 FAST, SLOW = (
     300_000,
     10_000,
-)  #: bytes that dd copies, each with a read and a write: with programs in the kernel, and without
+)  #: bytes that dd copies, with one read and one write per byte: with BPF programs, and without
 DD = (shutil.which("dd"), "if=/dev/zero", "of=/dev/null", "bs=1")
-#: Looks of ours by what they are called, as the library is asked for them.
+#: Our traces by their names in the tables, with the options of the library.
 OURS = {
     "syscalls": {"probe": "syscalls"},
     "syscalls, of another process": {"probe": "syscalls", "pid": 1},
@@ -53,7 +53,7 @@ _LATENCY = (
     "tracepoint:raw_syscalls:sys_enter { @began[tid] = nsecs; } tracepoint:raw_syscalls:sys_exit /@began[tid]/ "
     "{ @[comm, args->id] = hist(nsecs - @began[tid]); delete(@began[tid]); }"
 )
-#: What others are called with, before the command that they look at; and how many bytes that copies.
+#: The other tracers: the bytes that dd copies, and the command line before the traced command.
 OTHERS = {
     "bpftrace, counts": (FAST, ("bpftrace", "-e", "tracepoint:raw_syscalls:sys_exit { @[comm, args->id] = count(); }")),
     "bpftrace, latency": (FAST, ("bpftrace", "-e", _LATENCY)),
@@ -85,7 +85,7 @@ def ns_a_call(said: str, bytes_: int) -> float:
 
 @contextlib.contextmanager
 def looked_at(found: dict, **options):
-    """What is run here is looked at; ``found`` is filled with what was seen."""
+    """Trace the body of the ``with`` block. The result is put into ``found``."""
     stop = threading.Event()
     request = trace.Request.checked(duration=600.0, **options)
     results = trace.watch(request, _runtime.read_trace_sources(), every=0.01, stop=stop)
@@ -123,11 +123,11 @@ def cost_rows(runs: int) -> list[dict]:
     ]
 
 
-# The same numbers
+# Counts of system calls
 
 
 def counts() -> list[dict]:
-    """How often each tracer saw each call of the same load, by call."""
+    """Return one row for each system call, with the count of each tracer for the same load."""
     seen: dict = {}
     with looked_at(seen, probe="syscalls", by=("comm", "syscall"), top=0):
         measured(*load(SLOW))
@@ -141,7 +141,7 @@ def counts() -> list[dict]:
 
 
 def _strace_counts(said: str) -> dict[str, int]:
-    """Lines are: % of time, seconds, microseconds a call, calls, errors if there are any, name."""
+    """Parse lines of: % of time, seconds, microseconds per call, calls, errors (if any), name."""
     lines = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", said, re.MULTILINE)
     return {name: int(calls) for calls, name in lines if name != "total"}
 
@@ -151,11 +151,11 @@ def _bpftrace_counts(said: str) -> dict[str, int]:
     return {names[int(number)]: int(calls) for number, calls in re.findall(r"^@\[(\d+)\]: (\d+)$", said, re.MULTILINE)}
 
 
-# Whoever looks
+# The tracing process
 
 
 def look_rows(command: Path, runs: int) -> list[dict]:
-    """What the command takes besides the time for which it looks, and of a processor meanwhile, with a load beside it."""
+    """Measure the command under load: time beyond the traced duration, CPU time, memory, share of a processor."""
     return [_look_row(name, options, command, runs) for name, options in _looks().items()]
 
 
@@ -172,7 +172,7 @@ def _look_row(name: str, options: list[str], command: Path, runs: int) -> dict:
 
 
 def _busy(options: dict, duration: float = 4.0) -> float:
-    """Percent of a processor that whoever looks takes once the programs are compiled, with a load beside it."""
+    """Return the percentage of a processor that tracing takes under load, after the programs are compiled."""
     results = trace.watch(trace.Request.checked(duration=duration, **options), _runtime.read_trace_sources(), every=1.0)
     with _loaded():
         next(results)
@@ -205,10 +205,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="how often everything is done (default: %(default)s)")
     options = parser.parse_args()
-    os.environ["LC_ALL"] = "C"  # dd and strace put their numbers as others read them
+    os.environ["LC_ALL"] = "C"  # dd and strace print numbers with a decimal point
     subprocess.run(
         ["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True
-    )  # perf and bpftrace; not ours
+    )  # for perf and bpftrace, PingKiller does not need it
     same = counts()
     show("calls of one dd, as each saw them", same, {name: name for name in same[0]})
     costs = cost_rows(options.runs)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Reports packets to user space while somebody listens, through a ring buffer that all filters of the host share. Each
- * CPU sends at most EVENTS_PER_SECOND events. Events above this limit are counted as suppressed. Events that find the
- * buffer full are counted as lost.
+ * Reports packets to user space while there is a listener, through a ring buffer that all filters of the host share.
+ * Each CPU sends at most EVENTS_PER_SECOND events. Events above this limit are counted as suppressed. Events that find
+ * the buffer full are counted as lost.
  */
 #ifndef PINGKILLER_EVENTS_H
 #define PINGKILLER_EVENTS_H

@@ -1,10 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a packet costs: the nanoseconds that each program adds to an empty one, by BPF_PROG_TEST_RUN.
+"""Measure what a packet costs: the nanoseconds that each program adds to an empty one, by BPF_PROG_TEST_RUN.
 
-Every program gets every kind of packet, in turns, round after round. From each figure that of the empty program in the
-same round is taken off; what is shown is the median over the rounds. The kernel measures in whole nanoseconds.
+Every program gets every kind of packet in every round, and the programs take turns. The figure of the empty program in
+the same round is subtracted from each figure. The tables show the median of all rounds. The kernel measures in whole
+nanoseconds.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ import argparse
 import random
 from contextlib import ExitStack
 
-import namespaces  # noqa: F401 (first: it starts this program anew, where the other imports work)
+import namespaces  # noqa: F401 (must be first: it restarts this program where the other imports work)
 import report
 from chart import bars
 
 from . import frames, programs, wire
 from .measurement import Cell, Runner, measure
 
-OURS = "pingkiller, {:,}"  #: by how many entries are on its blocklist
+OURS = "pingkiller, {:,}"  #: with the number of entries on its blocklist
 XDP_FILTER = "xdp-filter"
 XDP_FILTER_ENTRIES = 1000
-#: The filters that the cases ask for, by the options they differ in from the defaults.
+#: The filters that the cases use, with the options that differ from the defaults.
 VARIANTS = {
     "default": {},
     "policy": {"policy": "drop"},
     "below": {"ratelimit_pps": 10_000_000},
     "over": {"ratelimit_pps": 1},
 }
-#: What each option costs is measured against the default filter.
+#: The cost of each option is measured against the default filter.
 OPTIONS = {
     "policy: drop": {"policy": "drop"},
     "icmp_types: all": {"icmp_types": ["all"]},
@@ -48,7 +49,7 @@ OPTIONS = {
 }
 UNHEARD = "events: dropped, nobody listens"
 OPTION_CASES = ("TCP", "ICMP, not listed", "ICMP, listed")
-OPTION_REPEAT = 5000  #: packets, whose events the ring buffer has room for
+OPTION_REPEAT = 5000  #: packets; the ring buffer has room for their events
 BASELINES = {
     "perf event per packet": ("perf_event", "drain_perf"),
     "ring buffer record per ICMP": ("ring_buffer", "drain_ring"),
@@ -57,7 +58,7 @@ BASELINES = {
 
 
 class Bench:
-    """Everything that is loaded for the measurements, and unloaded after them."""
+    """The programs and hosts of the measurements. They are removed at the end."""
 
     def __init__(self, stack: ExitStack, rounds: int, repeat: int):
         self._stack, self._rounds, self._repeat = stack, rounds, repeat
@@ -67,7 +68,7 @@ class Bench:
         self.cases = frames.cases()
 
     def host(self, name: str, entries: int, sources: dict[str, str] | None = None) -> programs.Ours:
-        """One of our hosts, with a blocklist of so many addresses."""
+        """Make one of our hosts, with this number of addresses on its blocklist."""
         print(f"loading a blocklist of {entries:,}", flush=True)
         host = self._stack.enter_context(programs.Ours(f"pkbench-{name}", entries + programs.SPARE, sources))
         host.filter()
@@ -88,12 +89,12 @@ def shuffled(addresses: list[int]) -> list[int]:
 
 
 def strangers(number: int) -> list[int]:
-    """Addresses that are on no list."""
+    """Return addresses that are on no list."""
     return [address + 1 for address in shuffled(frames.listed(number))]
 
 
 def our_cells(bench: Bench, entries: int, commit: str | None = None) -> list[Cell]:
-    """All cases, with a list of this size, for the filter of this checkout or that of another commit."""
+    """Return all cases with a list of this size, for the filter of this checkout or of another commit."""
     title = f"{commit}, {entries:,}" if commit else OURS.format(entries)
     host = bench.host(f"size-{entries}-{commit or 'here'}", entries, commit and programs.read_sources_of(commit))
     variants = {name: Runner(host.filter(**options)) for name, options in VARIANTS.items()}
@@ -109,9 +110,9 @@ def our_cells(bench: Bench, entries: int, commit: str | None = None) -> list[Cel
 
 
 def peer_cells(bench: Bench) -> list[Cell]:
-    """xdp-filter, and what the ways to report to user space cost that are common in examples.
+    """Return the cells of xdp-filter and of the baselines, which report to user space as common examples do.
 
-    They get no sources drawn: the kernel lets no other program call one that xdp-filter has loaded.
+    Cases that draw sources are left out, because no other program can call a program that xdp-filter has loaded.
     """
     listed = frames.listed(XDP_FILTER_ENTRIES)
     runners = {XDP_FILTER: Runner(programs.load_xdp_filter(listed))}
@@ -126,7 +127,7 @@ def peer_cells(bench: Bench) -> list[Cell]:
 
 
 def option_cells(bench: Bench) -> list[Cell]:
-    """What each option adds to the default filter, with a thousand addresses on the list."""
+    """Return the cells that compare each option with the default filter, with a thousand addresses on the list."""
     host, unheard = bench.host("options", 1000), bench.host("unheard", 1000)
     default = Runner(host.filter())
     runners = {}
@@ -142,7 +143,7 @@ def option_cells(bench: Bench) -> list[Cell]:
 
 
 def classifier_cells(bench: Bench) -> list[Cell]:
-    """The same filter on tc."""
+    """Return the cells of the default filter on tc."""
     host = bench.host("tc", 1000)
     return [
         Cell(hook, case, Runner(host.filter(hook=hook, mode="auto")), bench.empty_classifier, bench.cases[case].frame)
@@ -152,7 +153,7 @@ def classifier_cells(bench: Bench) -> list[Cell]:
 
 
 def rows(figures: dict, by: str) -> list[dict]:
-    """One row for each case (or program), with a column for each program (or case)."""
+    """Return one row for each case (or program), with a column for each program (or case)."""
     found: dict[str, dict] = {}
     for (program, case), added in figures.items():
         row, column = (case, program) if by == "case" else (program, case)
@@ -161,7 +162,7 @@ def rows(figures: dict, by: str) -> list[dict]:
 
 
 def chart(packets: list[dict]) -> str:
-    """The packets that everybody can be sent, with the longest of our lists."""
+    """Draw the packets that all programs can get. Our filter has its longest list."""
     last = [name for name in packets[0] if name.startswith(OURS.partition(",")[0])][-1]
     series = [last, XDP_FILTER, *BASELINES]
     drawn = [

@@ -10,28 +10,28 @@ from typing import NamedTuple
 
 from scapy.all import ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6EchoRequest, IPv6
 
-FIRST4 = 0x0A000000  # 10.0.0.0: listed addresses lie on from here, seven apart
+FIRST4 = 0x0A000000  # 10.0.0.0: the first listed address; every seventh address is listed
 FIRST6 = "2001:db8::1"
 STRANGER, STRANGER6, HERE, HERE6 = "203.0.113.9", "2001:db8:9::9", "192.0.2.1", "2001:db8:1::1"
 LINK = Ether(src="02:00:00:00:00:07", dst="02:00:00:00:00:01")
-SMALLEST = 60  # bytes on an Ethernet, without the checksum
+SMALLEST = 60  # bytes of an Ethernet frame, without the checksum
 
 
 class Case(NamedTuple):
-    """A kind of packet, and which of our filters it is sent to."""
+    """A kind of packet, and the variant of our filter that gets it."""
 
     frame: bytes
     variant: str = "default"
-    draw: str = ""  #: set of sources to draw from, one after the other, instead of the frame's own
+    draw: str = ""  #: the set of sources that replace the frame's own source, a new one for each packet
 
 
 def listed(count: int) -> list[int]:
-    """The IPv4 addresses of a list of so many, in host byte order."""
+    """Return the first ``count`` listed IPv4 addresses, in host byte order."""
     return [FIRST4 + 7 * number for number in range(count)]
 
 
 def list_file(count: int) -> str:
-    """The list as its module reads it. There is one IPv6 address on each, whatever its size."""
+    """Return the list as a file for the module. Every list also has one IPv6 address."""
     return "".join(f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}\n" for n in listed(count)) + FIRST6 + "\n"
 
 
@@ -49,7 +49,7 @@ def _ipv6(source: str = STRANGER6):
 
 
 def cases() -> dict[str, Case]:
-    """By the name that the table has for them."""
+    """Return the cases by their names in the tables."""
     first = ".".join(map(str, struct.pack(">I", FIRST4)))
     icmp, icmp6 = _bytes(_ipv4() / ICMP()), _bytes(_ipv6() / ICMPv6EchoRequest())
     return {

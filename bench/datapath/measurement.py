@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs programs in turns, and compares each with the one it is measured against in the same round."""
+"""Run programs in turns, and compare each with its reference program in the same round."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 
 
 class Runner(NamedTuple):
-    """A loaded program, and what is to be done after each run of it."""
+    """A loaded program, and a function to call after each run."""
 
     program: bpf.Program
     tidy: Callable[[], object] | None = None
 
     def run(self, frame: bytes, repeat: int) -> int:
-        """Nanoseconds for one packet, on average."""
+        """Return the average nanoseconds per packet."""
         duration = self.program.test_run(frame, repeat).duration
         if self.tidy:
             self.tidy()
@@ -27,7 +27,7 @@ class Runner(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One figure of a table: what ``runner`` takes for the frame beyond what ``floor`` takes for it."""
+    """One figure of a table: the time that ``runner`` takes for the frame, minus the time of ``floor``."""
 
     program: str
     case: str
@@ -37,7 +37,7 @@ class Cell(NamedTuple):
 
 
 def measure(cells: list[Cell], rounds: int, repeat: int) -> dict[tuple[str, str], int]:
-    """Median of the nanoseconds added, by program and case."""
+    """Return the median of the added nanoseconds, by program and case."""
     figures: dict[tuple[str, str], list[int]] = {(cell.program, cell.case): [] for cell in cells}
     for _round in range(rounds):
         floors: dict[tuple[int, bytes], int] = {}

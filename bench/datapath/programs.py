@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs that are measured: ours as xdp_filter attaches it, xdp-filter as its own command loads it, baselines."""
+"""The measured programs: our filter as xdp_filter attaches it, xdp-filter as its command loads it, and baselines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 
 BPF_SOURCES = CHECKOUT / "bpf"
 BASELINES = Path(__file__).parent / "baselines"
-SPARE = 1024  # slots that a list has beyond what is on it
+SPARE = 1024  # free slots of a list
 _numbers = count()
 
 
@@ -49,7 +49,7 @@ def run(*command: str) -> str:
 
 
 def cable() -> str:
-    """A veth interface that nothing is ever sent through."""
+    """Make a veth interface without traffic."""
     name = f"pkbench{next(_numbers)}"
     run("ip", "link", "add", name, "type", "veth", "peer", "name", name + "p")
     run("ip", "link", "set", name, "up")
@@ -63,7 +63,10 @@ def read_sources() -> dict[str, str]:
 
 
 def read_sources_of(commit: str) -> dict[str, str]:
-    """The C of another commit. Today's library makes its maps, so they have to be laid out alike, or have grown since."""
+    """Return the C sources of another commit.
+
+    The library of this checkout makes the maps. So their layout must be that of the other commit, or have grown since.
+    """
     archive = subprocess.run(["git", "archive", commit, "bpf"], cwd=CHECKOUT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         names = [name for name in tar.getnames() if name.endswith((".c", ".h"))]
@@ -73,7 +76,7 @@ def read_sources_of(commit: str) -> dict[str, str]:
 
 
 class Ours:
-    """A host with filters and lists of its own. Use as a context manager: nothing is left."""
+    """A host with its own filters and lists. Use as a context manager, which removes everything at the end."""
 
     def __init__(self, name: str, capacity: int, sources: dict[str, str] | None = None):
         self.base, self.capacity = f"/sys/fs/bpf/{name}", capacity
@@ -89,7 +92,7 @@ class Ours:
         remove.absent(self.base, RemovalRequest(None))
 
     def filter(self, **options) -> bpf.Program:
-        """Attached to an interface of its own."""
+        """Attach a filter to an interface of its own."""
         chosen = FilterOptions.checked(**{"mode": "native", **options})
         interface = cable()
         change.present(self.base, FilterRequest((interface,), chosen._asdict(), self._sources, capacity=self.capacity))
@@ -97,22 +100,22 @@ class Ours:
         return self._opened.enter_context(bpf.Program.from_id(found.info.id))
 
     def fill(self, name: str, content: str):
-        """Make a list hold this."""
+        """Set the content of a list."""
         sync.change(self.base, ListRequest(name, content=content, exclusive=True, owner="bench"))
 
     def listening(self, value: bool):
-        """Let the filters believe that somebody reads their events, or not."""
+        """Tell the filters whether a listener reads their events."""
         with bpf.Map.open(self._pins.host_pin("control")) as control, closing(Control(control)) as opened:
             opened.listening = value
 
     def skip_events(self):
-        """Make room in the ring buffer."""
+        """Empty the ring buffer."""
         with bpf.Map.open(self._pins.host_pin("events")) as events, closing(RingBuffer(events)) as ring:
             ring.skip()
 
 
 def load_xdp_filter(addresses: list[int]) -> bpf.Program:
-    """xdp-filter with the features that the job takes: it drops what comes from these addresses, ICMP or not."""
+    """Load xdp-filter with the required features. It drops all packets from these addresses, not only ICMP."""
     interface = cable()
     run("xdp-filter", "load", interface, "-m", "native", "-p", "allow", "-f", "ipv4,ipv6")
     for address in addresses:
@@ -122,7 +125,7 @@ def load_xdp_filter(addresses: list[int]) -> bpf.Program:
 
 
 class Baseline:
-    """A program of this directory, and what it told user space that nobody wants to know."""
+    """A program of the baselines directory. Its reports to user space are discarded."""
 
     def __init__(self, name: str, **defines: int):
         from bcc import BPF
@@ -130,25 +133,25 @@ class Baseline:
         text = (BASELINES / f"{name}.c").read_text()
         header = (BASELINES / "frame.h").read_text()
         flags = [f"-D{key}={value}" for key, value in {"PAGE_SIZE": mmap.PAGESIZE, **defines}.items()]
-        os.environ["BCC_KERNEL_SOURCE"] = str(BPF_SOURCES)  # stand-ins for the kernel's headers
+        os.environ["BCC_KERNEL_SOURCE"] = str(BPF_SOURCES)  # replacements for the kernel's headers
         self.bcc = BPF(text=text.replace('#include "frame.h"', header), cflags=flags)
 
     def program(self, function: str = "baseline", kind: str = "XDP") -> bpf.Program:
         return bpf.Program(os.dup(self.bcc.load_func(function, getattr(self.bcc, kind)).fd))
 
     def drain_perf(self):
-        """Throw the perf events away, for which there is room from now on."""
+        """Open the perf buffer. Return a function that discards its events."""
         self.bcc["notes"].open_perf_buffer(lambda *_event: None, page_cnt=1024, wakeup_events=1 << 20)
         return lambda: self.bcc.perf_buffer_poll(timeout=0)
 
     def drain_ring(self):
-        """The same for the records of a ring buffer."""
+        """Open the ring buffer. Return a function that discards its records."""
         self.bcc["notes"].open_ring_buffer(lambda *_record: 0)
         return self.bcc.ring_buffer_consume
 
 
 class Drawing:
-    """A program behind one that gives each frame the next of these source addresses."""
+    """A program that gives each frame the next of these source addresses, then calls the measured program."""
 
     def __init__(self, measured: bpf.Program, addresses: list[int]):
         self._baseline = Baseline("draw", ADDRESSES=len(addresses))

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End to end: listed pings come through a veth pair faster than one processor can take them; what does it take for each?
+"""Measure end to end: listed pings come through a veth pair faster than one processor can handle them.
 
-BPF_PROG_TEST_RUN can run neither nftables nor ipset. Here everybody also pays for what lies between the wire and the filter.
+BPF_PROG_TEST_RUN cannot run nftables or ipset. So here every figure includes the path from the wire to the filter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pressure
 
 
 class XdpFilter(pressure.Nothing):
-    """xdp-filter, with those addresses on its list that are used."""
+    """xdp-filter with the flooding addresses on its list."""
 
     def __enter__(self):
         network.run("xdp-filter", "load", pressure.LINK, "-m", "native", "-p", "allow", "-f", "ipv4")
@@ -42,7 +42,7 @@ def processed() -> int:
 
 
 def measure_one(flood, filter_, seconds: float) -> float:
-    """Nanoseconds of the host's processor for each packet, which does nothing else meanwhile."""
+    """Return the nanoseconds per packet of the host's processor, which does nothing else during this time."""
     with filter_:
         pressure.receive_on_host_cpu()
         before = filter_.counts()[1] + processed()
@@ -54,7 +54,7 @@ def measure_one(flood, filter_, seconds: float) -> float:
 
 
 def measure(rounds: int = 7, seconds: float = 1) -> list[dict]:
-    """Medians, one row for each filter; they take turns."""
+    """Return the medians, one row per filter. The filters take turns."""
     figures: dict[str, list[float]] = {name: [] for name in PAST}
     with pressure.world() as outside:
         flood = pressure.Flood(outside)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Count system calls. Each is noted when it is entered, by its task, and put into its row when it returns. So what began
- * before the run is not counted, and what has not returned at its end is still noted. exit and exit_group never return and
- * are counted when they are entered. Definitions, beside those of who.h:
+ * Counts system calls. A call is stored by its task when it is entered, and added to its row when it returns. So calls
+ * that began before the run are not counted, and calls that have not returned at the end of the run are still stored.
+ * exit and exit_group never return, so they are counted when they are entered. Definitions, in addition to who.h:
  *
- *   ONLY_SYSCALL             the number of the call that is looked at; all without it
- *   BY_PID, BY_USER, BY_COMM, BY_SYSCALL, BY_FD   0 or 1: what makes a row
- *   HAS_LENGTH               1: what the call returns is a number of bytes
+ *   ONLY_SYSCALL             count only the call with this number; all calls if it is not defined
+ *   BY_PID, BY_USER, BY_COMM, BY_SYSCALL, BY_FD   0 or 1: is this field part of the row key?
+ *   HAS_LENGTH               1: the call returns a number of bytes
  *   TIMED                    1: measure how long calls take
- *   MIN_NS                   leave out calls that took less
- *   SMALL_BYTES, SLOW_NS     calls that returned less, or took that long, are summed up apart
+ *   MIN_NS                   leave out calls that took less time
+ *   SMALL_BYTES, SLOW_NS     calls that returned fewer bytes, or took at least this long, also get sums of their own
  *   ROWS, TASKS, BIRTHS, PROCESSES, NEWCOMER_PAGES   sizes of the tables
  */
 #include <uapi/linux/bpf.h>
@@ -28,7 +28,7 @@
 struct call {
 	struct row_key key;
 	u64 began;
-	u64 resumes; /* another call: what it returns is that one's result */
+	u64 resumes; /* sigreturn: the value it returns is not its own result */
 };
 
 BPF_HASH(calls, u64, struct call, TASKS); /* by task */
@@ -36,7 +36,7 @@ BPF_TABLE("percpu_hash", struct row_key, struct row, rows, ROWS);
 BPF_PERCPU_ARRAY(blank, struct row, 1); /* a row is too large for the stack */
 
 #if BY_PID
-/* How often each pid has been given to a process: enough for every pid that a kernel takes. */
+/* Counts the new processes that have got each pid. There is room for every pid that the kernel can assign. */
 #define PER_CELL 64
 struct generations {
 	u16 of[PER_CELL];
@@ -53,7 +53,7 @@ static __always_inline u16 *my_generation(void)
 	return cell ? &cell->of[pid % PER_CELL] : NULL;
 }
 
-/* A task that makes its first call. The one that starts a process tells that its pid is another process's now. */
+/* Handles the first call of a task. If the task is the first of its process, its pid now belongs to a new process. */
 static __always_inline void note_birth(u64 task)
 {
 	u16 *generation;
@@ -125,7 +125,7 @@ static __always_inline struct row *add_row(struct row_key *key)
 	if (!rows.insert(key, empty))
 		newcomers.ringbuf_output(key, sizeof(*key), 0);
 #else
-	rows.insert(key, empty); /* another CPU may have been quicker */
+	rows.insert(key, empty); /* does nothing if another CPU has just added the row */
 #endif
 	return rows.lookup(key);
 }
@@ -232,7 +232,7 @@ int returned(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* What a thread was in the middle of when it ended never returns. */
+/* A call that was in progress when its thread ended never returns. */
 int ended(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 task = bpf_get_current_task();

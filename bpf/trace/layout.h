@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * What the tracers and user space both lay out in memory. The Python twin of this file is
- * plugins/module_utils/_pingkiller/trace/layout.py. Nothing of it outlives a run, so there are no versions of it.
+ * The memory layouts that the tracers and user space share. The Python twin of this file is
+ * plugins/module_utils/_pingkiller/trace/layout.py. No data in these layouts outlives a run, so they have no version.
  */
 #ifndef PINGKILLER_TRACE_LAYOUT_H
 #define PINGKILLER_TRACE_LAYOUT_H
 
 #define COMM 16
 
-/* What is in no row, one per CPU. */
+/* Counts of calls and events that are missing from the results. One per CPU. */
 struct missed {
-	u64 lost;       /* found a table or the buffer full */
-	u64 outside;    /* of a process that is not of user space's PID namespace */
-	u64 unfinished; /* ended with their thread */
+	u64 lost;       /* a table or the buffer was full */
+	u64 outside;    /* the process is not in user space's PID namespace */
+	u64 unfinished; /* the thread ended before the call returned */
 };
 
-/* Which row a call belongs to: all that is asked for, as it was when the call began, and its outcome. */
+/* The key of the row that a call belongs to: the requested fields, as they were when the call began, and the error. */
 struct row_key {
 	u32 pid;
-	u32 generation; /* how many processes have had this pid since the run began */
+	u32 generation; /* how many new processes have got this pid since the run began */
 	u32 user;
 	u32 syscall;
 	u32 error; /* errno, 0: none */
@@ -49,23 +49,23 @@ enum event_kind { EVENT_CLONE, EVENT_FORK, EVENT_VFORK, EVENT_CLONE3, EVENT_EXEC
 
 #define PATH 256
 
-/* How a task ended: status, or signal, if KNOWN. */
+/* How a task ended: its exit status, or the signal that ended it. 0 if neither is known. */
 #define ENDING_STATUS(status) (ENDING_KNOWN | ((status) & 0xff))
 #define ENDING_SIGNAL(signal) (ENDING_KNOWN | (u32)(signal) << 8)
 #define ENDING_KNOWN 0x10000
 
-/* What user space is told of a process. Only of an exec there is a path. */
+/* The report of one process event to user space. Only an exec has a path. */
 struct event {
 	u64 time; /* CLOCK_MONOTONIC ns */
-	u64 born; /* the same of an exit, 0: before the run */
+	u64 born; /* same clock, only for an exit: when the task began; 0: before the run */
 	u32 kind;
-	u32 pid;    /* of the process */
-	u32 thread; /* of the thread, the same as pid for a process */
+	u32 pid;    /* process id */
+	u32 thread; /* thread id, equal to pid for the first thread of a process */
 	u32 parent;
 	u32 user;
 	u32 ending;
 	char comm[COMM];
-	char path[PATH]; /* with its zero byte; empty if it could not be read */
+	char path[PATH]; /* ends with a zero byte; empty if it could not be read */
 };
 
 #endif

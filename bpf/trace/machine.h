@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * What a system call looks like on this processor: its arguments, and whether a 32-bit program makes it. The kernel's
- * headers are not there, so the places in struct pt_regs are written down here (arch/x86/include/asm/ptrace.h and
- * arch/arm64/include/asm/ptrace.h); they are part of what the kernel shows to debuggers and do not change.
+ * Reads the arguments of a system call on this processor, and whether a 32-bit program makes the call. The kernel's
+ * headers are not available, so this file has the offsets in struct pt_regs (arch/x86/include/asm/ptrace.h and
+ * arch/arm64/include/asm/ptrace.h). They do not change, because debuggers depend on them.
  */
 #ifndef PINGKILLER_TRACE_MACHINE_H
 #define PINGKILLER_TRACE_MACHINE_H
 
-#define COMPAT 0x80000000 /* set in the number of a 32-bit program's call: those have a table of their own */
+#define COMPAT 0x80000000 /* set in the call numbers of 32-bit programs, which have their own call table */
 
 static __always_inline u64 machine_word(const void *regs, u32 place)
 {
@@ -18,7 +18,7 @@ static __always_inline u64 machine_word(const void *regs, u32 place)
 	return word;
 }
 
-/* The calls that are treated in a way of their own. */
+/* The calls that need special treatment. */
 enum call_kind {
 	CALL_CLONE,
 	CALL_FORK,
@@ -41,7 +41,7 @@ enum call_kind {
 #define REGS_CS 17
 #define USER32_CS 0x23
 
-/* By the segment that the code runs in. A 64-bit program that makes a 32-bit call itself (int $0x80) is not told apart. */
+/* Decides by the code segment. So a 32-bit call of a 64-bit program (int $0x80) is taken for a 64-bit call. */
 static __always_inline bool is_compat(const void *regs)
 {
 	return (machine_word(regs, REGS_CS) & 0xffff) == USER32_CS;
@@ -151,7 +151,7 @@ static __always_inline enum call_kind kind_of(u32 number)
 #error "the tracers know x86-64 and arm64"
 #endif
 
-/* The call's number as rows and filters have it. */
+/* Returns the call number as rows and filters use it, with COMPAT set for a 32-bit program. */
 static __always_inline u32 number_of(struct bpf_raw_tracepoint_args *entry)
 {
 	const void *regs = (const void *)entry->args[0];

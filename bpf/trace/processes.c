@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Tell user space of processes and threads that are born, become another program, or end. The kernel's tracepoints show
- * tasks as pointers into structures that are not known here, so each of these is told in the task that it is about, and
- * put together from what was noted before: in the parent which call it made, at an exec the file, and what a task that
- * ends has said last or was killed by. Definitions, beside those of who.h: TASKS, BIRTHS, FILES, ENDINGS, EVENT_PAGES, which
- * are sizes of tables.
+ * Reports to user space when processes and threads begin, execute another program, or end. The kernel's tracepoints
+ * give tasks as pointers to structures whose layout is not known here. So each event is sent while its own task runs.
+ * It includes what earlier tracepoints stored: the call that the parent made, the file of an exec, and the exit status
+ * or signal of a task that ends. Definitions, in addition to who.h: TASKS, BIRTHS, FILES, ENDINGS, EVENT_PAGES, the
+ * sizes of tables.
  */
 #include <uapi/linux/bpf.h>
 
@@ -21,7 +21,7 @@ struct birth {
 	u64 time;
 	u32 kind;
 	u32 parent;
-	u32 wanted; /* somebody asked for what its parent does */
+	u32 wanted; /* the parent passes the filters */
 	u32 told;
 };
 
@@ -29,12 +29,12 @@ struct file {
 	char path[PATH];
 };
 
-BPF_HASH(forking, u64, u32, TASKS);                /* the call that a task is making, by task */
-BPF_HASH(births, u64, struct birth, BIRTHS);       /* of those that live, by task */
-BPF_HASH(execs, u64, struct file, FILES);          /* by task */
-BPF_HASH(last_words, u64, u32, TASKS);             /* the status that a thread has ended with, by task */
-BPF_TABLE("lru_hash", u32, u32, endings, ENDINGS); /* how a whole process ends, by its pid in the first namespace */
-BPF_TABLE("lru_hash", u64, u32, signals, ENDINGS); /* that was last sent to it, by task */
+BPF_HASH(forking, u64, u32, TASKS);                /* the clone or fork call that a task is making, by task */
+BPF_HASH(births, u64, struct birth, BIRTHS);       /* of the living tasks, by task */
+BPF_HASH(execs, u64, struct file, FILES);          /* the file of the exec in progress, by task */
+BPF_HASH(last_words, u64, u32, TASKS);             /* the exit status of a thread, by task */
+BPF_TABLE("lru_hash", u32, u32, endings, ENDINGS); /* how a process ends, by its pid in the first namespace */
+BPF_TABLE("lru_hash", u64, u32, signals, ENDINGS); /* the last deadly signal to a task, by task */
 BPF_PERCPU_ARRAY(scratch, struct event, 1);
 BPF_RINGBUF_OUTPUT(events, EVENT_PAGES);
 
@@ -70,8 +70,8 @@ static __always_inline void send(struct event *event, u32 size)
 		count_lost();
 }
 
-/* The task itself tells that it was born: only it knows its ids. On x86-64 it first passes sys_exit, on arm64 the entry of
- * its first call, or its end.
+/* Reports the birth of the current task. The parent cannot do this, because it does not know the ids of the new task.
+ * On x86-64 a new task first passes sys_exit. On arm64 it first passes the entry of its first call, or its end.
  */
 static __always_inline void tell_birth(u64 task)
 {
@@ -83,7 +83,7 @@ static __always_inline void tell_birth(u64 task)
 	if (!birth || birth->told)
 		return;
 	birth->told = 1;
-	if (leads()) { /* whoever had this pid before has ended */
+	if (leads()) { /* the process that had this pid before has ended */
 		pid = bpf_get_current_pid_tgid();
 		endings.delete(&pid);
 	}
@@ -114,11 +114,11 @@ static __always_inline void note_exec(u64 task, u64 path)
 		return;
 	file = (struct file *)event->path;
 	if (bpf_probe_read_user_str(file->path, sizeof(file->path), (const void *)path) < 0)
-		file->path[0] = 0; /* paged out */
+		file->path[0] = 0; /* the page is not in memory */
 	execs.update(&task, file);
 }
 
-/* The last call of a process decides: an earlier signal it has survived. */
+/* Overwrites a signal that was recorded earlier, because the process survived it. */
 static __always_inline void note_ending(u64 task, bool group, u32 status)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -174,7 +174,7 @@ int returned(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* In the parent. What kernel threads and io_uring start is made by no such call. */
+/* Runs in the parent. Leaves out tasks that no call has made: those of kernel threads and io_uring. */
 int forked(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 parent = bpf_get_current_task();
@@ -203,7 +203,7 @@ int executed(struct bpf_raw_tracepoint_args *ctx)
 	struct who who = {};
 	struct file *file;
 
-	endings.delete(&pid); /* it was the other threads that were killed */
+	endings.delete(&pid); /* if SIGKILL was recorded, it was for the other threads */
 	if (!is_asked_for(&who))
 		return 0;
 	event = begin(EVENT_EXEC, &who);
@@ -216,7 +216,7 @@ int executed(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* CHLD CONT STOP TSTP TTIN TTOU URG WINCH: those that end nothing when nobody handles them. */
+/* CHLD CONT STOP TSTP TTIN TTOU URG WINCH: these do not end a process that has no handler for them. */
 #define HARMLESS (1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28)
 
 static __always_inline bool is_deadly(u32 signal)
@@ -224,7 +224,7 @@ static __always_inline bool is_deadly(u32 signal)
 	return signal > 31 || !(HARMLESS >> signal & 1);
 }
 
-/* In whoever sends it. If nobody handles it, the kernel lets all threads of the process find SIGKILL in its place. */
+/* Runs in the sender. If the process has no handler, the kernel delivers SIGKILL to all its threads instead. */
 int generated(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 task = ctx->args[2];
@@ -235,7 +235,7 @@ int generated(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* The first word is the one: the other threads of a process that ends get SIGKILL. */
+/* Keeps what was recorded first, unless it is SIGKILL, which the other threads of an ending process get. */
 static __always_inline void note_signal(u64 task, u32 signal)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Whose call it is, and whether anybody asked for it. The filters come as -D definitions, each only if it is used:
+ * Identifies the current task and applies the filters. Each filter is a -D definition that exists only if it is used:
  *
- *   OWN_PID                          the process that looks, which is left out
- *   NAMESPACE_DEVICE, NAMESPACE_INODE   of user space's PID namespace, if that is not the first one
+ *   OWN_PID                          the process that reads the trace, which is left out
+ *   NAMESPACE_DEVICE, NAMESPACE_INODE   user space's PID namespace, if it is not the first one
  *   ONLY_PID, ONLY_USER              numbers
  *   ONLY_COMM_LOW, ONLY_COMM_HIGH    the 16 bytes of a command name as two numbers
  *   ONLY_CGROUP                      the cgroup in the array `cgroups`, and those below it
@@ -19,7 +19,7 @@ BPF_CGROUP_ARRAY(cgroups, 1);
 #endif
 
 struct who {
-	u32 pid; /* of the process, in user space's PID namespace */
+	u32 pid; /* process id in user space's PID namespace */
 	u32 thread;
 	u32 user;
 	char comm[COMM] __attribute__((aligned(8)));
@@ -77,7 +77,7 @@ static __always_inline bool has_cgroup(void)
 #endif
 }
 
-/* The ids that user space knows the current task by; false if it knows it by none. */
+/* Sets the ids of the current task in user space's PID namespace. Returns false if it has none there. */
 static __always_inline bool identify(struct who *who)
 {
 #ifdef NAMESPACE_INODE
@@ -115,7 +115,7 @@ static __always_inline bool is_asked_for(struct who *who)
 	return known;
 }
 
-/* Whether the current task is the first of its process, whatever namespace that is in. */
+/* Whether the current task is the first of its process. This holds in any PID namespace. */
 static __always_inline bool leads(void)
 {
 	u64 ids = bpf_get_current_pid_tgid();

@@ -1,8 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What BCC has built once is loaded again without it: it takes a second, and tests build the same few programs thousands
-of times. The kernel verifies and runs the very instructions that BCC made.
+"""Compile each program once with BCC, and load it again without BCC.
+
+Compiling takes a second, and tests load the same few programs thousands of times. The kernel verifies and runs exactly
+the instructions that BCC made.
 """
 
 from __future__ import annotations
@@ -17,33 +19,33 @@ import kept
 
 try:
     from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler, schema
-except ImportError:  # in the process of a runtime
+except ImportError:  # in a process that runs the installed runtime
     from pingkiller.kernel import bpf, compiler, schema
 
 _XDP, _CLASSIFIER = 6, 3
 _LOAD_64, _FROM_MAP = 0x18, 1
-_PLACES = ("HOST_PINS", "LIST_PINS", "FILTER_PINS")  #: directories of maps: each in the one before it, or beside it
-_INSTRUCTION = struct.Struct("=BBhi")  #: operation, registers (the source in the upper half), offset, number
+_PLACES = ("HOST_PINS", "LIST_PINS", "FILTER_PINS")  #: directories of pinned maps; one may be inside an earlier one
+_INSTRUCTION = struct.Struct("=BBhi")  #: operation, registers (source in the upper half), offset, immediate value
 
 by_bcc = compiler.compile_program
 
 
 def compile_program(sources: dict[str, str], defines: dict[str, str], hook: str):
-    """What the compiler's function of this name does, once for the same arguments, wherever the maps are pinned."""
+    """Replace the compiler's function of this name. The same arguments compile once, wherever the maps are pinned."""
     directories = {place: json.loads(defines[place]) for place in _PLACES}
-    # Of the hook, only the kind of program matters: what leaves meets the program that what arrives meets.
+    # The hook decides only the program type: tc_ingress and tc_egress have the same program.
     described = json.dumps([sources, {**defines, **dict.fromkeys(_PLACES)}, hook == "xdp"], sort_keys=True).encode()
     found = kept.once(hashlib.sha256(described).hexdigest(), lambda: _build(sources, defines, hook, directories))
     return _load(found, hook, directories)
 
 
 def anew() -> None:
-    """What a module's process calls first that is to meet all that it meets on a host: it compiles, whatever is kept."""
+    """Always compile with BCC in this process, as on a host. Call this before the process builds its first program."""
     compiler.compile_program = by_bcc
 
 
 def _build(sources: dict[str, str], defines: dict[str, str], hook: str, directories: dict[str, str]) -> dict:
-    """The instructions, with what each map is whose file descriptor is in them."""
+    """Compile, and return the instructions with a description of each map that they refer to."""
     function = by_bcc(sources, defines, hook)
     code = function.bpf.dump_func(schema.FUNCTION.encode())
     pins = _pins(directories)
@@ -57,7 +59,7 @@ def _build(sources: dict[str, str], defines: dict[str, str], hook: str, director
 
 
 def _pins(directories: dict[str, str]) -> dict[int, tuple[str, str]]:
-    """The maps that are pinned below these directories, by id: the last place that the pin is in, and its path from there."""
+    """Return the pinned maps by id: the last of the directories that contains the pin, and the path from there."""
     found = {}
     for place, directory in directories.items():
         for inside, _directories, names in os.walk(directory):
@@ -68,7 +70,7 @@ def _pins(directories: dict[str, str]) -> dict[int, tuple[str, str]]:
 
 
 def _load(found: dict, hook: str, directories: dict[str, str]):
-    """BCC's function object of the program, loaded with the maps that are pinned there now, and own ones of those that are not."""
+    """Load the program with the maps that are pinned now, and new maps for the rest. Return BCC's function object."""
     from bcc import BPF
 
     code = bytearray.fromhex(found["code"])

@@ -33,7 +33,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def _bpf_file_system():
-    """The library mounts it where it is missing; a machine that had none has none afterwards."""
+    """Skip without root. The library mounts the BPF file system if it is missing. Unmount it again in that case."""
     if os.geteuid() != 0:
         pytest.skip("loading programs into the kernel needs root")
     had_one = os.path.ismount("/sys/fs/bpf")
@@ -44,7 +44,7 @@ def _bpf_file_system():
 
 @pytest.fixture(scope="session", autouse=True)
 def _beside_others(tmp_path_factory):
-    """What other processes of this run have compiled is not compiled again, and they are not waited for: hosts are apart."""
+    """Share compiled programs with the other processes of this run, but not the lock: hosts are separate."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiler, "compile_program", built.compile_program)
         patch.setattr(lock, "LOCK_FILE", str(tmp_path_factory.mktemp("host") / "lock"))
@@ -67,6 +67,6 @@ def cable(_bpf_file_system):
 
 @pytest.fixture
 def live_host(cable):
-    """A host for one test with real traffic. It goes before the cable does."""
+    """A host for one test with real traffic. It is removed before the cable."""
     with Host() as made:
         yield made

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Groups of frames. Each is one question to a host: tagged, wrapped, cut, of wrong length, all inside one another.
+"""Groups of frames. Each group is one question to a host: tagged, wrapped, cut, of wrong length, or all of these.
 
-Whether a host answers such a question is for its kernel to say. As bytes, because scapy is too slow to build so many.
+The kernel of the host decides whether it answers a question. Frames are built from bytes, because scapy is too slow.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import random
 import struct
 from typing import NamedTuple
 
-# What the filter reads of a frame. What has more is no longer told apart.
+# The most that the filter reads in a frame. It cannot classify frames with more.
 MOST_TAGS = 16
 MOST_HEADERS = 24
 
-MTU = 3000  # of the wire: as much as native XDP takes on a veth, so that hundreds of tags fit
-ROOM = 2000  # for extension headers
+MTU = 3000  # of the wire: the most that native XDP supports on a veth, so that hundreds of tags fit
+ROOM = 2000  # bytes for extension headers
 
 END_MAC, GATEWAY_MAC = bytes.fromhex("020000000001"), bytes.fromhex("0200000000fe")
 EVERYBODY_MAC = b"\xff" * 6
@@ -29,10 +29,10 @@ def packed(text: str) -> bytes:
     return ipaddress.ip_address(text).packed
 
 
-#: The asked host, and the gateway to all who ask. The answer to each group goes to an address of its own.
+#: The host under test, and its gateway to all sources. Every group has a source address of its own.
 END = {"ipv4": "192.0.2.1", "ipv6": "2001:db8:2::1", "link-local": "fe80::1"}
 GATEWAY = {"ipv4": "192.0.2.254", "ipv6": "2001:db8:2::fe", "link-local": "fe80::fe"}
-#: The first of those who ask, and of the multicast groups that the host is asked about.
+#: The first source of each kind, and the first of the multicast groups that the host is asked about.
 SOURCES = {"ipv4": "10.0.0.0", "ipv6": "2001:db8:1::", "link-local": "fe80::a:0:0", "listener": "ff05::a:0:0"}
 
 ALL_NODES, SOLICITED_NODE = packed("ff02::1"), packed("ff02::1:ff00:1")
@@ -41,11 +41,11 @@ HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, NO_NEXT, OPTIONS = 0, 43, 44, 51,
 MOBILITY, HOST_IDENTITY, SHIM6 = 135, 139, 140
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 
-STRANGE = (ICMPV6, TCP, NO_NEXT, OPTIONS, FRAGMENT, 255)  # next headers that a later fragment may give
+STRANGE = (ICMPV6, TCP, NO_NEXT, OPTIONS, FRAGMENT, 255)  # unexpected next headers of later fragments
 
 TCP_PORT, UDP_PORT = 7777, 9999
 
-#: How often each question is asked: (what, family) -> weight.
+#: How often each kind of question is asked: (what, family) -> weight.
 ICMP_QUESTIONS = {
     ("echo", "ipv4"): 5,
     ("echo", "ipv6"): 10,
@@ -60,17 +60,17 @@ OTHER_QUESTIONS = {("udp", "ipv4"): 4, ("udp", "ipv6"): 8, ("tcp", "ipv4"): 1, (
 
 
 class Frame(NamedTuple):
-    """One frame, and where in it the identification of a fragment is, which is 0 (None: it is whole)."""
+    """One frame, and the offset of its fragment identification, which is 0 in the data (None: not a fragment)."""
 
     data: bytes
     identification: int | None = None
 
     def numbered(self, number: int) -> bytes:
-        """The frame with this identification, so that no fragment sent before is put together with it."""
+        """Return the frame with this identification, so that the kernel does not join it with earlier fragments."""
         data, at = self.data, self.identification
         if at is None:
             return data
-        if data[at - 4] >> 4 == 4:  # the header's checksum is adapted: RFC 1624
+        if data[at - 4] >> 4 == 4:  # adapts the checksum of the header: RFC 1624
             (checksum,) = struct.unpack_from("!H", data, at + 6)
             checksum = 0xFFFF ^ _folded((0xFFFF ^ checksum) + number)
             return (
@@ -84,29 +84,29 @@ class Frame(NamedTuple):
 
 
 class Group(NamedTuple):
-    """One question."""
+    """One question, as the frames to send."""
 
     number: int
     what: str
     family: str
     source: bytes
-    answered_to: bytes  # the address that the answer has in it
+    answered_to: bytes  # the address that identifies the answer
     hop_limit: int
     frames: tuple
-    tags: int  # VLAN tags, the most of any frame
-    headers: int  # IPv6 extension headers, of the whole datagram
-    incomplete: bool  # the first fragment ends before all headers are over
-    decoy: bool  # and behind its end they seem to go on
-    claims_icmp: bool  # a later fragment says ICMPv6 of itself
+    tags: int  # the highest number of VLAN tags in a frame
+    headers: int  # IPv6 extension headers of the whole datagram
+    incomplete: bool  # the first fragment does not contain all headers
+    decoy: bool  # bytes after its payload look like further headers
+    claims_icmp: bool  # a later fragment has ICMPv6 as its next header
 
     @property
     def unclassified(self) -> bool:
-        """Whether the filter cannot tell what this is."""
+        """Whether the filter cannot classify this."""
         return self.tags > MOST_TAGS or self.headers > MOST_HEADERS or self.incomplete
 
 
 class Question(NamedTuple):
-    """What is asked, before anything is wrapped around it."""
+    """A question before it is wrapped in headers and tags."""
 
     what: str
     family: str
@@ -128,14 +128,14 @@ ROUTER_ALERT = Header(HOP_BY_HOP, bytes([0, 5, 2, 0, 0, 1, 0]))  # RFC 2711
 
 
 class Packet(NamedTuple):
-    """From the IP header on to the end of the frame."""
+    """The bytes from the IP header to the end of the frame, and the offset of the identification."""
 
     data: bytes
     identification: int | None = None
 
 
 class Shape(NamedTuple):
-    """What a group's packets became."""
+    """The packets of a group, and their properties."""
 
     packets: list
     headers: int = 0
@@ -149,7 +149,7 @@ def make_groups(seed: int, count: int, questions: dict) -> list:
 
 
 def make_group(seed: int, number: int, questions: dict) -> Group:
-    """The same for the same arguments, whatever else is made."""
+    """Make one group. It depends only on the arguments, not on other groups."""
     rng = random.Random(f"{seed}/{number}")
     question = _question(rng, number, *rng.choices([*questions], [*questions.values()])[0])
     shape = (_ipv4 if question.family == "ipv4" else _ipv6)(rng, question)
@@ -160,7 +160,7 @@ def make_group(seed: int, number: int, questions: dict) -> Group:
 
 
 def address(kind: str, number: int) -> bytes:
-    """That belongs to the question of this number."""
+    """Return the address of this kind for the question with this number."""
     return (ipaddress.ip_address(SOURCES[kind]) + number).packed
 
 
@@ -184,7 +184,7 @@ def _destination(rng, what, family, number):
 
 
 def _message(rng, what, family, addresses, multicast):
-    """Protocol and bytes of the question."""
+    """Return the protocol and the bytes of the question."""
     more = rng.choice((b"", bytes(rng.randrange(64)), bytes(rng.choice((8, 64, 600)))))
     link_option = bytes([1, 1]) + GATEWAY_MAC
     index_of_loopback = struct.pack("!BxHHBBI", 0x20, 0xDFFC, 8, 3, 2, 1)  # RFC 8335, 2.1: version, checksum, object
@@ -212,7 +212,7 @@ def _message(rng, what, family, addresses, multicast):
 
 
 def with_checksum(message: bytes, at: int, pseudo_header: bytes = b"") -> bytes:
-    """The message with its checksum, which is 0 in what is given, at this place."""
+    """Return the message with its checksum at offset `at`. The given message must have 0 there."""
     data = pseudo_header + message + b"\0" * (len(message) % 2)
     checksum = 0xFFFF ^ _folded(sum(struct.unpack(f"!{len(data) // 2}H", data)))
     return message[:at] + struct.pack("!H", checksum or 0xFFFF) + message[at + 2 :]
@@ -238,7 +238,7 @@ def _mac(rng, destination):
 
 
 def _framed(rng, packets, mac):
-    """The frames in the order in which they are sent, and the most tags that one has."""
+    """Return the frames in the order of sending, and the highest number of tags in a frame."""
     tags = _tags(rng)
     frames, most = [], 0
     for packet in packets:
@@ -253,7 +253,7 @@ def _framed(rng, packets, mac):
 
 
 def _tags(rng):
-    """VLAN tags, nearly always of VID 0, which is what a host without VLANs takes off."""
+    """Return VLAN tags. Nearly all have VID 0, because a host without VLANs removes only those."""
     count = rng.choices((0, rng.randint(1, 2), rng.randint(3, 16), rng.randint(17, 40), 300), (50, 14, 20, 6, 1))[0]
     vid = rng.randint(1, 4095) if rng.random() < 0.03 else 0
     return [
@@ -262,9 +262,9 @@ def _tags(rng):
 
 
 def _pieces(rng, payload, marks):
-    """Cut at multiples of eight, now and then elsewhere: (offset, bytes, whether more follows), in the order sent.
+    """Cut a payload into pieces: (offset, bytes, whether more follows), in the order of sending.
 
-    `marks` are places worth a cut.
+    Most cuts are at multiples of eight. `marks` are preferred places for cuts.
     """
     last = max(len(payload) - 1, 1)
     places = [mark for mark in marks if mark < last] or [last]
@@ -276,7 +276,7 @@ def _pieces(rng, payload, marks):
         cuts = {cut & ~7 for cut in cuts} - {0}
     ends = [*sorted(cuts), len(payload)]
     pieces = [(start, payload[start:end], end < len(payload)) for start, end in zip([0, *ends], ends)]
-    if rng.random() < 0.05:  # one that overlaps another
+    if rng.random() < 0.05:  # a piece that overlaps another
         start, data, _more = rng.choice(pieces)
         pieces.append((start, data[: max(8, len(data) // 2 & ~7)], True))
     if rng.random() < 0.15:
@@ -288,7 +288,7 @@ def _pieces(rng, payload, marks):
 
 
 def _trailer(rng, often):
-    """Bytes behind a packet's end, that belong to nothing."""
+    """Return bytes to put after the end of a packet, with the probability `often`."""
     if rng.random() >= often:
         return b""
     return rng.choice((bytes(rng.randint(1, 46)), rng.getrandbits(320).to_bytes(40, "big"), bytes([8, 0] * 20)))
@@ -300,7 +300,7 @@ def _trailer(rng, often):
 def _ipv4(rng, question):
     options = _ipv4_options(rng, question.source)
     if rng.random() < 0.65:
-        flags = rng.choice((0, 0, 0x4000))  # not to be fragmented
+        flags = rng.choice((0, 0, 0x4000))  # don't fragment
         return Shape([Packet(_ipv4_packet(rng, question, options, flags, question.message))])
     packets = []
     for start, data, more in _pieces(rng, question.message, ()):
@@ -312,7 +312,7 @@ def _ipv4(rng, question):
 
 
 def _ipv4_packet(rng, question, options, fragment, payload):
-    """A packet, and what may trail behind it; `fragment` are flags and offset."""
+    """Return a packet, which may have a trailer or wrong lengths. `fragment` has the flags and the offset."""
     words = 5 + len(options) // 4
     length = 4 * words + len(payload)
     trailer = _trailer(rng, 0.25)
@@ -330,9 +330,9 @@ def _ipv4_options(rng, source):
             b"\x01" * rng.randrange(40),
             b"\x07\x27\x04" + bytes(36),  # record route, with room for nine
             b"\x44\x24\x05\x00" + bytes(32),  # timestamps
-            b"\x83\x07\x08" + source,  # loose source route, come to its end
+            b"\x83\x07\x08" + source,  # loose source route that has reached its end
             b"\x94\x04\x00\x00",  # router alert
-            b"\x5e\x06" + bytes(4),  # an experiment
+            b"\x5e\x06" + bytes(4),  # an experimental option
             b"\x00",
         )
     )
@@ -345,7 +345,7 @@ def _ipv4_options(rng, source):
 
 def _ipv6(rng, question):
     headers = _chain(rng, question.what)
-    # The kernel takes no fragments of neighbour discovery (RFC 6980), and writes that to its log.
+    # The kernel refuses fragments of neighbour discovery (RFC 6980), and writes a line to its log for each.
     if question.what == "neighbour" or rng.random() < 0.5:
         return _ipv6_whole(rng, question, headers)
     return _ipv6_fragments(rng, question, headers)
@@ -356,7 +356,7 @@ def _ipv6_whole(rng, question, headers):
     following = headers[0].kind if headers else question.protocol
     length = len(payload)
     if following == HOP_BY_HOP and rng.random() < 0.3:
-        length = 0  # read to the end of the frame
+        length = 0  # the kernel reads to the end of the frame
     elif rng.random() < 0.03:
         length = rng.choice((0, length - 8, length + 8, length + 1))
     trailer = _trailer(rng, 0.25) if length else b""
@@ -369,13 +369,13 @@ def _ipv6_header(question, following, length):
 
 
 def joined(headers, last: int) -> bytes:
-    """A chain of headers before what has the number `last`."""
+    """Join a chain of headers. `last` is the next header number of the last one."""
     following = [header.kind for header in headers[1:]] + [last]
     return b"".join(bytes([kind]) + header.rest for kind, header in zip(following, headers))
 
 
 def _ipv6_fragments(rng, question, headers):
-    if rng.random() < 0.95:  # a second fragment header is what the kernel refuses
+    if rng.random() < 0.95:  # the kernel refuses a second fragment header
         headers = [header for header in headers if header.kind != FRAGMENT]
     first = int(bool(headers) and headers[0].kind == HOP_BY_HOP)
     outer = max(first, rng.choices((0, 1, 2, len(headers)), (6, 3, 2, 1))[0])
@@ -410,7 +410,7 @@ def _ipv6_fragment(rng, question, headers, following, piece, trailer):
 
 
 def _decoy(rng, payload, boundaries, end):
-    """What makes a first fragment look as if its headers went on behind its end, to something that is not ICMP."""
+    """Return bytes to put after a first fragment. They look like further headers that do not lead to ICMP."""
     begins = next((place for place in boundaries[:-1] if place >= end), None)
     if begins is None:
         return b""
@@ -418,7 +418,7 @@ def _decoy(rng, payload, boundaries, end):
 
 
 def _chain(rng, what):
-    """Extension headers."""
+    """Return random extension headers."""
     count = rng.choices(
         (0, rng.randint(1, 8), rng.randint(9, 24), rng.randint(25, 40), rng.randint(41, 175)), (20, 30, 25, 8, 7)
     )[0]
@@ -439,7 +439,7 @@ def _chain(rng, what):
 
 
 def extension(rng, kind: int, room: int = 0) -> Header:
-    """An extension header of this kind, at most `room` bytes longer than the shortest."""
+    """Return an extension header of this kind, at most `room` bytes longer than the shortest."""
     units = min(rng.choices((0, rng.randint(1, 4), rng.randint(5, 255)), (85, 12, 3))[0], max(room, 0) // 8)
     if kind == FRAGMENT:
         return Header(kind, struct.pack("!BHI", 0, rng.choice((0, 2, 6)), rng.getrandbits(32)))
@@ -447,24 +447,24 @@ def extension(rng, kind: int, room: int = 0) -> Header:
     if kind in (HOP_BY_HOP, OPTIONS):
         return Header(kind, bytes([units]) + _options(rng, size))
     if kind == ROUTING and room >= 32 and rng.random() < 0.1:
-        # Segment routing, with some way to go: to the same host again (RFC 8754, 2).
+        # Segment routing with at most one segment left, which is the same host again (RFC 8754, 2).
         return Header(kind, bytes([4, 4, rng.randrange(2), 1, 0, 0, 0]) + 2 * packed(END["ipv6"]))
     if kind == ROUTING:
         return Header(kind, bytes([units, rng.choice((0, 0, 2, 3, 4, 5, 253)), 0]) + bytes(size - 2))
-    if kind == AUTHENTICATION:  # whose length counts words of four bytes
+    if kind == AUTHENTICATION:  # its length counts words of four bytes
         units = min(units, 127)
         return Header(kind, bytes([2 * units]) + bytes(6 + 8 * units))
     return Header(kind, bytes([units]) + bytes(size))
 
 
 def _options(rng, size):
-    """Options that fill `size` bytes: padding, of which the kernel takes seven bytes at most, or ones to be skipped."""
+    """Return options that fill `size` bytes: at most seven bytes of padding, the kernel's limit, or options to skip."""
     if size == 6:
         return rng.choice((b"\x01\x04" + bytes(4), bytes(6), b"\x1e\x04" + bytes(4), b"\x01\x00\x00\x01\x01\x00"))
     found = b""
     while len(found) < size:
         length = min(size - len(found) - 2, 255)
         if size - len(found) - 2 - length == 1:
-            length -= 1  # no option is one byte long, but for padding
+            length -= 1  # only padding can be one byte long
         found += bytes([0x1E, length]) + bytes(length)
     return found

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real program in the real kernel, put there by the project's own library, below pins of its own.
+"""The real program in the real kernel, loaded by the project's own library, with its own pins.
 
-Frames are handed to it with BPF_PROG_TEST_RUN; what they did is read from the counters in the kernel.
+Frames are sent with BPF_PROG_TEST_RUN. Their effects are read from the counters in the kernel.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 SOURCES = Path(__file__).resolve().parents[2] / "bpf"
-#: What a program returns: the actions of XDP and of tc (shot, and unspecified: whatever the next classifier says).
+#: The return values of a program on XDP and on tc. On tc, pass means that the next classifier decides.
 ACTIONS = {"xdp": {1: "drop", 2: "pass"}, "tc": {2: "drop", 2**32 - 1: "pass"}}
 COUNTERS = schema.LAYOUTS["counters"]
 CAPACITY = 64
-#: What makes a mistake of each warning in the text that follows, which is ours without BCC's. Not on hosts, where another
-#: compiler may have other opinions. As in the kernel, a function need not use all that it is given: where an option is off,
-#: some stand in for others.
+#: Turns warnings into errors in the text that follows, which is our code without BCC's. Hosts do not use this, because
+#: another compiler may have other warnings. As in the kernel, unused parameters are allowed, because some functions are
+#: empty when an option is off.
 WARNINGS_ARE_ERRORS = """\
 #pragma clang diagnostic error "-Wall"
 #pragma clang diagnostic error "-Wextra"
@@ -78,16 +78,16 @@ def read_sources():
 
 
 class Seen(NamedTuple):
-    """What a frame did."""
+    """The effect of a frame."""
 
     action: str
     changes: dict  # as in the model's Outcome
 
 
 class Measured(NamedTuple):
-    """What the verifier made of a program."""
+    """The size of a program, and how much the verifier had to walk."""
 
-    verified: int  # instructions it walked
+    verified: int  # instructions that the verifier walked
     translated: int  # instructions of the program as it runs
     jited: int  # bytes of machine code
 
@@ -103,7 +103,7 @@ class Filter:
         self._maps = {name: opened for name, opened in found if opened}
 
     def send(self, frame: bytes) -> Seen:
-        """Run the program on a frame. That it leaves the frame alone is checked on the way, for each of them."""
+        """Run the program on a frame. Also check that it does not change the frame."""
         before = self.counters()
         result = self._program.test_run(frame)
         assert result.frame == frame, "the filter changed the frame"
@@ -114,11 +114,11 @@ class Filter:
         return Seen(self._actions.get(result.verdict, str(result.verdict)), {**changes, **told})
 
     def counters(self) -> dict:
-        """All counters of the filter and of the lists' entries, by the names that the model gives them."""
+        """Return all counters of the filter and of the list entries, by their names in the model."""
         return {**self.reasons(), **self._timed(), **self._events(), **self.host.entries()}
 
     def reasons(self) -> dict:
-        """Packets and bytes by reason and family, of what monitor mode would have dropped as ``would_drop.REASON``."""
+        """Return packets and bytes by reason and family. In monitor mode, drops are under ``would_drop.REASON``."""
         cells, offsets = self._percpu("counters", COUNTERS.size), COUNTERS.offsets
         return {
             ("reason", reason, family): tuple(
@@ -129,34 +129,34 @@ class Filter:
         }
 
     def _timed(self) -> dict:
-        """How many frames were measured."""
+        """Return how many frames were measured, by verdict."""
         if "timing" not in self._maps:
             return {}
         words, offsets = self._percpu("timing", schema.TIMING.size), schema.TIMING.offsets
         return {("timed", verdict): (words[offsets[f"{verdict}.count"] // 8],) for verdict in schema.VERDICTS}
 
     def _events(self) -> dict:
-        """What became of the events."""
+        """Return the counts of sent, suppressed and lost events."""
         if "event_budget" not in self._maps:
             return {}
         words, offsets = self._percpu("event_budget", schema.EVENT_BUDGET.size), schema.EVENT_BUDGET.offsets
         return {("events", name): (words[offsets[name] // 8],) for name in ("sent", "suppressed", "lost")}
 
     def _percpu(self, name: str, size: int) -> list:
-        """The 64-bit numbers of a map that every CPU has for itself, each the sum over all of them."""
+        """Return the 64-bit numbers of a per-CPU map, each summed over all CPUs."""
         values = self._maps[name].lookup(schema.ZERO, size * self.host.cpus)
         numbers = struct.unpack(f"={len(values) // 8}Q", values)
         return [sum(numbers[start :: size // 8]) for start in range(size // 8)]
 
     def start_at(self, number: int):
-        """Let everything that the filter counts go on from this number, on every CPU."""
+        """Set all counters of the filter to this number, on every CPU."""
         for name, size in (("counters", COUNTERS.size), ("timing", schema.TIMING.size)):
             if name in self._maps:
                 words = size // 8 * self.host.cpus
                 self._maps[name].update(schema.ZERO, struct.pack(f"={words}Q", *[number] * words))
 
     def sources(self) -> dict[str, Source]:
-        """What the rate limit knows, by the names that the model gives the sources."""
+        """Return the sources in the rate limit, by their names in the model."""
         found = {}
         for key, value in self._maps["sources"].read_all() if "sources" in self._maps else ():
             source = schema.SOURCE_KEY.unpack(key)
@@ -166,7 +166,7 @@ class Filter:
         return found
 
     def set_sources(self, sources: dict[str, Source]):
-        """Make the rate limit know exactly these."""
+        """Set the sources in the rate limit to exactly these."""
         table = self._maps["sources"]
         for key, _value in table.read_all():
             table.delete(key)
@@ -177,7 +177,7 @@ class Filter:
             table.update(key, schema.SOURCE_STATE.pack(**source._asdict()))
 
     def facts(self) -> dict:
-        """The same, as xdp_facts tells it."""
+        """Return the counters that xdp_facts reports, by their names in the model."""
         told = facts.collect(self.host.base)
         counters = told["filters"][self.name]["counters"]
         would_drop = {f"would_drop.{reason}": each for reason, each in counters["would_drop"]["reasons"].items()}
@@ -192,11 +192,11 @@ class Filter:
         return found
 
     def told(self) -> dict:
-        """What xdp_facts tells of this filter."""
+        """Return what xdp_facts reports about this filter."""
         return facts.collect(self.host.base)["filters"][self.name]
 
     def moved(self, action) -> dict:
-        """Packets by reason that were counted while ``action`` ran, in all families."""
+        """Run ``action``. Return the packets counted during that time by reason, for all families together."""
         before = self.reasons()
         action()
         found: dict = {}
@@ -208,7 +208,7 @@ class Filter:
 
     @property
     def program_fd(self) -> int:
-        """The loaded program, to attach it at more places than the library does."""
+        """The file descriptor of the program, to attach it in places where the library does not."""
         return self._program.fd
 
     def close(self):
@@ -217,17 +217,17 @@ class Filter:
             opened.close()
 
     def repeat(self, frame: bytes, times: int):
-        """Run the program on a frame many times, in one call and on the CPU that this thread is on."""
+        """Run the program on a frame many times, in one call and on the CPU of this thread."""
         self._program.test_run(frame, times)
 
 
 def on_every_cpu(action):
-    """Run ``action`` on all CPUs at the same time, in a thread that stays on its own; how many these are."""
+    """Run ``action`` on all CPUs at the same time, in one thread per CPU. Return the number of CPUs."""
     cpus = sorted(os.sched_getaffinity(0))
     together = threading.Barrier(len(cpus))
 
     def run_on(cpu):
-        os.sched_setaffinity(0, {cpu})  # of this thread only
+        os.sched_setaffinity(0, {cpu})  # sets only this thread
         together.wait()
         action()
 
@@ -238,7 +238,7 @@ def on_every_cpu(action):
 
 
 class Host:
-    """A base directory with filters and lists, as on one host. Use as a context manager: nothing is left."""
+    """A base directory with filters and lists, as on one host. Use as a context manager, which removes everything."""
 
     def __init__(self):
         self.name = unique_name()
@@ -247,11 +247,11 @@ class Host:
         self.cpus = bpf.possible_cpus()
         self._filters: dict = {}
         self._numbers = itertools.count()
-        self._lists: dict = {}  # what the lists hold, to change them only when they differ
+        self._lists: dict = {}  # the content of the lists, to change them only when they differ
         self._opened_lists: dict = {}
-        self._records: dict = {}  # the opened list and the names of its slots
-        self.sources = read_sources()  # that are compiled
-        self._ring = None  # while somebody listens
+        self._records: dict = {}  # by list and address: the records of the list, and the slot
+        self.sources = read_sources()  # compiled for every filter
+        self._ring = None  # the ring buffer, while there is a listener
 
     def __enter__(self) -> Host:
         self._stack = contextlib.ExitStack()
@@ -264,7 +264,7 @@ class Host:
         self._stack.close()
 
     def attach(self, interface: str, options: Options, mode: str = "native", **more) -> Filter:
-        """Attach through the library, as xdp_filter does. ``more`` are options that the model does not know."""
+        """Attach a filter through the library, as xdp_filter does. ``more`` has options that are not in the model."""
         wanted = {**options._asdict(), "icmp_types": type_names(options.icmp_types), **more}
         chosen = FilterOptions.checked(mode=mode, **wanted)
         change.present(self.base, FilterRequest((interface,), chosen._asdict(), self.sources, capacity=CAPACITY))
@@ -273,10 +273,10 @@ class Host:
         return attached
 
     def filter(self, options: Options, **more) -> Filter:
-        """A filter for test runs with these options: compiled once, on a cable that nothing is ever sent through."""
+        """Return a filter with these options for test runs. It is compiled once, and its veth has no traffic."""
         chosen = (options, *sorted(more.items()))
         if chosen not in self._filters:
-            interface = f"{self.name}{next(self._numbers):02}"  # one that failed has its number too
+            interface = f"{self.name}{next(self._numbers):02}"  # a failed attempt also uses up a number
             self._stack.callback(run, "ip", "link", "del", interface, check=False)
             run("ip", "link", "add", interface, "type", "veth", "peer", "name", interface + "p")
             self._filters[chosen] = self.attach(interface, options, **more)
@@ -284,7 +284,7 @@ class Host:
 
     @contextlib.contextmanager
     def compiled(self, **options):
-        """BCC's object of the program with these options, loaded and attached nowhere. No warning is let pass."""
+        """Load the program with these options without attaching it. Yield BCC's object. Warnings are errors."""
         chosen, name = FilterOptions.checked(**options), "load"
         sources = {**self.sources, compiler.MAIN: WARNINGS_ARE_ERRORS + self.sources[compiler.MAIN]}
         host_maps.create(self.pins, CAPACITY)
@@ -301,7 +301,7 @@ class Host:
             self.pins.remove_filter(name)
 
     def measure(self, **options) -> Measured:
-        """What the verifier makes of the program with these options."""
+        """Measure the program with these options."""
         with self.compiled(**options) as function, bpf.Program(os.dup(function.fd)) as program:
             info = program.info
             verified = info.instructions or walked(function)
@@ -309,7 +309,7 @@ class Host:
 
     @contextlib.contextmanager
     def listening(self):
-        """Somebody listens: what frames make the filters tell is among their changes."""
+        """Listen to events while the `with` block runs, so that the changes of a frame include its events."""
         with contextlib.ExitStack() as stack:
             ring_map = stack.enter_context(self.pins.open_map(self.pins.host_pin("events"), schema.EVENTS_MAP))
             maps = stack.enter_context(host_maps.opened(self.pins))
@@ -323,7 +323,7 @@ class Host:
                 opened.listening, self._ring = False, None
 
     def heard(self) -> list:
-        """The events since the last look, as xdp_events tells them, but for where and when."""
+        """Return the events since the last call, as xdp_events reports them, without interface and times."""
         found = [events.decode(record) for record in self._ring.read()] if self._ring else []
         for event in found:
             event.update({side: _spelled(event[side]) for side in ("src", "dst") if event[side]})
@@ -339,11 +339,11 @@ class Host:
             self._lists.pop(name, None)
 
     def list_facts(self, name: str) -> dict:
-        """What xdp_facts tells of a list."""
+        """Return what xdp_facts reports about a list."""
         return facts.collect(self.base)["lists"][name]
 
     def set_lists(self, blocklist=(), allowlist=()):
-        """Make the lists hold exactly these entries, by the exact sync that a role does."""
+        """Set the lists to exactly these entries, with the exact sync that a role uses."""
         wanted = {"blocklist": blocklist, "allowlist": allowlist}
         if self._lists == wanted:
             return
@@ -359,7 +359,7 @@ class Host:
                 self._set_until(name, entry)
 
     def _set_until(self, name: str, entry):
-        """Let each side hold as long as the entry says: also to times, and pairs of them, that no ttl leads to."""
+        """Set the expiry of each side to that of the entry, even if no ttl could lead to it."""
         ip = _spelled(addresses.display(addresses.parse(entry.ip)))
         opened, slot = self._opened_lists[name], self._records["entry", name, ip][1]
         owner = opened.records.owner(slot)
@@ -372,22 +372,22 @@ class Host:
             opened.control.add_matching(name, kind, untils=before, number=-1)
 
     def remove(self):
-        """Take all filters, lists and pins away, as xdp_filter with state absent does."""
+        """Remove all filters, lists and pins, as xdp_filter with state absent does."""
         try:
             remove.absent(self.base, RemovalRequest(None))
         finally:
-            shutil.rmtree(self.base, ignore_errors=True)  # should the removal itself be what is broken
+            shutil.rmtree(self.base, ignore_errors=True)  # in case the removal itself is broken
 
     def entries(self) -> dict:
-        """Packets and bytes of every entry, by list and address."""
+        """Return packets and bytes of every entry, by list and address."""
         return {key: (record.packets, record.bytes) for key, record in self.records().items()}
 
     def records(self) -> dict:
-        """(packets, bytes, last seen in nanoseconds) of every entry."""
+        """Return (packets, bytes, last seen in nanoseconds) of every entry."""
         return {key: records.counts(slot) for key, (records, slot) in self._records.items()}
 
     def start_entries_at(self, number: int):
-        """Let the packets and bytes of every entry go on from this number."""
+        """Set the packets and bytes of every entry to this number."""
         for records, slot in self._records.values():
             for field in ("packets", "bytes"):
                 records.write(slot, field, number)
@@ -404,17 +404,17 @@ class Host:
 
 
 def _spelled(text: str) -> str:
-    """In the spelling of the model: there is more than one right way to write an IPv6 address."""
+    """Convert to the spelling of the model, because an IPv6 address has several valid spellings."""
     return str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))
 
 
 def shortest_frame(frame: bytes, hook: str) -> int:
-    """Bytes that a frame must have for a test run: the kernel makes no buffer of one that ends within its IP header."""
+    """Return the minimum length of a frame for a test run. On tc, the kernel refuses a frame with a cut IP header."""
     return 14 if hook == "xdp" else {b"\x08\x00": 14 + 20, b"\x86\xdd": 14 + 40}.get(frame[12:14], 14)
 
 
 def type_names(icmp_types) -> tuple:
-    """The value of icmp_types that means this set."""
+    """Return the value of icmp_types for this set."""
     if icmp_types == EVERY_TYPE:
         return ("all",)
     if icmp_types == ECHO_REQUEST:
@@ -424,9 +424,9 @@ def type_names(icmp_types) -> tuple:
 
 
 def walked(function) -> int:
-    """Instructions that the verifier walks, by its own words: before Linux 5.16 the kernel does not tell otherwise.
+    """Return the number of instructions that the verifier walks, from its log. Linux before 5.16 has no other way.
 
-    The program is loaded once more for that, as BCC has left it, because BCC asks for no summary.
+    This loads the program once more, as BCC has left it, because BCC does not ask for the summary in the log.
     """
     log = bytearray(4096)
     with bpf.Program(os.dup(function.fd)) as program:

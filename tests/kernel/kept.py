@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What takes long to find out is found out once in a run of the tests, by whichever of its processes needs it first."""
+"""Slow results that are computed once per test run, by the first process that needs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 
-_VARIABLE = "PINGKILLER_TESTS_KEPT"  #: by which the processes of pytest-xdist find it, and all that they start
+_VARIABLE = "PINGKILLER_TESTS_KEPT"  #: tells the workers of pytest-xdist and their children the directory
 if _VARIABLE not in os.environ:
     _OWN = tempfile.TemporaryDirectory(prefix="pingkiller-kept-")
     os.environ[_VARIABLE] = _OWN.name
@@ -19,7 +19,7 @@ DIRECTORY = os.environ[_VARIABLE]
 
 
 def once(name: str, find_out: Callable[[], object]):
-    """What ``find_out`` returns, as JSON has it. Who comes meanwhile waits; if it raises, the next one tries."""
+    """Return the result of ``find_out``, as JSON has it. Other callers wait. If it raises, the next caller tries."""
     path = os.path.join(DIRECTORY, name)
     with open(f"{path}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -27,6 +27,6 @@ def once(name: str, find_out: Callable[[], object]):
             found = find_out()
             with open(f"{path}.new", "w") as file:
                 json.dump(found, file)
-            os.replace(f"{path}.new", path)  # os.rename is among what tests take away
+            os.replace(f"{path}.new", path)  # not os.rename, which tests replace
     with open(path) as file:
         return json.load(file)

@@ -2,9 +2,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compile and load the program with every combination of features, and tell what the verifier made of each.
+"""Compile and load the program with every combination of features, and report the size and the verifier's work.
 
-Takes root, BCC, and of the checkout bpf/, plugins/, tests/kernel/ and .collections; nothing is attached, nothing is left.
+Needs root, BCC, and from the checkout bpf/, plugins/, tests/kernel/ and .collections. Attaches and leaves nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from harness import Host
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bcc_package
 
-MOST = 500_000  #: instructions walked: half of what the verifier takes
-PART = 50  #: combinations that one process compiles; BCC keeps more than 20 maps open for each
-TOGETHER = 3  #: so many features meet in every combination of their values
+MOST = 500_000  #: instructions that the verifier walks: half of its limit
+PART = 50  #: combinations per process, because BCC keeps more than 20 maps open for each
+TOGETHER = 3  #: how many features meet in every combination of their values
 
 NETWORKS = (*(f"10.{number}.0.0/16" for number in range(32)), *(f"2001:db8:{number:x}::/48" for number in range(32)))
 CODES = tuple(f"{family}/{number}/1" for number in range(32) for family in ("icmp", "icmpv6"))
 
-#: Each feature's values by what the table calls them, from the lightest to the heaviest. tc_egress is the very program of
-#: tc_ingress, attached elsewhere, but for forwarded=false.
+#: The values of each feature by their names in the table, from the lightest to the heaviest. tc_egress has the same
+#: program as tc_ingress, except with forwarded=false.
 FEATURES: dict[str, dict[str, dict]] = {
     "hook": {"xdp": {}, "tc": {"hook": "tc_ingress"}, "tc, own": {"hook": "tc_egress", "forwarded": False}},
     "policy": {"pass": {}, "drop": {"policy": "drop"}},
@@ -52,7 +52,7 @@ FEATURES: dict[str, dict[str, dict]] = {
     "types": {"echo-request": {}, "all": {"icmp_types": ("all",)}, "64 codes": {"icmp_types": CODES}},
 }
 
-Combination = tuple  # of the name of a value for each feature
+Combination = tuple  # the name of one value for each feature
 
 
 def every_combination() -> list[Combination]:
@@ -60,10 +60,10 @@ def every_combination() -> list[Combination]:
 
 
 def covering(together: int) -> list[Combination]:
-    """Few combinations in which any `together` features meet with all their values, the heaviest of everything first."""
+    """Return few combinations in which any `together` features meet with all their values, the heaviest first."""
     rest = {
         each: set(itertools.combinations(enumerate(each), together))
-        for each in reversed(every_combination())  # of equals the first is taken
+        for each in reversed(every_combination())  # max() takes the first of equal ones
     }
     wanted = set().union(*rest.values())
     chosen = []
@@ -75,7 +75,7 @@ def covering(together: int) -> list[Combination]:
 
 
 def options(combination: Combination) -> dict:
-    """The options of xdp_filter that mean this."""
+    """Return the options of xdp_filter for this combination."""
     merged: dict = {}
     for values, name in zip(FEATURES.values(), combination):
         merged.update(values[name])
@@ -83,7 +83,7 @@ def options(combination: Combination) -> dict:
 
 
 def measure(host: Host, combinations: list[Combination]) -> list[dict]:
-    """One row for each: the features, and the program's size, or why it does not load."""
+    """Return one row per combination: the features, and the size of the program or the error."""
     rows = []
     for combination in combinations:
         row = dict(zip(FEATURES, combination))
@@ -96,7 +96,7 @@ def measure(host: Host, combinations: list[Combination]) -> list[dict]:
 
 
 def measure_apart(combinations: list[Combination]) -> list[dict]:
-    """The same on a host of its own, in a process that goes with all the maps that BCC has kept open."""
+    """Measure on a host of its own. Runs in a short-lived process, whose end closes the maps that BCC keeps open."""
     with Host() as host:
         return measure(host, combinations)
 

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the filter must do with a frame, said a second time.
+"""A second implementation of what the filter must do with a frame.
 
-This is the reference the loaded program is compared with. It is written from the
-promises alone and shares no line, constant or idea with the C: a mistake would have
-to be made twice, in two languages, to go unnoticed. It is slow and plain on purpose.
+The tests compare the loaded program with this model. It is written from the documented behaviour alone, and shares no
+line, constant or idea with the C code. So a mistake goes unnoticed only if it is made twice, in two languages. The
+model is slow and simple on purpose.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ NEIGHBOUR_DISCOVERY = frozenset({133, 134, 135, 136})  # router and neighbour so
 LISTENER_DISCOVERY = frozenset({130, 131, 132, 143})  # multicast listener query, report, done, report of version 2
 LINK_LOCAL = ipaddress.ip_network("fe80::/10")
 
-# What a frame is to the filter. It has a type only where it is a message.
+# The content of a frame. Only a message has an ICMP type.
 NOT_ICMP, MALFORMED, A_MESSAGE, LATER_FRAGMENT = "not_icmp", "malformed", "message", "later fragment"
-# Its last header is out of reach, or even its addresses are; a kernel may well get there.
+# The filter cannot reach the last header, or not even the addresses. A kernel may reach them.
 UNCLASSIFIED, TOO_MANY_TAGS = "unclassified", "too_many_tags"
 
 
 class Options(NamedTuple):
-    """How one program was compiled."""
+    """The options that a program was compiled with."""
 
     policy: str = "pass"
     icmp_types: frozenset[tuple] = ECHO_REQUEST  # of (family, type) and (family, type, code)
@@ -56,7 +56,7 @@ class Options(NamedTuple):
     ratelimit_pps: int = 0  # packets a second; 0: no limit
     ratelimit_block_time: int = 60  # seconds
     ratelimit_ipv6_prefix: int = 64
-    timing_sample: int = 0  # 0: none, 1: every frame; what is between depends on more than the frame
+    timing_sample: int = 0  # 0: none, 1: every frame; the model supports no other samples
     events: str = "none"
     hook: str = "xdp"
     strict: bool = True
@@ -64,9 +64,9 @@ class Options(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a list: an address or network as text, the side it applies to, and until when on each side.
+    """One line of a list: an address or network as text, the side on which it matches, and its expiry on each side.
 
-    Until is a time of the boot clock in nanoseconds, as a source and as a destination, or None for ever.
+    `until` has the expiry as a source and as a destination, in nanoseconds of the boot clock. None: no expiry.
     """
 
     ip: str
@@ -75,15 +75,15 @@ class Entry(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What the rate limit knows of a source. Times are of the boot clock, in nanoseconds."""
+    """The state of a source in the rate limit. Times are nanoseconds of the boot clock."""
 
-    window: int  # when the second that is being counted began
-    packets: int = 1  # in this second
+    window: int  # when the current one-second window began
+    packets: int = 1  # in this window
     blocked_until: int = 0
 
 
 class Parsed(NamedTuple):
-    """What can be read from a frame."""
+    """The fields that the filter can read from a frame."""
 
     content: str
     family: str
@@ -92,29 +92,29 @@ class Parsed(NamedTuple):
     source: int = 0
     destination: int = 0
     protocol: int = 0
-    vlan: int | None = None  # of the outer tag
-    hop_limit: int = 0  # of IPv6
+    vlan: int | None = None  # id in the outer tag
+    hop_limit: int = 0  # only for IPv6
 
 
 class Outcome(NamedTuple):
-    """The one verdict and the one reason of a frame, and what they change."""
+    """The verdict and the reason for a frame, and the counters that change."""
 
-    verdict: str  # would_drop: what monitor mode makes of drop
+    verdict: str  # pass or drop; in monitor mode would_drop instead of drop
     reason: str
     family: str
     size: int
     credited: tuple[str, Entry] | None = None  # (list name, entry)
     timed: bool = False
-    event: dict | None = None  # what a listener is told
+    event: dict | None = None  # the report to a listener
 
     @property
     def action(self) -> str:
-        """What the kernel is told."""
+        """The action that the program returns to the kernel."""
         return "drop" if self.verdict == "drop" else "pass"
 
     @property
     def changes(self) -> dict:
-        """Every counter that moves, by name, and by how much: (packets, bytes), or packets alone."""
+        """Every counter that changes, by name, with its increase: (packets, bytes) or (packets,). Also the event."""
         moved = {("reason", counted_as(self.verdict, self.reason), self.family): (1, self.size)}
         if self.credited:
             name, entry = self.credited
@@ -128,19 +128,19 @@ class Outcome(NamedTuple):
 
 
 def counted_as(verdict: str, reason: str) -> str:
-    """Under which name a reason is counted."""
+    """Return the name under which a reason is counted."""
     return f"would_drop.{reason}" if verdict == "would_drop" else reason
 
 
 class Lists:
-    """The allowlist and blocklist, as networks ready to be compared."""
+    """The allowlist and the blocklist, converted to networks that can be compared."""
 
     def __init__(self, blocklist=(), allowlist=()):
         self.blocklist = [_as_listed(entry) for entry in blocklist]
         self.allowlist = [_as_listed(entry) for entry in allowlist]
 
     def find(self, name: str, parsed: Parsed, now: int) -> tuple[str, Entry] | None:
-        """The entry of list `name` that decides this packet: the source is looked at before the destination."""
+        """Return the entry of list `name` that decides this packet. The source is looked up before the destination."""
         for side, address in (("src", parsed.source), ("dst", parsed.destination)):
             matches = [
                 (prefix, entry)
@@ -150,7 +150,7 @@ class Lists:
                 and network >> (width - prefix) == address >> (width - prefix)
             ]
             if matches:
-                # An exact address is the longest prefix there is, so the longest match is also "exact before network".
+                # An exact address is the longest possible prefix, so the longest match is also "exact before network".
                 return name, max(matches)[1]
         return None
 
@@ -158,9 +158,9 @@ class Lists:
 def decide(
     frame: bytes, options: Options, lists: Lists | None = None, sources: dict[str, Source] | None = None, now: int = 0
 ) -> Outcome:
-    """The outcome of one frame: the rows of the decision table, top to bottom.
+    """Return the outcome of one frame: the rows of the decision table, from top to bottom.
 
-    `sources` are those that the rate limit knows, changed as the frame changes them; `now` is the boot clock.
+    `sources` is the state of the rate limit, which the frame may change. `now` is the boot clock.
     """
     parsed = parse(frame)
     verdict, reason, credited = _verdict(parsed, options, lists or Lists(), {} if sources is None else sources, now)
@@ -176,7 +176,7 @@ def decide(
 
 
 def _verdict(parsed: Parsed, options: Options, lists: Lists, sources: dict, now: int):
-    """Verdict, reason, and the entry that has decided, if one has."""
+    """Return the verdict, the reason, and the entry that decided or None."""
     at_once = _without_lists(parsed, options)
     if at_once:
         return *at_once, None
@@ -211,18 +211,18 @@ def _of_nobody_listed(parsed: Parsed, options: Options, sources: dict, now: int)
 
 
 def _is_filtered(parsed: Parsed, options: Options) -> bool:
-    """Whether rate limit and policy are for it: what cannot be classified is taken for a filtered type."""
+    """Whether rate limit and policy apply. A frame that cannot be classified is treated as a filtered type."""
     if parsed.content == UNCLASSIFIED:
         return True
     if parsed.content == LATER_FRAGMENT:
-        # Its first fragment says of which type it is, and passes or does not. Only where no type passes no datagram can.
+        # Only the first fragment has the type. If all types are filtered, no later fragment needs to pass.
         return options.icmp_types >= EVERY_TYPE
     whole = (parsed.family, parsed.type, parsed.code)
     return whole in options.icmp_types or whole[:2] in options.icmp_types
 
 
 def _is_over_limit(name: str, options: Options, sources: dict, now: int) -> bool:
-    """Count a packet of this source, unless it is serving its time."""
+    """Count a packet of this source, unless the source is blocked. Return whether it is over the limit."""
     source = sources.get(name)
     if source and now < source.blocked_until:
         return True
@@ -238,7 +238,7 @@ def _is_over_limit(name: str, options: Options, sources: dict, now: int) -> bool
 
 
 def _source_name(parsed: Parsed, options: Options) -> str:
-    """Whom the rate limit counts together: an IPv4 address, or all of an IPv6 prefix."""
+    """Return the name of the source in the rate limit: an IPv4 address, or an IPv6 prefix."""
     if parsed.family == "ipv4":
         return str(ipaddress.IPv4Address(parsed.source))
     rest = 128 - options.ratelimit_ipv6_prefix
@@ -251,7 +251,7 @@ def _holds(entry: Entry, side: str, now: int) -> bool:
 
 
 def _event(parsed: Parsed, outcome: Outcome, options: Options) -> dict | None:
-    """What is told of the frame while somebody listens: the fields that do not depend on where and when it came."""
+    """Return the event that a listener gets, without the fields that depend on the time and the interface."""
     reported = {
         "none": False,
         "dropped": outcome.verdict != "pass",
@@ -293,7 +293,7 @@ def _is_protected(parsed: Parsed, options: Options) -> bool:
 
 
 def parse(frame: bytes) -> Parsed:
-    """Ethernet, VLAN tags, then IPv4 or IPv6, up to the message or to where the filter gives up."""
+    """Parse Ethernet, VLAN tags, and IPv4 or IPv6, up to the ICMP message or to where the filter stops."""
     nothing = Parsed(NOT_ICMP, "other")
     tags, rest = _untagged(frame)
     if rest is None:
@@ -311,10 +311,10 @@ def parse(frame: bytes) -> Parsed:
 
 
 def _untagged(frame: bytes) -> tuple[list[int], bytes | None]:
-    """The tags, without end, and what follows from the ethertype on; None if the frame ends in between."""
+    """Return the tags, and the rest from the ethertype on. The rest is None if the frame ends within the tags."""
     tags, position = [], 12
     while len(frame) >= position + 2 and _u16(frame, position) in VLAN_TAGS:
-        # How a frame goes on behind more tags than are read is nothing that the filter could know.
+        # The filter does not read further, so it cannot know what follows.
         if len(tags) == MOST_VLAN_TAGS:
             return [*tags, 0], frame[position:]
         if len(frame) < position + 6:
@@ -345,7 +345,7 @@ def _parse_ipv6(packet: bytes) -> Parsed:
 
 
 def _walk(packet: bytes) -> tuple[str, int, bytes]:
-    """Along the extension headers: what the packet is, the last header's protocol, and what follows."""
+    """Walk the extension headers. Return the content, the protocol of the last header, and what follows it."""
     protocol, position, end, first_fragment = packet[6], 40, len(packet), False
     for _header in range(MOST_EXTENSION_HEADERS):
         if protocol not in EXTENSION_HEADERS:
@@ -355,10 +355,10 @@ def _walk(packet: bytes) -> tuple[str, int, bytes]:
             return (UNCLASSIFIED, FRAGMENT, b"") if first_fragment else (MALFORMED, protocol, b"")
         following, fields = packet[position], _u16(packet, position + 2)
         if protocol == FRAGMENT and fields >> 3:
-            # What follows is the middle of something: only the header's own word for it can be believed.
+            # The middle of a datagram follows. Only the next header field says what it is.
             return LATER_FRAGMENT if following == ICMPV6 else NOT_ICMP, protocol, b""
         if protocol == FRAGMENT and fields & 1:
-            # Behind its payload nothing is the datagram's: the kernel puts the next fragment's bytes in that place.
+            # Bytes after the payload are not part of the datagram. The kernel puts the next fragment there.
             first_fragment, end = True, min(end, 40 + _u16(packet, 4))
         protocol, position = following, position + length
     if first_fragment and end - position < (ICMP_HEADER if protocol == ICMPV6 else 0):
@@ -369,7 +369,7 @@ def _walk(packet: bytes) -> tuple[str, int, bytes]:
 
 
 def _extension_length(kind: int, rest: bytes) -> int | None:
-    """In bytes; None if there are not as many."""
+    """Return the length in bytes, or None if the packet is too short."""
     if len(rest) < SHORTEST_EXTENSION_HEADER:
         return None
     length = {FRAGMENT: 8, AUTHENTICATION: (rest[1] + 2) * 4}.get(kind, (rest[1] + 1) * 8)
@@ -383,7 +383,7 @@ def _with_message(found: Parsed, message: bytes) -> Parsed:
 
 
 def _as_listed(entry: Entry):
-    """(entry in its shortest spelling, family, network as a number, prefix length, width of an address)."""
+    """Return (entry in its shortest spelling, family, network as a number, prefix length, address width)."""
     network = ipaddress.ip_network(entry.ip)
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is not None and network.prefixlen == 128:

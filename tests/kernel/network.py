@@ -1,10 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small networks out of namespaces and veth pairs, with real sockets and real pings.
+"""Small networks of namespaces and veth pairs, with real sockets and real pings.
 
-The filter sits on the end that stays in the root namespace: a command run inside another one would see
-a fresh /sys and not the pins.
+The filter is on the end in the root namespace, because a command in another namespace sees a fresh /sys without pins.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from contextlib import ExitStack, contextmanager, suppress
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
-PATIENCE = 10  # seconds that a machine may take for what ought to happen at once
+PATIENCE = 10  # seconds to wait for something that should happen at once
 
 
 def run(*command, check=True):
-    """Run a command; a failure shows what it said."""
+    """Run a command. A failure shows its output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)}: {done.stderr or done.stdout}")
@@ -43,7 +42,7 @@ def wait_until(condition, message):
 
 
 class Surroundings:
-    """Where commands run and sockets are made: this process's own namespace."""
+    """The namespace in which commands run and sockets are opened: here that of this process."""
 
     def run(self, *command, check=True):
         return run(*command, check=check)
@@ -52,7 +51,10 @@ class Surroundings:
         return socket.socket(*kind)
 
     def ping(self, target, source, expected, *more):
-        """Whether `target` answers a ping from `source`. The wait is short if none is `expected`: counters prove it."""
+        """Whether `target` answers a ping from `source`.
+
+        The wait is short if no answer is `expected`. In that case callers check counters, too.
+        """
         patience = str(PATIENCE) if expected else "0.3"
         done = self.run("ping", "-n", "-c", "1", "-W", patience, "-I", source, *more, target, check=False)
         if done.returncode not in (0, 1):
@@ -64,7 +66,7 @@ Root = Surroundings()
 
 
 class Namespace(Surroundings):
-    """A network namespace with a name of its own. Use as a context manager: it is gone afterwards."""
+    """A network namespace with a name of its own. Use as a context manager, which removes it."""
 
     def __init__(self, name):
         self.name = name
@@ -85,7 +87,7 @@ class Namespace(Surroundings):
 
     @contextmanager
     def entered(self):
-        """This thread inside the namespace: a socket stays for ever in the namespace it was made in."""
+        """Move this thread into the namespace. A socket stays in the namespace in which it was opened."""
         with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{self.name}") as here:
             _setns(here)
             try:
@@ -104,7 +106,7 @@ def _setns(file):
 
 
 def bring_up(namespace, link):
-    """Nobody else can have the addresses of these links: finding that out would take IPv6 a second or two."""
+    """Set a link up without duplicate address detection, which takes IPv6 a second or two."""
     namespace.run("sysctl", "-qw", f"net.ipv6.conf.{link}.accept_dad=0")
     namespace.run("ip", "link", "set", link, "up")
 
@@ -113,7 +115,7 @@ class Cable:
     """A veth pair from the root namespace (`interface`, addresses .1) into a namespace (addresses .7 and .8)."""
 
     def __init__(self, stack: ExitStack, name: str):
-        # Networks set aside for benchmarks and for private use, so that no real host is ever shadowed.
+        # Networks reserved for benchmarks and private use, so that they never hide a real host.
         self.v4 = ipaddress.ip_network("198.18.0.0/15").network_address + 32 * random.randrange(2**12)
         self.v6 = ipaddress.ip_address(f"fd70:6b00:{random.randrange(2**16):x}::")
         self.interface = name + "r"
@@ -149,9 +151,9 @@ class Cable:
 
 @contextmanager
 def far_end(cable: Cable, mtu: int):
-    """A namespace behind the cable's: the inside becomes a router, whose way there takes packets of at most `mtu`.
+    """Make a namespace behind the cable's inside, which becomes a router with a route of this `mtu` to it.
 
-    Yields it and its addresses. The links themselves take more, so that the limit is for the sender to find out.
+    Yields the namespace and its addresses. The links have a larger MTU, so the sender has to discover the limit.
     """
     addresses = {"ipv4": cable.v4 + 16, "ipv6": cable.v6 + 2**64}
     with Namespace(cable.inside.name + "f") as far:
@@ -174,7 +176,7 @@ FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
 def talk_tcp(server, server_address, client, client_address, family, size=300_000):
-    """Send `size` bytes from the client to the server and back: True if all came back, False if there was no answer."""
+    """Send `size` bytes from the client to the server and back. Return whether all came back."""
     payload = os.urandom(size)
     with ExitStack() as stack:
         listener, caller = (
@@ -192,7 +194,7 @@ def talk_tcp(server, server_address, client, client_address, family, size=300_00
 
 
 def _carried(sender, receiver, payload):
-    """Whether all bytes arrive. In turns and not in threads: what a send accepts is always read before the next."""
+    """Whether all bytes arrive. Needs no thread, because it reads what one send accepted before the next send."""
     received = bytearray()
     rest = memoryview(payload)
     while len(received) < len(payload):
@@ -205,7 +207,7 @@ def _carried(sender, receiver, payload):
 
 
 def talk_udp(server, server_address, client, client_address, family):
-    """A datagram there and back."""
+    """Send a datagram there and back. Return whether both arrived."""
     with (
         server.socket(FAMILIES[family], socket.SOCK_DGRAM) as one,
         client.socket(FAMILIES[family], socket.SOCK_DGRAM) as other,
@@ -221,10 +223,10 @@ def talk_udp(server, server_address, client, client_address, family):
 
 
 class Stream:
-    """Frames that keep coming out of the cable while the `with` block runs, as fast as they are counted.
+    """A stream of frames from the cable while the `with` block runs, as fast as the filter counts them.
 
-    `counted` tells how many the filter has met. The next ones are sent when it has met all that were sent
-    before, so that nothing is lost in a queue that overflows, and one that is not counted stops the stream.
+    `counted` returns how many frames the filter has counted. The next frames are sent when all earlier ones are
+    counted. So no queue overflows, and a frame that is not counted stops the stream.
     """
 
     def __init__(self, cable: Cable, frames, counted):
@@ -260,7 +262,7 @@ class Stream:
             self._failure = failure
 
     def _collect(self):
-        """Count the answers to pings among what has come back."""
+        """Count the ping answers among the received frames."""
         with suppress(BlockingIOError):
             while True:
                 frame, (_link, _protocol, direction, *_rest) = self._wire.recvfrom(2048)
@@ -275,5 +277,5 @@ def _is_answer(frame):
 
 
 def unique_name():
-    """A name for what a test makes on the machine, so that runs may overlap."""
+    """Return a unique name for objects on the machine, so that several runs can overlap."""
     return f"pk{random.randrange(16**8):08x}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames for the tests: the beginnings every row starts from, and a way to show a frame to a human."""
+"""Frames for the tests: the first layers of every row, and a readable form of a frame for failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scapy.all import ICMP, IP, Ether, ICMPv6EchoRequest, IPv6, Raw, hexdump
 SOURCE, DESTINATION, STRANGER = "198.51.100.7", "192.0.2.1", "203.0.113.9"
 SOURCE6, DESTINATION6, STRANGER6 = "2001:db8:1::7", "2001:db8:2::1", "2001:db8:3::9"
 
-# Addresses are given because scapy would otherwise ask this machine's routes for them.
+# Fixed addresses, because scapy would otherwise look them up in the routes of this machine.
 LINK = Ether(src="02:00:00:00:00:07", dst="02:00:00:00:00:01")
 
 
@@ -34,7 +34,7 @@ def icmp6(number, code=0, **fields):
 
 
 def typed(ethertype):
-    """An Ethernet header that says `ethertype`, whatever follows."""
+    """An Ethernet header with this `ethertype`, whatever follows."""
     return Ether(src=LINK.src, dst=LINK.dst, type=ethertype)
 
 
@@ -52,7 +52,7 @@ ICMP6_ECHO = bytes(ping6())[14 + 40 :]
 def chain(kinds, last=58, payload=ICMP6_ECHO, words=0):
     """Ethernet, IPv6, the extension headers `kinds` (each `words` units longer than the shortest), payload.
 
-    As bytes, because scapy has no layer for half of these headers and no wish to build the wrong ones.
+    Built from bytes, because scapy has no layer for half of these headers and does not build wrong ones.
     """
     headers = b""
     for kind, following in zip(kinds, [*kinds[1:], last]):
@@ -61,7 +61,7 @@ def chain(kinds, last=58, payload=ICMP6_ECHO, words=0):
 
 
 def extension(kind, following, words=0):
-    """One extension header: eight bytes long, or longer by `words` units of its length field."""
+    """One extension header of eight bytes, plus `words` units of its length field."""
     if kind == 44:
         return fragment(following)
     unit = 4 if kind == 51 else 8
@@ -74,18 +74,18 @@ def fragment(following, offset=0, more=False):
 
 
 def scapy_expression(frame: bytes) -> str:
-    """A scapy expression that builds exactly these bytes: of layers if scapy can, else of hexadecimal."""
+    """Return a scapy expression that builds exactly these bytes: from layers if scapy can, else from hexadecimal."""
     plain = f"Ether(bytes.fromhex('{frame.hex()}'))"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expression = Ether(frame).command()
             rebuilt = bytes(eval(expression, vars(scapy_names)))
-    except Exception:  # what a mangled frame makes of scapy's dissectors is not what is tested here
+    except Exception:  # errors of scapy's dissectors on mangled frames are not tested here
         return plain
     return expression if rebuilt == frame else plain
 
 
 def describe(frame: bytes) -> str:
-    """What a failing test shows of a frame."""
+    """Return the text that a failing test shows for a frame."""
     return f"{scapy_expression(frame)}\n{hexdump(frame, dump=True)}"

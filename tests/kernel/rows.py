@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One row of the decision table: a packet, how the filter is set up, and what must come out."""
+"""One row of the decision table: a packet, the options and lists, and the expected result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DROP_ALL = Options(policy="drop", icmp_types=EVERY_TYPE)
 
 
 class Known(NamedTuple):
-    """What the rate limit knows of a source when the packet comes."""
+    """The state of a source in the rate limit when the packet arrives."""
 
-    packets: int  # in the second that is being counted
-    age: float = 0.0  # seconds since that began
+    packets: int  # in the current one-second window
+    age: float = 0.0  # seconds since the window began
     blocked: float = 0.0  # seconds that the source stays blocked
 
     def at(self, now: int) -> Source:
@@ -25,9 +25,9 @@ class Known(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One packet and its fate. `expect` is "verdict reason family"; `by` is the entry that gets the credit.
+    """One packet and its expected result. `expect` is "verdict reason family". `by` is the entry that counts it.
 
-    The verdict is pass, drop, or in monitor mode would_drop.
+    The verdict is pass or drop. In monitor mode it is would_drop instead of drop.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     blocklist: tuple[Entry, ...] = ()
     allowlist: tuple[Entry, ...] = ()
     by: str | None = None
-    sources: tuple[tuple[str, Known], ...] = ()  # by address, of IPv6 the first of the prefix
+    sources: tuple[tuple[str, Known], ...] = ()  # by address; for IPv6 the first address of the prefix
 
     @property
     def frame(self) -> bytes:
@@ -45,12 +45,12 @@ class Row(NamedTuple):
 
 
 def assert_each(rows, holds):
-    """Call ``holds`` with each row. Fails with the names of all rows that it raises for, and with what it says of the first."""
+    """Call ``holds`` with each row. A failure shows the names of all rows that raised, and the first errors."""
     wrong = {}
     for row in rows:
         try:
             holds(row)
-        except Exception as error:  # also what the kernel refuses to run
+        except Exception as error:  # also if the kernel refuses the frame
             wrong[row.name] = error
     if wrong:
         said = [f"{name}: {error!r}" if not str(error) else f"{name}: {error}" for name, error in wrong.items()]

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generated frames, options and lists: well formed ones, nearly well formed ones, and noise.
 
-A frame is grown from a gene, a few random bytes that answer every question asked while it is built:
-one draw per frame instead of dozens makes tens of thousands of frames affordable, and a gene that
-hypothesis shrinks towards zeros gives an ever more ordinary frame, since the first answer to every
-question is the usual one. Answers are few and close together, so that frames and lists meet.
+A frame is built from a gene: a few random bytes that make every choice. One draw per frame instead of dozens makes tens
+of thousands of frames affordable. The first answer to every choice is the usual one, so hypothesis, which shrinks genes
+towards zeros, ends with an ordinary frame. The answers are few and close together, so that frames match list entries.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 GENE_SIZE = 56
 MACS = bytes.fromhex("020000000001020000000007")
 
-# Neighbours that differ in their last bits, their first bit, and a few that mean something to other software.
+# Addresses that differ in their last bits or their first bit, and a few with a special meaning.
 IPV4_POOL = [bytes([10, 0, 0, last]) for last in range(8)] + [
     bytes(four) for four in ((138, 0, 0, 1), (10, 0, 1, 1), (0, 0, 0, 0), (255, 255, 255, 255), (224, 0, 0, 1))
 ]
@@ -36,14 +35,14 @@ IPV6_POOL = [ipaddress.ip_address("2001:db8::").packed[:15] + bytes([last]) for 
 
 LINK_LOCAL = ipaddress.ip_address("fe80::1").packed
 
-# Types that mean something in one family or the other, or lie next to one that does.
+# Types with a meaning in one of the families, and types next to them.
 PLAIN_TYPES = {0, 1, 2, 3, 4, 5, 11, 13, 31, 32, 63, 64, 127, 129, 137, 138, 139, 255}
 TYPES = [8, 128, 3, *sorted(PLAIN_TYPES | NEIGHBOUR_DISCOVERY | LISTENER_DISCOVERY)]
 EXTENSIONS = list(EXTENSION_HEADERS)
 
 
 class Gene:
-    """Answers to questions, taken from the front of a byte string; once that is used up every answer is the first."""
+    """Choices, taken from the front of a byte string. When the string is used up, every choice is the first answer."""
 
     def __init__(self, gene: bytes):
         self.bytes = iter(gene)
@@ -61,13 +60,13 @@ class Gene:
         return self.byte() % one_in == one_in - 1
 
     def mostly(self, usual, *unusual):
-        """`usual` nine times out of ten: otherwise hardly any frame would get past its first header."""
+        """Return `usual` nine times out of ten. Otherwise hardly any frame would get past its first header."""
         return self.pick(*unusual) if self.odds(10) else usual
 
 
 def icmp_message(gene: Gene) -> bytes:
     number, code = gene.pick(*TYPES, gene.byte()), gene.pick(0, 0, 0, 4, 3, 255)
-    # Nothing behind the first two bytes is looked at, so it need not be a checksum. Less than six is too short.
+    # The filter reads only the first two bytes, so the checksum may be wrong. Fewer than six more bytes are too short.
     return bytes([number, code]) + gene.mostly(bytes(6), bytes(5), b"", b"\xff" * 70)
 
 
@@ -88,7 +87,7 @@ def ipv6_packet(gene: Gene) -> bytes:
     following = gene.mostly(58, 6, 17, 59, 50, 1, gene.byte())
     chain = b""
     for _ in range(gene.pick(0, 0, 0, 1, 1, 2, 3, 4, 9, 23, 24, 25)):
-        # Built from the back, because each header names the one behind it.
+        # Built from the end, because each header names the next one.
         kind = gene.pick(*EXTENSIONS)
         chain = extension_header(gene, kind, following) + chain
         following = kind
@@ -104,7 +103,7 @@ def ipv6_packet(gene: Gene) -> bytes:
 
 
 def extension_header(gene: Gene, kind: int, following: int) -> bytes:
-    """One header of the chain, which says that `following` comes next."""
+    """Return one header of the chain, with `following` as its next header."""
     if kind == 44:
         offset = gene.mostly(gene.pick(0, 1, 6), 8, 0xFFF9, gene.word())
         return struct.pack("!BBHI", following, gene.byte(), offset, 7)
@@ -123,7 +122,7 @@ def whole_frame(gene: Gene) -> bytes:
 
 
 def mangled_frame(gene: Gene) -> bytes:
-    """A whole frame with some of its bits or bytes turned, cut short anywhere, or with something behind it."""
+    """Return a whole frame with some bits or bytes flipped, cut at any place, or padded."""
     frame = bytearray(whole_frame(gene))
     way = gene.pick("turn", "cut", "pad", "turn and cut")
     if "turn" in way:
@@ -137,7 +136,7 @@ def mangled_frame(gene: Gene) -> bytes:
 
 
 def noise(gene: Gene) -> bytes:
-    """Any bytes, most of them behind the beginning of something that would be looked at."""
+    """Return random bytes, mostly after the start of a header that the filter reads."""
     starts = ("08004500", "86dd60000000", "8100000108004600", "88a8000086dd6f", "")
     return (MACS + bytes.fromhex(gene.pick(*starts)) + bytes(gene.bytes)).ljust(14, b"\0")
 
@@ -149,9 +148,9 @@ def frame(gene: bytes) -> bytes:
 
 
 class Batch(list):
-    """Frames for one program, each behind the seconds that pass before it.
+    """Frames for one program, each with the seconds that pass before it.
 
-    A failing test shows the frame that matters, so this does not show all of them.
+    The printed form leaves out the frames, because a failing test shows the one that matters.
     """
 
     def _repr_pretty_(self, printer, cycle):
@@ -161,18 +160,18 @@ class Batch(list):
 genes = st.binary(min_size=GENE_SIZE, max_size=GENE_SIZE)
 
 
-WAITS = {14: 0.4, 15: 1}  # seconds: part of a window, and all of it
+WAITS = {14: 0.4, 15: 1}  # seconds: part of a window, and a whole window
 
 
 @st.composite
 def batches(draw, fewest: int, most: int):
     drawn = draw(st.lists(genes, min_size=fewest, max_size=most))
-    # The last byte is the last that a frame would ask for.
+    # The last byte of a gene decides the wait, because few frames use so many bytes.
     return Batch((WAITS.get(gene[-1] % 16, 0), frame(gene)) for gene in drawn)
 
 
 def _entry_texts():
-    """Every address of the pools and networks around it: the same few prefixes again and again, so that they nest."""
+    """Yield every address of the pools and networks around it. There are few prefix lengths, so that networks nest."""
     for pool, prefixes in ((IPV4_POOL, (0, 1, 8, 24, 29, 30, 31)), (IPV6_POOL, (0, 1, 32, 64, 96, 125, 126, 127))):
         for packed in pool:
             address = ipaddress.ip_address(packed)
@@ -181,10 +180,10 @@ def _entry_texts():
                 yield str(ipaddress.ip_network((address, prefix), strict=False))
 
 
-# What lists call ::ffff:10.0.0.1 is the IPv4 address, and a network around it would be another question.
+# In a list, ::ffff:10.0.0.1 is the IPv4 address. A network around it would have another meaning.
 ENTRY_TEXTS = sorted({text for text in _entry_texts() if "::ffff:" not in text})
 
-# On each side for ever, long over, or far in the future, to the last moment of the clock.
+# The expiry on each side: never, long ago, or far in the future, up to the end of the clock.
 untils = st.sampled_from((None, None, None, 1, 2**62, 2**64 - 2))
 holding = st.tuples(st.sampled_from(("src", "dst", "both")), st.tuples(untils, untils))
 lists = st.dictionaries(st.sampled_from(ENTRY_TEXTS), holding, max_size=12).map(
@@ -198,11 +197,11 @@ LIMITS = (
     {"ratelimit_pps": 3, "ratelimit_ipv6_prefix": 33},
     {},
 )
-BLOCK_TIME = 2  # seconds that batches pass over in steps of one
+BLOCK_TIME = 2  # seconds; batches wait at most one second at a time
 
 
 def _option_sets():
-    """Each compiles to a program of its own, so there are some and not any: all switches, the rest drawn by a die."""
+    """Yield all combinations of the switches. Other options are random, because each set needs its own program."""
     die = random.Random(4)
     every = sorted(EVERY_TYPE)
     for policy, protect, monitor in itertools.product(("pass", "drop"), (True, False), (True, False)):

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The decision table as rows: a packet, how the filter is set up, and what must come out.
+"""The decision table as rows: a packet, the options and lists, and the expected result.
 
-The expectations are written by hand. The rows judge the loaded program and the model alike.
-Rows come in threes where that means something: a packet that matches, one that just does not,
-and one of another protocol that must never be touched (the guard).
+The expectations are written by hand. The rows test both the loaded program and the model. Where it makes sense, rows
+come in threes: a packet that matches, one that just does not, and one of another protocol that must never be dropped
+(the guard).
 """
 
 from __future__ import annotations
@@ -74,15 +74,15 @@ from scapy.all import (
     Raw,
 )
 
-# A table is read by its columns.
+# The rows are aligned by hand.
 # fmt: off
 
-# What an unconfigured host has, and the two hardest settings a frame can meet.
+# The options of the rows, in addition to DROP_ALL.
 DEFAULT = Options()
 UNPROTECTED = DROP_ALL._replace(protect=False)
 DROP_PING = Options(policy="drop", icmp_types=ECHO_REQUEST)
 PASS_ALL = Options(icmp_types=EVERY_TYPE)
-# As many as can be named without saying all.
+# The most types that can be given without "all".
 ALL_OF_IPV4 = Options(policy="drop", icmp_types=frozenset({("ipv4", number) for number in range(63)} | {("ipv6", 128)}))
 LENIENT = UNPROTECTED._replace(strict=False)
 MONITOR = DROP_ALL._replace(monitor=True)
@@ -96,17 +96,17 @@ EXTENSIONS = {
 
 
 def hostile(name, packet, expect):
-    """A row under everything that could drop it: for what must pass whatever the settings are."""
+    """Return a row with all lists and options that could drop it, for a packet that must always pass."""
     return Row(name, packet, expect, UNPROTECTED, EVERYBODY)
 
 
 def blocked(name, packet, expect, entry, by=None):
-    """A row that only the blocklist could drop."""
+    """Return a row that only the blocklist can drop."""
     return Row(name, packet, expect, DEFAULT, (entry,), by=by)
 
 
 def around(address, prefix):
-    """The network of this prefix length that an address is in."""
+    """Return the network with this prefix length around an address."""
     return str(ipaddress.ip_network((address, prefix), strict=False))
 
 
@@ -133,7 +133,7 @@ def not_icmp():
     yield hostile("no next header", ip6(nh=59) / Raw(ICMP6_ECHO), "pass not_icmp ipv6")
     yield hostile("no next header after an extension", chain([0], last=59), "pass not_icmp ipv6")
     yield hostile("encrypted payload", ip6() / ESP(spi=1, seq=1, data=ICMP6_ECHO), "pass not_icmp ipv6")
-    # Read as extension headers, these bytes would lead to a ping; only the eight kinds of them may be walked.
+    # Read as an extension header, these bytes lead to a ping. The filter may walk only the eight known kinds.
     hidden = extension(58, 58) + ICMP6_ECHO
     for number in sorted(set(range(256)) - {58, *EXTENSIONS.values()}):
         yield hostile(f"next header {number}", ip6(nh=number) / Raw(hidden), "pass not_icmp ipv6")
@@ -184,7 +184,7 @@ def ipv4_options():
     yield blocked("ping -R", ip(options=[record]) / ICMP(), "drop blocklist ipv4", listed, SOURCE)
     yield blocked("ping -T", ip(options=[IPOption_Timestamp()]) / ICMP(), "drop blocklist ipv4", listed, SOURCE)
     yield blocked("tcp with options", ip(options=[record]) / TCP(), "pass not_icmp ipv4", listed)
-    # An echo reply that starts where an echo request would be, were the options not there.
+    # An echo reply whose options look like an echo request.
     hidden = ip(options=[Raw(b"\x08\x00\x00\x00")]) / ICMP(type=0)
     yield Row("the type is behind the options", hidden, "pass type ipv4", DROP_PING)
     for words in (0, 1, 4):
@@ -237,7 +237,7 @@ def ipv6():
     yield blocked("traffic class and flow label", ping6(tc=255, fl=0xFFFFF), "drop blocklist ipv6", listed, SOURCE6)
     yield blocked("payload length says nothing", ping6(plen=0), "drop blocklist ipv6", listed, SOURCE6)
     yield blocked("payload length says more than there is", ping6(plen=65535), "drop blocklist ipv6", listed, SOURCE6)
-    # The families never meet: a mapped address on the wire is IPv6, in a list it is the IPv4 address it means.
+    # The families are separate: on the wire a mapped address is IPv6, in a list it is the IPv4 address.
     mapped = "::ffff:" + SOURCE
     yield blocked("listed as mapped, sent as ipv4", ping(), "drop blocklist ipv4", Entry(mapped), SOURCE)
     yield blocked("listed as ipv4, sent as mapped", ping6(src=mapped), "pass policy_pass ipv6", Entry(SOURCE))
@@ -286,7 +286,7 @@ def vlan():
 
 
 def tagged(tag, count, packet):
-    """A frame with a tag, four bytes, so many times behind its addresses."""
+    """Return a frame with a tag of four bytes inserted `count` times after its addresses."""
     frame = bytes(packet)
     return frame[:12] + tag * count + frame[12:]
 
@@ -324,7 +324,7 @@ def extension_headers():
     yield from unclassified("25 destination options and tcp", chain([60] * 25, last=6, payload=bytes(TCP())))
     yield from unclassified("175 headers of all kinds", chain([*EXTENSIONS.values()] * 21 + [0] * 7))
     for name, kind in EXTENSIONS.items():
-        if kind != 44:  # the only one without a length
+        if kind != 44:  # the only header without a length field
             for words in (1, 2, 31, 127):
                 yield blocked(f"{name}, longer by {words}", chain([kind], words=words), "drop blocklist ipv6",
                               listed, SOURCE6)
@@ -343,7 +343,7 @@ def extension_headers():
               ip6(src="fe80::7", hlim=1) / IPv6ExtHdrHopByHop() / ICMPv6MLReport(), "pass protected ipv6")
     yield Row("the type is behind the headers", chain([0, 60], payload=bytes(ip6() / ICMPv6EchoReply())[54:]),
               "pass type ipv6", DROP_PING)
-    # The length of an authentication header counts other units than the rest: this would be TCP if it were not so.
+    # The length of an authentication header has another unit than that of the other headers.
     yield blocked("authentication header of five words", chain([51], words=3), "drop blocklist ipv6", listed, SOURCE6)
 
 
@@ -386,7 +386,7 @@ def ipv6_fragments():
 
 
 def unclassified(name, packet):
-    """Rows for a packet of which only the addresses can be read."""
+    """Yield rows for a packet of which only the addresses can be read."""
     listed, served = Entry(SOURCE6), ((str(ipaddress.ip_network((SOURCE6, 64), strict=False)[0]), Known(6, 0.5, 30)),)
     limited = Options(ratelimit_pps=5)
     yield Row(f"{name}: of nobody", packet, "pass unclassified ipv6", DEFAULT)
@@ -403,9 +403,9 @@ def unclassified(name, packet):
 
 
 def first_fragments():
-    """First fragments that lack some of the headers, and others that do not."""
+    """Yield first fragments that lack some of the headers, and others that have all of them."""
     def first(behind, *before, following=60, payload=None):
-        """Extension headers `before`, the fragment header, and the bytes `behind`; `payload` is the length it claims."""
+        """Return a packet: headers `before`, a fragment header, bytes `behind`. `payload` is the claimed length."""
         headers = b"".join(extension(kind, then) for kind, then in zip(before, [*before[1:], 44]))
         whole = headers + fragment(following, more=True) + behind
         return ip6(nh=before[0] if before else 44, plen=len(whole) if payload is None else payload) / Raw(whole)
@@ -420,7 +420,7 @@ def first_fragments():
     yield from unclassified("a first fragment behind routing and options", first(options, 43, 60))
     yield from unclassified("a first fragment with 24 headers more", first(extension(60, 60) * 24))
     yield from unclassified("a first fragment and a tag", tagged(NO_VLAN, 1, first(options)))
-    # The kernel cuts off what is behind the payload, so it is none of the datagram's: not the end of its headers, either.
+    # The kernel cuts off bytes after the payload. So they are not part of the datagram and cannot complete its headers.
     for name, behind in (("no next header", extension(60, 59)), ("tcp", extension(60, 6) + bytes(20)),
                          ("an echo reply", extension(60, 58) + b"\x81" + bytes(7))):
         yield from unclassified(f"a first fragment and behind its payload {name}", first(options + behind, payload=16))
@@ -444,7 +444,7 @@ def first_fragments():
 
 
 def truncated():
-    """Every frame length from the shortest frame there is to the whole packet, with the borders written by hand."""
+    """Yield every length from the shortest possible frame to the whole packet. The borders are written by hand."""
     whole = {
         "ipv4": (ping(), ((34, "pass not_icmp other"), (42, "pass malformed ipv4"))),
         "ipv4 with 8 bytes of options": (
@@ -480,7 +480,7 @@ def truncated():
 
 
 def near(src="fe80::7", hlim=1):
-    """IPv6 as listeners and their routers send it."""
+    """Return an IPv6 header as multicast listeners and their routers send it."""
     return ip6(src=src, hlim=hlim)
 
 
@@ -517,7 +517,7 @@ def protected_types():
 
 
 def discovery():
-    """What hosts do not take from further away than the link is not protected."""
+    """Yield messages that hosts accept only from the link. Messages from further away are not protected."""
     redirect = ip6(hlim=255) / ICMPv6ND_Redirect(tgt=STRANGER6, dst=DESTINATION6)
     yield Row("a redirect", redirect, "drop policy_drop ipv6")
     yield Row("a redirect from a listed address", redirect, "drop blocklist ipv6", DEFAULT, (Entry(SOURCE6),),
@@ -551,7 +551,7 @@ WITH_REDIRECTS = DROP_ALL._replace(protect_redirects=True)
 
 
 def unprotected_neighbours():
-    """Types next to the protected ones, which are nothing special."""
+    """Yield types next to the protected ones. They are not protected."""
     for code in (0, 1, 3, 5, 13):
         yield Row(f"unreachable, code {code}", ip() / ICMP(type=3, code=code), "drop policy_drop ipv4")
     yield Row("source quench, code 4", ip() / ICMP(type=4, code=4), "drop policy_drop ipv4")
@@ -596,7 +596,7 @@ def types():
 
 
 def codes():
-    """Types that are filtered with one code only, and a type with and without."""
+    """Yield types that are filtered with one code only, and a type given with and without a code."""
     port = Options(policy="drop", icmp_types=frozenset({("ipv4", 3, 3), ("ipv6", 1, 4), ("ipv4", 11), ("ipv4", 11, 9)}))
     yield Row("icmp/3/3: port unreachable", ip() / ICMP(type=3, code=3) / IP() / UDP(), "drop policy_drop ipv4", port)
     for code in (0, 1, 2, 4, 13, 131, 255):
@@ -614,7 +614,7 @@ def codes():
 
 
 def expiry():
-    """Entries that hold for a time, on either side. Times are of the boot clock."""
+    """Yield entries with an expiry on either side. Times are of the boot clock."""
     over, soon = 1, 2**62
     for name, packet, family, me, net, wider in (
         ("ipv4", ping(), "ipv4", SOURCE, "198.51.100.0/24", "198.51.0.0/16"),
@@ -642,7 +642,7 @@ def expiry():
 
 
 def rate_limit():
-    """One packet more of a source that the limit knows: five a second, and then a minute without."""
+    """Yield one more packet of a known source. The limit is five per second. A source is blocked for a minute."""
     limited = Options(ratelimit_pps=5)
     for family, packet, tcp, name, other, reply in (
         ("ipv4", ping(), ip() / TCP(), SOURCE, STRANGER, ip() / ICMP(type=0)),
@@ -713,7 +713,7 @@ def order_of_lists():
 
 
 def directions():
-    """Each direction against a packet from, to, and past the entry; as address and as network, in both families."""
+    """Yield each direction with packets from, to and past the entry: address and network, in both families."""
     families = (
         ("ipv4", ping, SOURCE, DESTINATION, STRANGER, "198.51.100.0/24"),
         ("ipv6", ping6, SOURCE6, DESTINATION6, STRANGER6, "2001:db8:1::/48"),
@@ -771,7 +771,7 @@ def networks():
 
 
 def credit():
-    """Which entry counts a packet that several of them match."""
+    """Yield packets that match several entries, with the entry that counts the packet."""
     wide, middle, narrow = "198.0.0.0/8", "198.51.0.0/16", "198.51.100.0/24"
     goes_to = "192.0.2.0/24"
 
@@ -805,7 +805,7 @@ def credit():
 
 
 def monitor():
-    """What would be dropped is counted as that, and nothing is dropped."""
+    """Yield packets in monitor mode. Packets that would be dropped are counted as such, but pass."""
     listed = (Entry(SOURCE), Entry("2001:db8::/32"))
     yield Row("monitor: listed", ping(), "would_drop blocklist ipv4", MONITOR, listed, by=SOURCE)
     yield Row("monitor: listed network", ping6(), "would_drop blocklist ipv6", MONITOR, listed, by="2001:db8::/32")

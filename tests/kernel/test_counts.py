@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is counted, by whom it is seen, and what a change leaves of it."""
+"""The counters of filters and entries, how they are reported, and which of them a list change keeps."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PING, SIZE = bytes(ping()), len(ping())
 
 
 def entry(host, ip, name="blocklist"):
-    """(packets, bytes, last seen) of an entry."""
+    """Return (packets, bytes, last seen) of an entry."""
     return host.records()["entry", name, ip]
 
 
-CLOCK_MONOTONIC_COARSE = 6  # that of the last timer tick (linux/time.h)
+CLOCK_MONOTONIC_COARSE = 6  # the time of the last timer tick (linux/time.h)
 
 
 def test_last_seen_is_the_time_of_the_packet_to_a_timer_tick(host):
@@ -91,7 +91,7 @@ NEARLY = 2**32 - 3
 
 
 def test_counters_go_on_beyond_32_bits(host):
-    """Of the filter, of its times and of an entry: from just below 2^32, in the kernel and as facts tell it."""
+    """Check counters of the filter, its timing and an entry, in the kernel and in facts. They start just below 2^32."""
     filter_, times = host.filter(DROP_PING, timing_sample=1), 10
     host.set_lists()
     host.set_lists(blocklist=(Entry(SOURCE),))
@@ -114,7 +114,7 @@ def test_facts_say_what_the_kernel_counted(host):
     for packet in (ping(), ping6(), ping(src="10.0.0.1"), ping(src="11.0.0.1"), ip() / TCP()):
         filter_.send(bytes(packet))
     told, counted = filter_.facts(), filter_.counters()
-    # What has never happened is left out of the facts where it cannot happen either.
+    # Only non-zero counters, because facts leave out counters that cannot increase.
     assert {key: value for key, value in told.items() if any(value)} == {
         key: value for key, value in counted.items() if any(value)
     }

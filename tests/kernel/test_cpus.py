@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several CPUs at once: nothing that they count is lost, and no limit is stretched.
+"""Several CPUs at once lose no counts, and do not exceed a limit.
 
-What only happens when two CPUs meet between two instructions is played: the other CPU's part is compiled into the
-program, at the place where it would come in between.
+Races between two instructions are simulated: the code of the other CPU is compiled into the program, at the place where
+that CPU would come in between.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANY = 1_000_000
 
 
 def test_no_packet_of_an_entry_that_all_cpus_meet_is_lost(host):
-    filter_, times = host.filter(DROP_PING), 1_000_000  # so long that they meet, however busy the machine is
+    filter_, times = host.filter(DROP_PING), 1_000_000  # enough to overlap, even on a busy machine
     host.set_lists()
     host.set_lists(blocklist=(Entry(SOURCE),))
     packets = times * on_every_cpu(lambda: filter_.repeat(PING, times))
@@ -37,7 +37,7 @@ def test_no_packet_of_an_entry_that_all_cpus_meet_is_lost(host):
 
 
 def test_every_packet_on_every_cpu_is_counted_once(host):
-    """Frames of every kind, all CPUs on the same entries."""
+    """Send frames of every kind on all CPUs, which count on the same entries."""
     filter_, times = host.filter(DROP_PING, timing_sample=1), 20_000
     host.set_lists()
     host.set_lists(blocklist=(Entry(SOURCE), Entry("2001:db8::/32")), allowlist=(Entry("10.0.0.0/8"),))
@@ -78,7 +78,7 @@ def test_what_several_cpus_do_not_get_into_a_full_buffer_is_counted(host):
     filter_, times = host.filter(DROP_PING, events="dropped", events_per_second=MANY), 20_000
     host.set_lists()
     before = filter_.counters()
-    with host.listening():  # and nobody reads until the end
+    with host.listening():  # without reading until the end
         cpus = on_every_cpu(lambda: filter_.repeat(PING, times))
         heard = len(host.heard())
     after = filter_.counters()
@@ -89,7 +89,7 @@ def test_what_several_cpus_do_not_get_into_a_full_buffer_is_counted(host):
 
 @pytest.mark.parametrize("frame", [PING, bytes(ping6())], ids=["ipv4", "ipv6"])
 def test_a_source_that_comes_in_on_all_cpus_passes_no_more_than_the_limit(host, frame):
-    """One packet less for each other CPU is as it should be: where they go over the limit at once, all of them block."""
+    """Accept one packet less for each other CPU: if CPUs exceed the limit at the same time, all of them block."""
     pps, rounds = 2000, 100
     filter_ = host.filter(Options(), ratelimit_pps=pps, ratelimit_block_time=HOUR)
     host.set_lists()
@@ -115,13 +115,13 @@ def test_a_source_within_the_limit_loses_nothing_on_any_cpu(host):
         (source,) = filter_.sources().values()
         cpus = moved["policy_pass"] // times
         assert moved == {"policy_pass": cpus * times}
-        # Every packet is in the count, unless the machine was so slow that a second was over.
+        # Every packet is counted, unless the machine was so slow that a new window began.
         assert source.packets == cpus * times or durations.boot_time() - start > SECOND
 
 
 @pytest.fixture
 def meeting():
-    """A filter with a limit of five that meets another CPU in bpf/ratelimit.h: what that does comes behind ``place``."""
+    """Return a function that makes a filter with a limit of five. It puts another CPU's code after ``place``."""
     with ExitStack() as stack:
 
         def make(place, other_cpu):

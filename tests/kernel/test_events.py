@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a listener is told of packets, and what it is spared."""
+"""The events that a listener gets, and those that it does not get."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MANY = 1_000_000
 
 @pytest.fixture(autouse=True)
 def _own_lock(monkeypatch, tmp_path):
-    """Others on this machine may be listening to other hosts of tests."""
+    """Use a lock for each test, because other tests on this machine may listen to their own hosts."""
     monkeypatch.setattr(lock, "LISTENER_LOCK_FILE", str(tmp_path / "lock"))
 
 
@@ -57,7 +57,7 @@ def control_map(host):
 
 
 def heard(host, limit, action):
-    """The events while ``action`` runs; so many are waited for, and no more."""
+    """Run ``action``. Wait for ``limit`` events, and return them."""
     told: list = []
     thread = threading.Thread(target=lambda: told.append(events.listen(host.base, PATIENCE, limit)))
     thread.start()
@@ -72,7 +72,7 @@ def heard(host, limit, action):
 
 
 def sent(filter_, *frames):
-    """The events of these frames. Behind them come enough that are always reported to end the listening."""
+    """Return the events of these frames. Enough frames that are always reported follow, to end the listening."""
     limit = len(frames) + 1
 
     def action():
@@ -105,7 +105,7 @@ def test_an_event_says_everything_of_its_packet(reporting):
     (event,) = sent(filter_, PING)
     assert event.pop("time").endswith("Z")
     assert event == {
-        "interface": "lo",  # where the kernel says that a test run comes in
+        "interface": "lo",  # the kernel's interface for test runs
         "family": "ipv4",
         "protocol": 1,
         "type": 8,
@@ -242,7 +242,7 @@ def test_what_is_above_the_budget_is_counted_and_not_sent(host):
 def test_what_finds_the_buffer_full_is_counted_as_lost(reporting):
     filter_, times = reporting("dropped", Options(policy="drop", protect=False)), 20_000
     with control_map(filter_.host) as opened:
-        opened.listening = True  # and does not read
+        opened.listening = True  # without reading
         try:
             filter_.repeat(PING, times)
         finally:
@@ -250,7 +250,7 @@ def test_what_finds_the_buffer_full_is_counted_as_lost(reporting):
     told = filter_.told()["events"]
     assert told["lost"] > 0
     assert told["sent"] + told["lost"] == times
-    (event,) = sent(filter_, bytes(ping(src=STRANGER)))  # what is in the buffer from before is not told
+    (event,) = sent(filter_, bytes(ping(src=STRANGER)))  # older events in the buffer are left out
     assert event["src"] == STRANGER
 
 

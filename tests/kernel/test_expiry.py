@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entries that hold for a time only: over by the data path itself, with nobody looking after them."""
+"""Entries with an expiry time. The data path itself stops matching them, without help from user space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NETWORK = "198.51.100.0/24"
 
 @pytest.fixture(autouse=True)
 def _empty_lists(host):
-    """Of all owners that the tests here know, before and after."""
+    """Clear the lists of all owners in these tests, before and after each test."""
 
     def clear():
         host.set_lists()
@@ -43,7 +43,7 @@ def filter_(host):
 
 @pytest.fixture
 def soon(monkeypatch):
-    """Let every ttl be over in a moment."""
+    """Make every ttl expire after 100 ms."""
     monkeypatch.setattr(durations, "until", lambda _seconds: durations.boot_time() + 100_000_000)
 
 
@@ -93,7 +93,7 @@ def test_what_has_expired_is_gone_from_facts_and_from_the_list_with_the_next_cha
     assert host.list_facts("blocklist")["entries"] == []
     assert host.list_facts("blocklist")["count"] == 0
     host._open_lists()
-    assert len(host.records()) == 1  # still there, for nobody has come by
+    assert len(host.records()) == 1  # still stored, because no change has removed it yet
     told = block(host, "10.0.0.1")
     assert (told["added"], told["removed"], told["count"]) == (["10.0.0.1"], [], 1)
     host._open_lists()
@@ -118,7 +118,7 @@ def test_the_same_command_later_renews_the_time_and_says_so(host, filter_, monke
     assert block(host, SOURCE, ttl="1h", check=True)["updated"] == [SOURCE]
     assert block(host, SOURCE, ttl="1h")["updated"] == [SOURCE]
     host._open_lists()
-    assert host.records()["entry", "blocklist", SOURCE][0] == 1  # its count goes on
+    assert host.records()["entry", "blocklist", SOURCE][0] == 1  # its count is kept
 
 
 def test_the_same_command_after_its_time_puts_the_entry_back(host, filter_, soon, monkeypatch):
@@ -164,7 +164,7 @@ def test_taking_away_what_has_expired_is_no_change(host, filter_, soon):
 
 
 def test_what_has_expired_leaves_room_for_others(host, filter_, soon):
-    block(host, *(f"10.0.0.{number}" for number in range(64)), ttl="1h")  # as many as the list holds
+    block(host, *(f"10.0.0.{number}" for number in range(64)), ttl="1h")  # the capacity of the list
     over(filter_, bytes(ping(src="10.0.0.63")))
     assert block(host, *(f"10.0.1.{number}" for number in range(64)))["added_count"] == 64
 
@@ -174,7 +174,7 @@ KTIME_GET_BOOT_NS = 125  # bpf-helpers(7), numbered in linux/bpf.h
 
 @pytest.mark.parametrize("options", [{}, {"ratelimit_pps": 5}], ids=["expiry", "expiry and rate limit"])
 def test_the_clock_of_expiry_goes_on_while_the_host_is_suspended(host, options):
-    """No test suspends the machine, and until it was, the clocks are the same: so this looks which one is asked."""
+    """Check which clock the program reads. The clocks differ only after a suspend, and no test suspends the machine."""
     with host.compiled(**options) as function:
         code = function.bpf.dump_func(function.name)
     calls = [imm for opcode, _registers, _offset, imm in struct.iter_unpack("=BBhi", code) if opcode == 0x85]

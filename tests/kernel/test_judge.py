@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel is the judge: what it answers without the filter it does not answer with it, however it is asked.
+"""The kernel as judge: a question that it answers without the filter gets no answer with the filter, in every wrapping.
 
-Questions are made at random (groups.py), and others by hand (wrappings.py). A failure tells the seed: run it again with --seed,
-and more of them with --groups.
+Questions are made at random (groups.py) and by hand (wrappings.py). A failure shows the seed. Repeat the run with
+--seed, and ask more questions with --groups.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from wrappings import FRAGMENTS, HEADERS, INSIDE_ONE_ANOTHER, NINE_HEADERS, TAGS
 
 pytestmark = pytest.mark.kernel
 
-LIMIT, FAR = 5, 2**63  # packets a second; a time that nobody lives to see
+LIMIT, FAR = 5, 2**63  # packets per second; a time in the far future
 DEFAULT = Options(ratelimit_pps=LIMIT, ratelimit_ipv6_prefix=128)
-# A limit that only those are over who are said to be.
+# A limit so high that only sources set as blocked exceed it.
 UNPROTECTED = Options(icmp_types=EVERY_TYPE, protect=False, ratelimit_pps=10_000_000, ratelimit_ipv6_prefix=128)
 DROP_PING = Options(policy="drop")
 STRICTEST = Options(policy="drop", icmp_types=EVERY_TYPE, protect=False)
@@ -50,7 +50,7 @@ HEARD = tuple(Entry(address) for address in MARKS)
 
 
 class Setting(NamedTuple):
-    """Why a question is not to be answered."""
+    """The reason why a question must not be answered."""
 
     options: Options
     blocked: bool = False
@@ -58,7 +58,7 @@ class Setting(NamedTuple):
 
     def may_be_answered(self, group: Group) -> bool:
         if self.blocked:
-            # Protected is what its own RFC accepts; the kernel answers no other solicitations and queries.
+            # Protection passes what the RFCs accept. The kernel answers no other solicitations and queries.
             return self.options.protect and group.family == "ipv6" and is_protected(group)
         return self.options.icmp_types != EVERY_TYPE and group.what != "echo"
 
@@ -75,7 +75,7 @@ SETTINGS = {
 
 QUESTIONS = {"icmp": ICMP_QUESTIONS, "others": OTHER_QUESTIONS}
 HAS_PROBE = Path("/proc/sys/net/ipv4/icmp_echo_enable_probe").exists()  # Linux 5.13
-#: What is to be among the questions: shapes of which the filter may think otherwise than the kernel.
+#: Shapes that must be among the questions, because the filter and the kernel may treat them differently.
 SHAPES = {
     "more than 2 tags": lambda group: group.tags > 2,
     "more tags than are read": lambda group: group.tags > MOST_TAGS,
@@ -87,14 +87,14 @@ SHAPES = {
 
 
 def sorts(questions: dict) -> dict:
-    """All that is to be among these questions, and to be answered often enough."""
+    """Return the kinds and shapes that must be among these questions, and be answered often enough."""
     asked = [sort for sort in questions if HAS_PROBE or sort[0] != "extended echo"]
     kinds = {", ".join(sort): lambda group, sort=sort: (group.what, group.family) == sort for sort in asked}
     return {**kinds, **SHAPES}
 
 
 class Judged(NamedTuple):
-    """What the kernel has answered without a filter."""
+    """The questions, and the answers of the kernel without a filter."""
 
     seed: int
     groups: list
@@ -102,7 +102,7 @@ class Judged(NamedTuple):
     heard: Counter
 
     def failure(self, title: str, groups: list) -> str:
-        """What to say of groups that fared wrong: the numbers of all, the frames of the first ones."""
+        """Describe the groups that failed: the numbers of all, and the frames of the first three."""
         lines = [f"{title}: {len(groups)} of {len(self.answered)} groups, made with --seed {self.seed}:"]
         lines.append(", ".join(str(group.number) for group in groups))
         for group in groups[:3]:
@@ -121,9 +121,9 @@ def was_answered(group, heard):
 
 
 def has_new_error(group, heard, judged):
-    """Whether the host sends this group's source an error that it did not send along with the answer.
+    """Whether the host sends this group's source an error that it did not send without the filter.
 
-    Errors about single fragments, which are no ICMP to anybody, come with the filter as without.
+    Errors about single fragments, which cannot be recognised as ICMP, come with and without the filter.
     """
     error = (group.source, "error")
     return error in heard and error not in judged.heard
@@ -133,7 +133,7 @@ def judge(end, config, questions):
     seed = config.getoption("--seed")
     groups = make_groups(seed, config.getoption("--groups"), questions)
     heard = end.ask(groups)
-    # A host tells of its multicast groups unasked, too, and then not twice.
+    # A host also reports its multicast groups without a question, but not twice.
     again = end.ask([group for group in groups if group.what == "listener" and was_answered(group, heard)])
     answered = [group for group in groups if was_answered(group, again if group.what == "listener" else heard)]
     return Judged(seed, groups, answered, heard)
@@ -156,7 +156,7 @@ def others(end, pytestconfig):
 
 
 def loaded(host, options, way, blocklist=()):
-    """The filter with these options, with nobody known to the rate limit, and these lists."""
+    """Return the filter with these options and lists, and no sources in the rate limit."""
     filter_ = host.filter(options._replace(hook="tc_ingress" if way == "tc_ingress" else "xdp"))
     host.set_lists(blocklist, HEARD)
     if options.ratelimit_pps:
@@ -174,7 +174,7 @@ def test_the_kernel_answers_enough_questions_of_every_sort_to_judge_by(request, 
     for name, is_of in sorts(QUESTIONS[questions]).items():
         shares[name] = tuple(sum(map(is_of, groups)) for groups in (judged.groups, judged.answered))
     assert len(judged.answered) * 3 >= len(judged.groups)
-    # Linux before 6.18 answers one in five of those with more headers than are read, and of them there are few.
+    # Linux before 6.18 answers one in five of the few questions with more headers than the filter reads.
     assert all(answered * 20 >= asked for asked, answered in shares.values()), shares
     assert all(asked * 50 >= len(judged.groups) for asked, _answered in shares.values()), shares
 
@@ -189,14 +189,14 @@ def test_what_is_answered_without_the_filter_is_not_answered_with_it(end, host, 
     asked = [group for group in icmp.answered if not setting.may_be_answered(group)]
     with end.behind(filter_, way):
         through = got_through(end, icmp, asked)
-        # A host tells of its multicast groups unasked, too, up to a second after its interface has changed, and not twice.
+        # A host also reports its multicast groups up to a second after a change of its interface, but not twice.
         if all(group.what == "listener" for group in through):
             through = got_through(end, icmp, got_through(end, icmp, through))
     assert not through, icmp.failure(f"answered although {name}, on {way}", through)
 
 
 def got_through(end, icmp, asked):
-    """Those of the groups that are answered."""
+    """Return the groups that are answered."""
     heard = end.ask(asked)
     return [group for group in asked if was_answered(group, heard) or has_new_error(group, heard, icmp)]
 
@@ -217,23 +217,23 @@ def test_who_asks_something_else_than_echo_is_answered_as_before(end, host, icmp
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_not_icmp_arrives_behind_the_strictest_filter_and_is_counted_as_that(end, host, others, way):
     filter_ = loaded(host, STRICTEST, way, EVERYBODY)
-    # The documented exceptions: what the filter cannot tell from ICMP, and what says that it is ICMPv6.
+    # The documented exceptions: frames that cannot be classified, and later fragments with next header ICMPv6.
     asked = [group for group in others.answered if not group.unclassified and not group.claims_icmp]
     with end.behind(filter_, way):
         heard, counted = asked_and_counted(end, filter_, asked)
         lost = [group for group in asked if not was_answered(group, heard)]
         assert not lost, others.failure(f"lost on {way}", lost)
-        # In generic mode, early kernels show the filter what the host itself sends to multicast groups, too.
+        # In generic mode, early kernels also show the filter the multicast packets of the host itself.
         if set(counted) != {"not_icmp"} or counted["not_icmp"] < sum(len(group.frames) for group in asked):
             wrong = [group for group in asked if set(asked_and_counted(end, filter_, [group])[1]) != {"not_icmp"}]
             raise AssertionError(others.failure(f"counted as {counted} on {way}", wrong))
 
 
 def asked_and_counted(end, filter_, groups):
-    """What was heard of these groups, and how many of their frames were counted for which reason."""
+    """Return the answers to these groups, and the number of their frames by reason."""
     heard = []
     counted = filter_.moved(lambda: heard.append(end.ask(groups)))
-    counted.pop("allowlist")  # who tells that all is said
+    counted.pop("allowlist")  # the gateway, whose question comes last
     return heard[0], counted
 
 
@@ -245,7 +245,7 @@ def display(address):
 
 
 def answers(end, *groups):
-    """How many answers of the right kind the groups bring."""
+    """Return the number of answers of the right kind to these groups."""
     heard = end.ask(groups)
     return sum(heard[address, what] for address, what in {(group.answered_to, group.what) for group in groups})
 
@@ -311,13 +311,13 @@ def test_nothing_of_a_big_ping_arrives_where_all_types_are_dropped_or_its_source
         filter_ = loaded(host, options, way, blocklist)
         with end.behind(filter_, way):
             counted = asked_and_counted(end, filter_, big)[1]
-            counted.pop("not_icmp", None)  # what the host itself sends to multicast groups, see above
+            counted.pop("not_icmp", None)  # multicast packets of the host itself, see above
             assert counted == {reason: 6}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_later_fragment_that_says_icmpv6_of_itself_is_taken_for_that_whatever_it_belongs_to(end, host, way):
-    """The documented exception. No sender does so: all fragments of a datagram give the same next header."""
+    """Test a documented exception. Real senders give all fragments of a datagram the same next header."""
     datagram = bytes(ip6() / UDP(sport=1024, dport=UDP_PORT) / Raw(bytes(64)))[54:]
     odd, usual = (in_fragments("udp", [], 17, datagram, [24], numbers=[17, number]) for number in (58, 17))
     with end.behind(loaded(host, DROP_PING, way), way):

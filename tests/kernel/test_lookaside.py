@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a CPU remembers of the lists never outlives a change of them, and is never taken for another address's."""
+"""The cached lookups of a CPU are never used after a list change, and never for another address."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CASES = {
 
 @pytest.fixture
 def drops(host):
-    """Whether a frame is dropped, told by a filter that knows of it from the packet before."""
+    """Return a function that tells whether a frame is dropped. It sends the frame twice, to use the cache once."""
     filter_ = host.filter(Options())
     host.set_lists()
 
@@ -74,7 +74,7 @@ def test_an_entry_for_the_other_direction_is_found_after_its_address_was_a_sourc
 
 
 def line_number(address):
-    """The same as in bpf/listing.h; of an IPv4 address."""
+    """Return the cache line of an IPv4 address, computed as in bpf/listing.h."""
     (word,) = struct.unpack("=I", socket.inet_aton(address))
     return (word * 0x9E3779B1 & 0xFFFFFFFF) >> 22
 
@@ -99,7 +99,7 @@ def test_an_ipv6_address_is_not_taken_for_an_ipv4_address_of_the_same_bits(host,
 
 @contextmanager
 def change_under_way(host):
-    """As a change leaves it that was killed: marked as begun, with no new generation of the lists."""
+    """Set the state that a killed list change leaves: marked as begun, without a new generation of the lists."""
     with bpf.Map.open(host.pins.host_pin("control")) as control, memoryview(control.memory()).cast("I") as words:
         words[1] |= 1
         yield

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every combination of features loads, and the verifier has an easy time with it.
+"""Every combination of features loads, far below the limit of the verifier.
 
-Here any three features meet in every combination of their values; `make matrix TOGETHER=9` takes the whole product.
+Here any three features meet in every combination of their values. `make matrix TOGETHER=9` tests the whole product.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def test_a_warning_of_the_compiler_is_an_error_here(host, monkeypatch):
 
 @pytest.mark.kernel
 def test_the_verifier_says_the_same_as_the_kernel_knows(host, monkeypatch):
-    """On kernels that know nothing, what the verifier says is what there is."""
+    """Compare the two sources of the figure. Kernels that do not report it leave only the log of the verifier."""
     light, heavy = CHOSEN[-1], CHOSEN[0]
     known = [host.measure(**matrix.options(each)) for each in (light, heavy)]
     said = []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The model against the hand-written table: whoever is wrong, the two cannot be wrong alike. Needs no root."""
+"""The model against the hand-written table. A mistake in only one of them makes a test fail. Needs no root."""
 
 from __future__ import annotations
 

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The loaded program against the model, on tens of thousands of generated frames.
 
-Verdict, reason, every counter, what a listener is told, and all that the rate limit knows of every source have to be
-exactly what the model says.
+Verdict, reason, every counter, the events, and the state of every source in the rate limit must be as in the model.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 
 EXAMPLES, FEWEST, MOST = 400, 60, 140  # examples, and frames in each
-CUT_EXAMPLES = 60  # frames of which every beginning is tried
-LAG = SECOND // 10  # how far behind the time of the last timer tick may be on a busy machine
+CUT_EXAMPLES = 60  # frames that are cut at every length
+LAG = SECOND // 10  # the age that the time of the last timer tick may have on a busy machine
 SEARCH = settings(
     max_examples=EXAMPLES,
     deadline=None,
     print_blob=True,
-    # Explaining would take longer than everything else: which frame it was is known without.
+    # Without the explain phase, which takes longer than everything else. The failing frame is known without it.
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
 class Comparison:
-    """A filter and the model side by side, with the same lists and the same knowledge of the sources."""
+    """A filter and the model side by side, with the same lists and the same sources in the rate limit."""
 
     def __init__(self, host, options, blocklist=(), allowlist=()):
         self.filter, self.options, self.entries = host.filter(options, **LOUD), options, (blocklist, allowlist)
@@ -48,7 +47,7 @@ class Comparison:
             self.filter.set_sources({})
 
     def wait(self, seconds):
-        """Let time pass for the rate limit, for both of them: everything it knows becomes so much older."""
+        """Simulate time for both rate limits: the state of all sources becomes older by this many seconds."""
         by = int(seconds * SECOND)
         aged = {
             name: source._replace(window=source.window - by, blocked_until=max(0, source.blocked_until - by))
@@ -59,7 +58,7 @@ class Comparison:
             self.filter.set_sources(aged)
 
     def compare(self, frame):
-        """The reason that both agree on."""
+        """Compare the results of both for one frame. Return the reason."""
         known, start = dict(self.sources), durations.boot_time()
         seen = self.filter.send(frame)
         sources, end = self.filter.sources(), durations.boot_time()
@@ -71,10 +70,10 @@ class Comparison:
         return outcome.reason
 
     def _moment(self, sources, start, end):
-        """When the program looked at the clock, whose seconds may begin and end with a timer tick.
+        """Return the time at which the program read the clock, which may be that of the last timer tick.
 
-        That is the time it noted, if it did and if that can be. Where it noted none it saw no second and no block time
-        end, so the earliest moment is as good as its own.
+        This is the time that it stored, if it stored a possible one. Otherwise no window and no block time ended for
+        the program, so the earliest possible time gives the same result.
         """
         earliest = start - LAG
         for name, source in sources.items():
@@ -84,7 +83,7 @@ class Comparison:
         return earliest
 
     def _as_row(self, frame, outcome, known, now):
-        """The failure as a row that can be pasted into regressions.py (if the model is right)."""
+        """Return the failure as a row to paste into regressions.py (if the model is right)."""
         by = outcome.credited and outcome.credited[1].ip
         expression, dump = describe(frame).split("\n", 1)
         blocklist, allowlist = self.entries
@@ -97,7 +96,7 @@ class Comparison:
         )
 
 
-# So many that none is suppressed: the budget is of a CPU and a second, and has tests of its own.
+# High enough that no event is suppressed. The budget has tests of its own.
 LOUD = {"events_per_second": 1_000_000}
 
 
@@ -107,7 +106,7 @@ def as_known(source, now):
 
 
 def as_text(options):
-    """The call that makes these options."""
+    """Return the call that makes these options, as text."""
     chosen = {name: repr(value) for name, value in options._asdict().items() if value != getattr(Options(), name)}
     for name, types in (("EVERY_TYPE", EVERY_TYPE), ("ECHO_REQUEST", ECHO_REQUEST)):
         if options.icmp_types == types and "icmp_types" in chosen:
@@ -157,7 +156,7 @@ def test_a_failure_is_told_as_a_row_that_can_be_pasted():
 
 
 def test_frames_are_of_every_kind():
-    """What hypothesis draws is not told; these are drawn as it draws them."""
+    """Check random genes instead of those that hypothesis draws, which are not visible here."""
     die, met = random.Random(1), Counter()
     for number in range(10_000):
         options = OPTION_SETS[number % len(OPTION_SETS)]

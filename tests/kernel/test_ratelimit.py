@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who sends too much is blocked for a while, and nobody else is."""
+"""A source that sends too much is blocked for a while, and other sources are not."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LATER_FRAGMENT = bytes(ip(proto=1, frag=9) / Raw(bytes(64)))
 
 
 def sources(filter_):
-    """The table of sources in the kernel."""
+    """Open the table of sources in the kernel."""
     return bpf.Map.open(filter_.host.pins.filter_pin(filter_.name, "sources"))
 
 
 @pytest.fixture
 def limited(host):
-    """Make a filter with a limit that has seen nobody yet, under empty lists."""
+    """Return a function that makes a filter with a limit, no known sources and empty lists."""
 
     def make(options=Options(), block_time=HOUR, **more):
         filter_ = host.filter(options, ratelimit_pps=PPS, ratelimit_block_time=block_time, **more)
@@ -133,7 +133,7 @@ def test_only_filtered_types_are_counted_and_only_they_are_dropped(limited, fram
 def test_ipv6_sources_of_one_prefix_are_one_source(limited, prefix):
     filter_ = limited(ratelimit_ipv6_prefix=prefix)
     number = int.from_bytes(addresses.parse(SOURCE6), "big")
-    inside = number ^ 1 << 128 - prefix >> 1  # the first bit behind the prefix, if there is one
+    inside = number ^ 1 << 128 - prefix >> 1  # the first bit after the prefix, if there is one
     outside = number ^ 1 << 128 - prefix  # the last bit of the prefix
     frames = [bytes(ping6(src=addresses.display(each.to_bytes(16, "big")))) for each in (number, inside, outside)]
     with sources(filter_) as table:
@@ -159,7 +159,7 @@ def test_facts_tell_who_is_blocked_and_for_how_long(limited):
     filter_.repeat(PING6, 100)
     told = filter_.told()["ratelimit"]
     assert (told["sources"], told["blocked_count"]) == (3, 2)
-    # The longest to come first; IPv6 by its prefix.
+    # The longest remaining time comes first. IPv6 sources are prefixes.
     assert [each["ip"] for each in told["blocked"]] == ["2001:db8:1::/64", SOURCE]
     assert all(HOUR - 60 < each["seconds_left"] <= HOUR for each in told["blocked"])
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The loaded program against the hand-written table: action, reason, family and the entry that is credited."""
+"""The loaded program against the hand-written table: action, reason, family, and the entry that counts the packet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kernel
 
 
 def expected(row):
-    """What is returned, and every counter that moves."""
+    """Return the action, and every counter that changes."""
     verdict, reason, family = row.expect.split()
     changes = {("reason", counted_as(verdict, reason), family): (1, len(row.frame))}
     if row.by:
@@ -30,7 +30,7 @@ def expected(row):
 
 
 def cases():
-    """All rows with the same options, on each hook: they share a program. Those with the same lists follow each other."""
+    """Group the rows by options and hook, because they share a program. Within a group, sort the rows by lists."""
     together: dict = {}
     for row in ROWS:
         together.setdefault(row.options, {}).setdefault((row.blocklist, row.allowlist), []).append(row)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real pings past a filter on tc: arriving, leaving, and beside other classifiers."""
+"""Real pings through a filter on tc: on ingress, on egress, and together with other classifiers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_filter_on_the_way_out_drops_what_goes_out(live_host, cable):
 def test_the_lists_hold_on_every_hook_of_an_interface(live_host, cable):
     counted = [live_host.attach(cable.interface, Options(), hook=hook) for hook in ("xdp", "tc_ingress", "tc_egress")]
     live_host.set_lists(blocklist=[Entry(address, "dst") for address in cable.listed.values()])
-    # The question comes in; the answer to a listed destination does not go out.
+    # The echo request comes in, but the reply to a listed destination does not go out.
     assert answered(cable.inside, cable.filtered, cable.listed, False) == []
     assert answered(cable.inside, cable.filtered, cable.unlisted, True) == list(FAMILIES)
     blocked = [filter_.reasons()["reason", "blocklist", "ipv4"][0] for filter_ in counted]
@@ -64,7 +64,7 @@ def test_somebody_elses_classifier_stays_through_all_that_is_done_with_ours(live
     def there():
         return [each.program_id for each in tc.classifiers(index, hook)]
 
-    with Host() as somebody:  # another base: not ours
+    with Host() as somebody:  # another base directory, so not ours
         somebody.attach(cable.interface, Options(), hook=hook)
         (theirs,) = there()
         filter_ = live_host.attach(cable.interface, DROP_PING, hook=hook)
@@ -97,7 +97,7 @@ def test_the_last_filter_of_an_interface_takes_the_queueing_discipline_along(liv
 
 
 def emit(cable, frame, linear=None):
-    """Send a frame from the inside. Of one larger than a page the buffer's linear part can be made to end early."""
+    """Send a frame from the inside. If it is larger than a page, `linear` can shorten the linear part of the buffer."""
     header_of_virtio = struct.pack("=BBHHHH", 0, 0, linear or len(frame), 0, 0, 0)
     with cable.inside.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
         wire.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
@@ -121,7 +121,7 @@ def test_headers_outside_of_the_linear_part_are_read(live_host, cable):
 
 
 def test_a_tag_that_the_kernel_has_taken_off_is_told(live_host, cable):
-    """It does so with frames that arrive, before tc sees them."""
+    """Test the outer tag, which the kernel removes from arriving frames before tc sees them."""
     filter_ = live_host.attach(cable.interface, DROP_PING, hook="tc_ingress", events="dropped")
     live_host.set_lists()
     told = []

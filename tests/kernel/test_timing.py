@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the filter takes, as facts tell it."""
+"""The processing time of the filter, as facts report it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def counts(filter_):
 
 @pytest.fixture
 def one_cpu():
-    """Samples are counted by each CPU for itself."""
+    """Run on one CPU, because each CPU counts samples separately."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     yield
@@ -73,5 +73,5 @@ def test_measuring_changes_no_verdict(host):
     filter_ = host.filter(Options(policy="drop", monitor=True), timing_sample=1)
     before = counts(filter_)
     assert filter_.send(PING).action == "pass"
-    # By what became of the frame, not by its reason.
+    # The frame is timed as passed, although its reason drops.
     assert [now - then for now, then in zip(counts(filter_), before)] == [1, 0]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the real traceroute sees of a router and of a target that hide from it, as the role's preset makes them.
+"""What a real traceroute shows of a router and a target that are hidden with the role's preset.
 
-The client is the root namespace; a router lies between it and the target.
+The client is the root namespace. A router is between it and the target.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ SEEN, ROUTER_HIDDEN, TARGET_HIDDEN = ["router", "target"], ["*", "target"], ["ro
 
 
 class Way(NamedTuple):
-    """The client's, and what is on it."""
+    """The path from the client to the target."""
 
     client: dict
     router: Namespace
     target: Namespace
-    addresses: dict  #: of the target, by family
+    addresses: dict  #: addresses of the target, by family
     names: dict  #: router or target, by address
 
     def seen(self, family, method, all_answer):
-        """What traceroute says is on the way. It waits long where everybody ought to answer."""
+        """Return the hops that traceroute shows. It waits long if all hops should answer."""
         wait = str(PATIENCE) if all_answer else "0.5"
         options = ("-n", "-q1", "-m2", "-w", wait, "-" + family[-1], *METHODS[method])
         done = Root.run("traceroute", *options, "-s", self.client[family], self.addresses[family])
@@ -67,7 +67,7 @@ def way(cable):
 
 @contextmanager
 def hidden(host: Host, namespace: Namespace, *interfaces):
-    """What is in a namespace does not show up in traceroutes meanwhile. Yields the filters."""
+    """Hide a namespace from traceroutes while the `with` block runs. Yield the filters."""
     options = FilterOptions.checked(hook="tc_egress", policy="drop", forwarded=False, icmp_types=tuple(PRESET))
     with namespace.entered():
         change.present(host.base, FilterRequest(interfaces, options._asdict(), read_sources(), capacity=CAPACITY))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real pings and real connections through a veth pair with the filter on one end, in native and in generic mode."""
+"""Real pings and connections through a veth pair with the filter on one end, in native and in generic mode."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ DROP_ALL = Options(policy="drop", icmp_types=EVERY_TYPE)
 UNPROTECTED = DROP_ALL._replace(protect=False)
 EVERYBODY = (Entry("0.0.0.0/0", "both"), Entry("::/0", "both"))
 
-# Of the socket interface of Linux; Python's socket module does not name them all.
+# Socket options of Linux. Python's socket module does not have all of them.
 MTU_DISCOVER = {"ipv4": (socket.IPPROTO_IP, 10), "ipv6": (socket.IPPROTO_IPV6, 23)}
 DO_DISCOVER = 2
 PATH_MTU = {"ipv4": (socket.IPPROTO_IP, 14), "ipv6": (socket.IPPROTO_IPV6, 24)}
 
 
 def count(filter_, reason, family):
-    """Packets that the filter counted."""
+    """Return the number of packets that the filter counted."""
     return filter_.reasons()["reason", reason, family][0]
 
 
 def entries(addresses, direction="src"):
-    """One entry for each family's address."""
+    """Return one entry for the address of each family."""
     return tuple(Entry(address, direction) for address in addresses.values())
 
 
 def pings(namespace, target, source, expected, *more):
-    """Which families are answered, where this is expected of all or of none of them."""
+    """Return the families that are answered. All or none of them are expected to be."""
     return [family for family in FAMILIES if namespace.ping(target[family], source[family], expected, *more)]
 
 
@@ -132,7 +132,7 @@ def test_neighbour_discovery_passes_under_policy_drop(live_host, cable, mode):
 
 
 def test_without_protection_neighbour_discovery_does_not_pass(live_host, cable, mode):
-    """What the test above would look like if protection did nothing."""
+    """Check that the test above would fail without protection."""
     filter_ = live_host.attach(cable.interface, UNPROTECTED, mode)
     with cable.inside.socket(socket.AF_INET6, socket.SOCK_DGRAM) as lost:
         lost.sendto(b"anybody there?", (cable.filtered["ipv6"], 9))
@@ -153,7 +153,7 @@ def test_path_mtu_discovery_works_under_policy_drop(live_host, cable, mode, fami
 
 
 def test_without_protection_path_mtu_discovery_does_not_work(live_host, cable, mode):
-    """What the test above would look like if protection did nothing."""
+    """Check that the test above would fail without protection."""
     filter_ = live_host.attach(cable.interface, UNPROTECTED, mode)
     with far_end(cable, mtu=1400) as (_far, addresses), probing_socket("ipv4", addresses["ipv4"]) as probe:
         wait_until(lambda: send(probe, 1440) and count(filter_, "policy_drop", "ipv4"), "the router never complained")
@@ -161,7 +161,7 @@ def test_without_protection_path_mtu_discovery_does_not_work(live_host, cable, m
 
 
 def probing_socket(family, address):
-    """A UDP socket towards `address` that never fragments."""
+    """Return a UDP socket to `address` that never fragments."""
     probe = socket.socket(FAMILIES[family], socket.SOCK_DGRAM)
     probe.setsockopt(*MTU_DISCOVER[family], DO_DISCOVER)
     probe.connect((address, 9))
@@ -173,7 +173,7 @@ def path_mtu(probe, family):
 
 
 def send(probe, size):
-    """Send, and do not mind the errors that earlier datagrams brought."""
+    """Send a datagram. Ignore errors that earlier datagrams caused."""
     with suppress(OSError):
         probe.send(bytes(size))
     return True
@@ -192,7 +192,7 @@ def test_every_fragment_of_a_big_ping_is_decided_and_counted(live_host, cable, m
 def test_what_was_sent_is_what_is_counted(live_host, cable, mode):
     filter_ = live_host.attach(cable.interface, Options(), mode)
     live_host.set_lists(blocklist=entries(cable.listed))
-    # All at once: ping would otherwise wait a while for each answer.
+    # All at once, because ping would otherwise wait for each answer.
     pings(cable.inside, cable.filtered, cable.listed, False, "-c", "200", "-l", "200", "-s", "100")
     expected = {}
     for family, headers in (("ipv4", 14 + 20 + 8), ("ipv6", 14 + 40 + 8)):
@@ -221,7 +221,7 @@ def blocked(filter_):
 
 
 def echo_requests(cable):
-    """One ping of each family from a listed address, as frames."""
+    """Return one ping of each family from a listed address, as frames."""
     link = Ether(dst=Path(f"/sys/class/net/{cable.interface}/address").read_text().strip(), src="02:00:00:00:00:07")
     here, there = cable.filtered, cable.listed
     return [

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ICMP inside a tunnel is for the filter on the tunnel's own interface, and for no other."""
+"""Only the filter on the tunnel's own interface handles ICMP inside the tunnel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HERE, THERE = "198.51.100.1", "198.51.100.2"
 
 @pytest.fixture
 def tunnel(cable):
-    """The end here of a VXLAN tunnel through the cable."""
+    """The local end of a VXLAN tunnel through the cable."""
     ends = ((Root, cable.filtered, cable.listed, HERE), (cable.inside, cable.listed, cable.filtered, THERE))
     name = cable.interface + "v"
     for namespace, local, remote, address in ends:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host to ask groups of frames of, and the wire to it: what goes in, what comes out. Its kernel is a real one.
+"""A host that gets groups of frames as questions, and the wire that carries questions and answers. Its kernel is real.
 
-It is a namespace, so that nothing of its settings is this machine's; the filter's pins stay where they are.
+The host is a namespace, so its settings do not affect this machine. The pins of the filter stay where they are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from network import PATIENCE, Namespace, bring_up, run, unique_name
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, tc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import hooks
 
-#: Where a filter can sit on what arrives.
+#: The places for a filter on arriving packets.
 WAYS = ("native", "generic", "tc_ingress")
 
 #: What the host's messages mean, by protocol and type.
@@ -56,20 +56,20 @@ ANSWERS = {
     (ICMPV6, 1): "error",
     (ICMPV6, 4): "error",
 }
-#: The gateway's addresses. That it is answered tells that all others have been, so no filter may keep it from that.
+#: The gateway's addresses. An answer to the gateway shows that all other answers are out, so no filter may drop it.
 MARKS = (GATEWAY["ipv4"], GATEWAY["link-local"])
 #: Multicast groups that the gateway asks about.
 MARKED = [packed(f"ff05::b:{number:x}") for number in range(8)]
-MOST_AT_ONCE = 128  # frames, of which no queue on the way may lose one
+MOST_AT_ONCE = 128  # frames, few enough that no queue loses one
 
-# What Python has no names for.
+# Constants that Python does not have.
 SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, ICMP6_FILTER = 263, 23, 33, 1
 BUT_ROUTER_SOLICITATIONS = [0xFFFFFFFF ^ (1 << 133 % 32 if word == 133 // 32 else 0) for word in range(8)]
 
 
 @contextmanager
 def behind(filter_, interface: str, way: str):
-    """A loaded filter on one more interface of this thread's namespace, in any of the WAYS."""
+    """Attach a loaded filter to one more interface of this thread's namespace, in any of the WAYS."""
     index, fd = netlink.link(interface).ifindex, filter_.program_fd
     if way == "tc_ingress":
         tc.ensure_clsact(index)
@@ -120,13 +120,13 @@ class End:
         self._far.run("ip", "link", "set", "pk1", "up")
 
     def _allow(self):
-        """Let the host answer all that it ever may, at once, to whoever asks."""
+        """Let the host answer every kind of question, from any source and without a delay."""
         self.namespace.sysctl(
             ipv4__icmp_echo_ignore_broadcasts=0,
             ipv4__icmp_ratelimit=0,
             ipv4__ipfrag_high_thresh=2**28,
             ipv4__ipfrag_time=5,
-            ipv4__tcp_syncookies=2,  # nothing is kept of those who never go on
+            ipv4__tcp_syncookies=2,  # keep no state for connections that never continue
             ipv4__conf__all__accept_source_route=1,
             ipv4__conf__pk0__accept_source_route=1,
             ipv6__icmp__ratelimit=0,
@@ -141,7 +141,7 @@ class End:
         self.namespace.run("sysctl", "-qew", "net.ipv4.icmp_echo_enable_probe=1", *segments)
 
     def _set_up(self):
-        """Addresses, and the way to everybody else."""
+        """Set addresses, neighbours and default routes."""
         bring_up(self.namespace, "pk0")
         with self.namespace.entered():
             self._index = struct.pack("=i", netlink.link("pk0").ifindex)
@@ -153,7 +153,7 @@ class End:
                 run(*f"ip route add default via {GATEWAY[kind]} dev pk0".split())
 
     def _open(self, stack):
-        """The wire, and the host's programs: who listens for router solicitations, for UDP, for TCP."""
+        """Open the wire, and the host's sockets for router solicitations, UDP and TCP."""
         self._wire = self._socket(stack, self._far, socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._wire.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self._wire.bind(("pk1", 3))
@@ -171,20 +171,20 @@ class End:
                 else:
                     self._programs.append(("udp", program))
         self._join(MARKED)
-        for _ in MARKED:  # what was taken for an answer may have been the report on joining
+        for _ in MARKED:  # the supposed answer may have been the report about joining
             self._settle(Counter(), ICMPV6)
 
     def _socket(self, stack, namespace, *kind):
-        """A socket there that loses nothing and waits for nothing."""
+        """Open a socket in the namespace. It has a large buffer and does not block."""
         made = stack.enter_context(namespace.socket(*kind))
         made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 2**24)
         made.setblocking(False)
         return made
 
     def ask(self, groups) -> Counter:
-        """Send the groups; how often who was answered, and how: (address, "router", "udp", "tcp" or one of the ANSWERS).
+        """Send the groups. Count the answers by address and kind ("router", "udp", "tcp" or one of the ANSWERS).
 
-        Returns when the host has said all that it has to say. Fails if it does not answer the gateway any more.
+        Returns when the host has sent all answers. Fails if the host no longer answers the gateway.
         """
         heard: Counter = Counter()
         self._join(group.answered_to for group in groups if group.what == "listener")
@@ -196,34 +196,34 @@ class End:
                 self._settle(heard, ICMP)
                 self._forget_neighbours(few)
             if any(group.what == "listener" for group in groups):
-                # Reports come a tick later and from a queue of their own, where the last may pass the one before.
+                # Reports come a tick later from a queue of their own, in which the last one may overtake another.
                 self._settle(heard, ICMPV6)
                 self._settle(heard, ICMPV6)
         return heard
 
     @contextmanager
     def behind(self, filter_, way: str):
-        """The host behind a filter that is loaded already."""
+        """Put the host behind a filter that is already loaded."""
         with self.namespace.entered(), behind(filter_, "pk0", way):
             self._hear_reports()
             yield filter_
         self._hear_reports()
 
     def _join(self, addresses):
-        """Be in these multicast groups."""
+        """Join these multicast groups."""
         new = {*addresses} - self._listened
         self._listened |= new
         for number, address in enumerate(sorted(new)):
-            if number % 100 == 0:  # more than that one socket has no memory for
+            if number % 100 == 0:  # one socket has no memory for more
                 member = self._socket(self._stack, self.namespace, socket.AF_INET6, socket.SOCK_DGRAM)
             member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, address + self._index)
         if new:
             self._hear_reports()
 
     def _hear_reports(self):
-        """Hear what a host says of its multicast groups unasked: as it joins them, and as its interface changes.
+        """Receive the reports that a host sends when it joins multicast groups or its interface changes.
 
-        Its work queues keep no order, so it is over when nothing has come between several questions.
+        The work queues of the kernel keep no order. So this ends when several questions in a row bring no report.
         """
         quiet = 0
         while quiet < 4:
@@ -232,15 +232,15 @@ class End:
             quiet = 0 if reports else quiet + 1
 
     def _forget_neighbours(self, groups):
-        """All hosts of a machine together have room for a thousand."""
+        """Flush the neighbours, because the kernel has room for a thousand in all namespaces together."""
         self._neighbours |= {group.source for group in groups if group.what == "neighbour"}
         if len(self._neighbours) > 200:
-            # It fails where the kernel is quicker to forget one of them.
+            # This fails if the kernel removes one of them first.
             self.namespace.run("ip", "-6", "neigh", "flush", "dev", "pk0", check=False)
             self._neighbours.clear()
 
     def _settle(self, heard, protocol):
-        """Ask what is answered whatever the lists say, and hear all that is said up to this answer."""
+        """Ask as the gateway, which is always answered. Count all other answers until then."""
         self._marks += 1
         mark, answer = _mark(protocol, self._marks)
         give_up = time.monotonic() + PATIENCE
@@ -252,7 +252,7 @@ class End:
         raise AssertionError("the host does not answer its gateway any more")
 
     def _hear_until(self, answer, heard):
-        """Whether the answer comes within a second."""
+        """Whether the answer comes within a second. Count other answers."""
         until = time.monotonic() + 1
         while time.monotonic() < until:
             try:
@@ -275,7 +275,7 @@ class End:
 
 @contextmanager
 def pinned():
-    """This thread on one CPU, so that frames arrive in the order in which they are sent."""
+    """Keep this thread on one CPU, so that frames arrive in the order in which they are sent."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {random.choice([*before])})
     try:
@@ -285,7 +285,7 @@ def pinned():
 
 
 def _at_once(groups):
-    """By so many as may be sent without a look at what comes back."""
+    """Yield the groups in batches that may be sent without reading the answers."""
     few, frames = [], 0
     for group in groups:
         frames += len(group.frames)
@@ -297,7 +297,7 @@ def _at_once(groups):
 
 
 def _mark(protocol, number):
-    """A question of the gateway's, and what its answer tells: not the same as those of the last ones."""
+    """Return a question of the gateway, and its answer, which differs from the answers to recent ones."""
     if protocol == ICMP:
         message = with_checksum(struct.pack("!BBHHH", 8, 0, 0, number & 0xFFFF, 0), 2)
         header = (
@@ -315,7 +315,7 @@ def _mark(protocol, number):
 
 
 def _told(frame):
-    """(to whom, what) a frame of the host's says; what is None if that is nothing of interest."""
+    """Return (destination, kind) of an answer of the host. The kind is None for other frames."""
     if frame[12:14] == b"\x08\x00":
         address, protocol, at = frame[30:34], frame[23], 14 + 4 * (frame[14] & 0xF)
     elif frame[12:14] == b"\x86\xdd":

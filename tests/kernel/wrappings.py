@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions made by hand, each wrapped in one of the ways that the random ones are, from SOURCE or SOURCE6."""
+"""Questions made by hand, from SOURCE or SOURCE6. They are wrapped in the same ways as the random questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from packets import ICMP6_ECHO, SOURCE, SOURCE6, chain, extension, fragment, ip6
 
 
 def asks(what, family, *frames):
-    """A group of these frames."""
+    """Return a group of these frames."""
     source = packed(SOURCE if family == "ipv4" else SOURCE6)
     return Group(0, what, family, source, source, 64, frames, 0, 0, False, False, False)
 
@@ -20,13 +20,13 @@ def echo(*frames):
 
 
 def tagged(frame, tags):
-    """The frame with so many tags of VID 0 added, of both kinds and all priorities."""
+    """Return the frame with this number of VID 0 tags added, of both kinds and all priorities."""
     added = ((b"\x81\x00", b"\x88\xa8")[number % 2] + bytes([number % 16 << 4, 0]) for number in range(tags))
     return frame[:12] + b"".join(added) + frame[12:]
 
 
 def in_fragments(what, kinds, protocol, payload, cuts, numbers=None, behind_first=b""):
-    """Extension headers and what follows them, cut there, in frames that give these `numbers` as their next header."""
+    """Return extension headers and what follows, cut at `cuts`. `numbers` are the next headers of the fragments."""
     whole = bytes(chain(kinds, protocol, payload))
     first_kind, content = whole[20], whole[14 + 40 :]
     frames = []
@@ -39,7 +39,7 @@ def in_fragments(what, kinds, protocol, payload, cuts, numbers=None, behind_firs
 
 
 def without_length(packet):
-    """A packet of IPv6 with hop-by-hop options first. Its end is that of the frame then."""
+    """Return an IPv6 packet with payload length 0. With hop-by-hop options first, it ends where the frame ends."""
     frame = bytes(packet)
     return frame[:18] + bytes(2) + frame[20:]
 

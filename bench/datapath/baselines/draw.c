@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Give the frame the next source address, and hand it to the program that is measured. Drawing costs the same for all.
+ * Writes the next source address into the frame, then calls the measured program. This costs the same for all programs.
  */
 #include <uapi/linux/bpf.h>
 

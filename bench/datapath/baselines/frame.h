@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * As little of Ethernet and IPv4 as the baselines look at.
+ * The Ethernet and IPv4 headers that the baselines read.
  */
 struct ipv4_frame {
 	u8 ethernet[12];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Drop all ICMP, and tell user space of every packet with a perf event: when it came, what became of it, how long it took.
+ * Drops all ICMP, and reports every packet to user space in a perf event: arrival time, processing time and verdict.
  */
 #include <uapi/linux/bpf.h>
 #include "frame.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Drop ICMP of the sources in a hash map, and tell user space of every ICMP packet through a ring buffer.
+ * Drops ICMP from or to the addresses in a hash map, and reports every ICMP packet to user space through a ring buffer.
  */
 #include <uapi/linux/bpf.h>
 #include "frame.h"
@@ -23,6 +23,6 @@ int baseline(struct xdp_md *ctx)
 		return XDP_PASS;
 	note.source = frame->source;
 	note.destination = frame->destination;
-	notes.ringbuf_output(&note, sizeof(note), 1 /* no wake-up: nobody reads while this is measured */);
+	notes.ringbuf_output(&note, sizeof(note), 1 /* no wake-up: there is no reader during the measurement */);
 	return blocked.lookup(&note.source) || blocked.lookup(&note.destination) ? XDP_DROP : XDP_PASS;
 }

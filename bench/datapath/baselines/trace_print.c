@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * Drop all ICMP, and print a line to the trace for each.
+ * Drops all ICMP, and prints a line to the trace for each dropped packet.
  */
 #include <uapi/linux/bpf.h>
 #include "frame.h"

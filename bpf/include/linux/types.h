@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copyright (c) 2026 the PingKiller authors
  *
- * The integer types that BCC's prologue and the filter use, for every target that the kernel calls LP64.
+ * The integer types that BCC's prologue and the filter use, for all LP64 targets.
  */
 #ifndef PINGKILLER_TYPES_H
 #define PINGKILLER_TYPES_H
