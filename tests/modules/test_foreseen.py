@@ -176,7 +176,7 @@ def test_a_run_goes_by_the_host_whatever_was_foreseen():
 def test_what_is_no_filter_and_its_options_is_refused_by_name(filters, named):
     said = refused("xdp_blocklist", ip="192.0.2.1", foreseen={"filters": filters})
     assert said.startswith(f"foreseen.filters has {named}")
-    assert said.endswith(", which is no filter and its options: give what xdp_filter returns as filters")
+    assert said.endswith(", which is not a filter with its options: give what xdp_filter returns as filters")
     assert said.isprintable()
     assert len(said) < 300
 

@@ -104,8 +104,8 @@ def test_two_notes_on_one_interface_are_told_apart_by_a_sentence(store):
     outcome = restore.restore(store, SOURCES)
     assert outcome.changed == []
     assert outcome.errors == [
-        f"{store.path(f'filters/{SHORT}')} is about the interface pk0, of which enp1s0 is another name, and which has a file of "
-        f"its own: remove it"
+        f"{store.path(f'filters/{SHORT}')} is about the interface pk0, which also has a file under its own name: remove "
+        f"{store.path(f'filters/{SHORT}')}"
     ]
 
 

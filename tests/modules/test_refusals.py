@@ -64,7 +64,7 @@ def module(request):
         ),
         (
             "fe80::1%eth0",
-            "ip='fe80::1%eth0' has a zone id: leave out the % and what follows, an entry holds on every interface",
+            "ip='fe80::1%eth0' has a zone id: leave out the % and what follows; an entry holds on every interface",
         ),
         ("", "ip='' is empty: give an IPv4 or IPv6 address or network"),
         (["192.0.2.7", ""], "ip='' is empty: give an IPv4 or IPv6 address or network"),
@@ -264,7 +264,7 @@ def test_a_list_file_is_read_before_the_lock_is_taken_so_that_a_slow_one_keeps_n
     [
         (
             {"state": "absent", "all": True, "interface": "pk0"},
-            "interface and all=true contradict each other: leave all out",
+            "interface and all=true contradict each other: leave out all",
         ),
         ({"all": True}, "all=true is for state=absent: to filter on several interfaces, name them with interface"),
         (

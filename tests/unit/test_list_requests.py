@@ -62,7 +62,9 @@ def test_a_handover_that_is_none_is_refused(more, said):
 def test_to_ask_for_any_owner_to_want_an_entry_is_refused():
     with pytest.raises(PingKillerError) as raised:
         read_demand(REQUEST._replace(any_owner=True))
-    assert str(raised.value) == ("any_owner=true and state=present contradict each other: name who wants it with owner")
+    assert str(raised.value) == (
+        "any_owner=true and state=present contradict each other: leave out any_owner, and say with owner who wants the entries"
+    )
 
 
 def test_entries_that_are_to_go_go_in_both_directions_unless_one_is_named():

@@ -24,8 +24,8 @@ def restore_interface(run: Run, interface: str) -> None:
     own = filter_programs.own_name(interface)
     if own != interface and own in run.store.names("filters"):
         raise PingKillerError(
-            f"{run.store.path(f'filters/{interface}')} is about the interface {own}, of which {interface} is another name, and which "
-            f"has a file of its own: remove it"
+            f"{run.store.path(f'filters/{interface}')} is about the interface {own}, which also has a file under its own name: remove "
+            f"{run.store.path(f'filters/{interface}')}"
         )
     for hook, options in filter_notes.filters(run.store, interface).items():
         if netlink.link(interface) is None:

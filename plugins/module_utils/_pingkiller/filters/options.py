@@ -55,7 +55,7 @@ class FilterOptions(NamedTuple):
             option.check(name, getattr(options, name))
         if not options.forwarded and options.hook != schema.TC_EGRESS:
             raise PingKillerError(
-                f"forwarded=false is for hook=tc_egress, but hook is {options.hook}: what arrives is not forwarded yet"
+                f"forwarded=false is for hook=tc_egress, but hook is {options.hook}: leave forwarded out, as what arrives is not forwarded yet"
             )
         for name in options.misplaced():
             raise PingKillerError(f"{name} is for {purpose(name)}: set that too, or leave {name} out")

@@ -45,7 +45,7 @@ def check_there(store: Store) -> None:
     noted = [store.path("/".join((*inside, name))) for inside in PLACES for name in store.names(*inside)]
     if noted and not store.restores():
         raise PingKillerError(
-            f"{store.path(HOST)} is not there, which belongs to {noted[0]}: {DEFAULT_BASE} is taken for where the pins are; "
+            f"{store.path(HOST)} is not there, although {noted[0]} is: the pins are taken to be in {DEFAULT_BASE}; "
             f"deploy again"
         )
     if os.path.lexists(UNIT) and store.is_empty():

@@ -33,7 +33,7 @@ class Foreseen(NamedTuple):
         for name, told in (self.filters or {}).items():
             if not _is_filter(name, told):
                 raise PingKillerError(
-                    f"foreseen.filters has {quoted(str(name))}: {quoted(str(told))}, which is no filter and its options: give what "
+                    f"foreseen.filters has {quoted(str(name))}: {quoted(str(told))}, which is not a filter with its options: give what "
                     f"xdp_filter returns as filters"
                 )
         if self.capacity is not None and not 1 <= self.capacity <= limits.MAX_CAPACITY:
