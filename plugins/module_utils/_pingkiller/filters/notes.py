@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..kept.filter_notes import owner_changes
+from ..kept.filter_owners import owner_changes
 from ..kernel import bcc_package
 from ..store import filter_programs, lost_pins
 from ..store.pins import Pins
