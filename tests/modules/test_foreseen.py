@@ -90,7 +90,7 @@ def test_a_list_that_does_not_fit_into_the_lists_to_come_is_refused_in_the_predi
     prediction = run("xdp_filter", check=True, interface="pk0", max_entries=2)
     foreseen = {name: prediction[name] for name in ("filters", "max_entries")}
     said = run("xdp_blocklist", check=True, foreseen=foreseen, ip="192.0.2.1,192.0.2.2,192.0.2.3")["msg"]
-    assert said.startswith("the blocklist would have 3 entries and holds 2: nothing was changed")
+    assert said.startswith("the blocklist would have 3 entries and has room for 2: nothing was changed")
 
 
 @pytest.mark.parametrize("number", EARLIER)

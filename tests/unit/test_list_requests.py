@@ -138,7 +138,7 @@ def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
     with pytest.raises(PingKillerError) as raised:
         limits.check_capacity("blocklist", 11, 10)
     assert str(raised.value) == (
-        "the blocklist would have 11 entries and holds 10: nothing was changed; raise max_entries of xdp_filter "
+        "the blocklist would have 11 entries and has room for 10: nothing was changed; raise max_entries of xdp_filter "
         "(pingkiller_max_entries of the role) to 11 or more"
     )
 

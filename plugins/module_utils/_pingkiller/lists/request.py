@@ -21,9 +21,8 @@ class Foreseen(NamedTuple):
     In check mode the host is still as it was before the first of them.
     """
 
-    filters: dict[str, dict[str, Any]] | None = (
-        None  #: filters that will have been attached, as ``xdp_filter`` returns them
-    )
+    #: Filters that will have been attached, as ``xdp_filter`` returns them.
+    filters: dict[str, dict[str, Any]] | None = None
     removed: tuple[str, ...] = ()  #: names of filters that will have been removed
     capacity: int | None = None  #: of the lists, in entries
     allowlist: ListRequest | None = None  #: what will be on the allowlist, for a prediction of the blocklist

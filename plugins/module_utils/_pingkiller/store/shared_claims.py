@@ -79,7 +79,7 @@ class SharedClaims:
         total = number + len(self._map.read_all()) if number else 0
         if total > schema.MAX_CLAIMS:
             raise PingKillerError(
-                f"this host would have {total} claims on entries of several owners and holds {schema.MAX_CLAIMS}: nothing was "
+                f"this host would have {total} claims on entries of several owners and has room for {schema.MAX_CLAIMS}: nothing was "
                 f"changed; let one owner have the entries of the {self._list_name} that several want"
             )
 
