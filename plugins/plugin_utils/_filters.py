@@ -129,7 +129,7 @@ def _clashes(found: list[Filter], host: str, *, hidden: bool) -> Iterator[str]:
             )
         if hidden and hook == schema.TC_EGRESS:
             yield (
-                f"pingkiller_hide_from_traceroute of {host} takes the hook tc_egress, which is another filter's, too: choose "
+                f"pingkiller_hide_from_traceroute of {host} takes the hook tc_egress, which another filter has, too: choose "
                 f"another hook, or add {' and '.join(TRACEROUTE_TYPES)} to the icmp_types of that filter yourself."
             )
 
@@ -146,7 +146,7 @@ def _doubles(found: list[Filter], own_names: dict[str, str], host: str) -> Itera
         if twice:
             yield (
                 f"pingkiller_filters of {host} has two filters with the hook {hook} on {', '.join(twice)}: an interface can "
-                f"have one on each hook, so choose another hook, or make one of them."
+                f"have one on each hook, so choose another hook, or make one filter of them."
             )
 
 

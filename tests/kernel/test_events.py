@@ -276,7 +276,7 @@ def test_only_one_can_listen(reporting):
     filter_ = reporting("dropped")
 
     def action():
-        with pytest.raises(PingKillerError, match="^somebody else is listening to the events of this host"):
+        with pytest.raises(PingKillerError, match="^another run is listening to the events of this host"):
             events.listen(filter_.host.base, 1, 1)
         filter_.send(PING)
 

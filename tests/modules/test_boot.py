@@ -630,9 +630,7 @@ def test_a_list_that_hangs_is_given_up_on_and_keeps_no_other_list_away(deployed,
     monkeypatch.setattr(lists, "PATIENCE", 0.3)
     outcome = restore.restore(Store(str(deployed)), SOURCES)
     (said,) = outcome.errors
-    assert said.startswith(
-        f"src='{silent}/feed' was not read within 0.3 s, so that nothing of it is on the allowlist: "
-    )
+    assert said.startswith(f"src='{silent}/feed' was not read within 0.3 s, so nothing of it is on the allowlist: ")
     assert program("pk0")
     assert list(held()["allowlist"]) == [f"{OTHER} direction=src owner=zzz"]
 

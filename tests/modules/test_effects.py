@@ -133,7 +133,7 @@ def test_an_address_can_be_removed_whoever_wants_it(tmp_path):
     for owner in ("inventory", "feed", "adhoc"):
         changed("xdp_blocklist", ip="192.0.2.1,192.0.2.2", owner=owner, persist=True, config_dir=config)
     assert said("xdp_blocklist", ip="192.0.2.1", state="absent", any_owner=True, config_dir=config) == [
-        "192.0.2.1: was there for feed, inventory, too, and comes back when asked for again"
+        "192.0.2.1: was there for feed, inventory, too, and comes back when they ask for it again"
     ]
     assert ping("pk0", "192.0.2.1") == "pass"
     assert indexed("blocklist") == {"192.0.2.2"}

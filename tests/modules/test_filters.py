@@ -193,7 +193,7 @@ def test_what_is_not_named_stays_as_it_is():
 
 def test_a_change_of_a_filter_that_goes_on_to_monitor_says_that_it_drops_nothing():
     changed("xdp_filter", interface="pk0", monitor=True)
-    said = ["the filter on pk0 goes on to monitor only, so it drops nothing: give monitor=false, too, to have it drop"]
+    said = ["the filter on pk0 still only monitors, so it drops nothing: give monitor=false, too, to have it drop"]
     assert run("xdp_filter", interface="pk0", policy="drop", check=True)["warnings"] == said
     assert changed("xdp_filter", interface="pk0", policy="drop")["warnings"] == said
     assert changed("xdp_filter", interface="pk0", monitor=False)["warnings"] == []

@@ -90,7 +90,7 @@ def test_a_list_that_does_not_fit_into_the_lists_to_come_is_refused_in_the_predi
     prediction = run("xdp_filter", check=True, interface="pk0", max_entries=2)
     foreseen = {name: prediction[name] for name in ("filters", "max_entries")}
     said = run("xdp_blocklist", check=True, foreseen=foreseen, ip="192.0.2.1,192.0.2.2,192.0.2.3")["msg"]
-    assert said.startswith("the blocklist would have 3 entries and holds 2: nothing was changed")
+    assert said.startswith("the blocklist would have 3 entries and has room for 2: nothing was changed")
 
 
 @pytest.mark.parametrize("number", EARLIER)
@@ -176,7 +176,7 @@ def test_a_run_goes_by_the_host_whatever_was_foreseen():
 def test_what_is_no_filter_and_its_options_is_refused_by_name(filters, named):
     said = refused("xdp_blocklist", ip="192.0.2.1", foreseen={"filters": filters})
     assert said.startswith(f"foreseen.filters has {named}")
-    assert said.endswith(", which is no filter and its options: give what xdp_filter returns as filters")
+    assert said.endswith(", which is not a filter with its options: give what xdp_filter returns as filters")
     assert said.isprintable()
     assert len(said) < 300
 

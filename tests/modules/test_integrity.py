@@ -148,7 +148,7 @@ def test_a_link_in_the_place_of_the_lock_is_refused(tmp_path):
     os.symlink(precious, LOCK_FILE)
     for module, arguments in RUNS:
         result = run(module, **arguments)
-        assert result["msg"].startswith(f"{LOCK_FILE} is not the file of a lock"), result
+        assert result["msg"].startswith(f"{LOCK_FILE} is not a lock file"), result
     assert precious.read_text() == "precious"
 
 

@@ -204,7 +204,7 @@ def test_a_list_can_hold_as_many_entries_as_were_asked_for_and_no_more(module):
     changed("xdp_filter", interface="pk0", max_entries=1000)
     full = [f"10.0.{number >> 8}.{number & 255}" for number in range(1000)]
     assert changed(module, ip=full)["count"] == 1000
-    assert "would have 1001 entries and holds 1000" in refused(module, ip="192.0.2.1")
+    assert "would have 1001 entries and has room for 1000" in refused(module, ip="192.0.2.1")
 
 
 def one_by_one():

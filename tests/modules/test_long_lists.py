@@ -112,7 +112,7 @@ def test_a_long_list_that_does_not_fit_is_refused_whole(module, name, tmp_path):
     sync(module, tmp_path / "list", long_list())
     longer = [f"10.{number >> 8}.{number & 255}.2" for number in range(CAPACITY + 1)]
     said = refused(module, src=write(tmp_path / "list", longer), exclusive=True, owner="feed")
-    assert "would have 20001 entries and holds 20000" in said
+    assert "would have 20001 entries and has room for 20000" in said
 
 
 def test_a_long_change_that_was_killed_is_completed(module, name, tmp_path):

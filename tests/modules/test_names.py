@@ -15,7 +15,7 @@ from running import SOURCES, changed, facts, run, unchanged
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import restore
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot.run import Outcome
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, runtime
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_owners
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
@@ -59,7 +59,7 @@ def test_who_wants_a_filter_is_known_by_the_name_that_its_interface_has_now(stor
     store.write("owners", {SHORT: "inventory"})  # the interface's name when the filter was attached
     prediction = run("xdp_filter", check=True, interface="pk0", **wanted_of)
     assert prediction["owned"] == changed("xdp_filter", interface="pk0", **wanted_of)["owned"] == ["pk0"]
-    assert filter_notes.owners(store) == {"pk0": "inventory"}
+    assert filter_owners.owners(store) == {"pk0": "inventory"}
     unchanged("xdp_filter", interface="pk0", **wanted_of)
 
 
@@ -104,8 +104,8 @@ def test_two_notes_on_one_interface_are_told_apart_by_a_sentence(store):
     outcome = restore.restore(store, SOURCES)
     assert outcome.changed == []
     assert outcome.errors == [
-        f"{store.path(f'filters/{SHORT}')} is about the interface pk0, of which enp1s0 is another name, and which has a file of "
-        f"its own: remove it"
+        f"{store.path(f'filters/{SHORT}')} is about the interface pk0, which also has a file under its own name: remove "
+        f"{store.path(f'filters/{SHORT}')}"
     ]
 
 

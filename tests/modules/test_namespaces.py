@@ -184,7 +184,7 @@ def test_filters_that_read_different_lists_are_brought_together_before_a_list_ch
     for wanted in ("present", "absent"):
         said = refused("xdp_blocklist", ip="192.0.2.1", state=wanted)
         assert said.startswith(f"the filter on pk0 reads other lists than those pinned at {DEFAULT_BASE}")
-        assert said.endswith("run xdp_filter first, which lets all filters read the same")
+        assert said.endswith("run xdp_filter first, which makes all filters read the same lists")
     warnings = changed("xdp_filter", interface="pk1")["warnings"]
     assert "filters that read other lists read those pinned here now" in warnings[0]
     changed("xdp_blocklist", ip="192.0.2.1")

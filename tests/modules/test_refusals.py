@@ -64,7 +64,7 @@ def module(request):
         ),
         (
             "fe80::1%eth0",
-            "ip='fe80::1%eth0' has a zone id: leave out the % and what follows, an entry holds on every interface",
+            "ip='fe80::1%eth0' has a zone id: leave out the % and what follows; an entry holds on every interface",
         ),
         ("", "ip='' is empty: give an IPv4 or IPv6 address or network"),
         (["192.0.2.7", ""], "ip='' is empty: give an IPv4 or IPv6 address or network"),
@@ -115,7 +115,7 @@ def test_more_entries_than_a_fresh_host_would_hold_are_refused(module, tmp_path)
     path.write_text("".join(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}\n" for number in range(65537)))
     name = module.removeprefix("xdp_")
     assert refused(module, src=str(path)) == (
-        f"the {name} would have 65537 entries and holds 65536: nothing was changed; raise max_entries of xdp_filter "
+        f"the {name} would have 65537 entries and has room for 65536: nothing was changed; raise max_entries of xdp_filter "
         f"(pingkiller_max_entries of the role) to 65537 or more"
     )
 
@@ -124,9 +124,11 @@ def test_more_entries_than_a_list_has_room_for_are_refused_whole(module):
     changed("xdp_filter", interface="pk0", max_entries=3)
     changed(module, ip="192.0.2.1,192.0.2.2")
     name = module.removeprefix("xdp_")
-    assert f"the {name} would have 4 entries and holds 3" in refused(module, ip="192.0.2.3,192.0.2.4")
+    assert f"the {name} would have 4 entries and has room for 3" in refused(module, ip="192.0.2.3,192.0.2.4")
     changed(module, ip="192.0.2.3,192.0.2.4", exclusive=True)
-    assert f"the {name} would have 4 entries and holds 3" in refused(module, ip="192.0.2.5,192.0.2.6", owner="feed")
+    assert f"the {name} would have 4 entries and has room for 3" in refused(
+        module, ip="192.0.2.5,192.0.2.6", owner="feed"
+    )
 
 
 def test_less_room_than_the_entries_take_is_refused(filtered):
@@ -264,7 +266,7 @@ def test_a_list_file_is_read_before_the_lock_is_taken_so_that_a_slow_one_keeps_n
     [
         (
             {"state": "absent", "all": True, "interface": "pk0"},
-            "interface and all=true contradict each other: leave all out",
+            "interface and all=true contradict each other: leave out all",
         ),
         ({"all": True}, "all=true is for state=absent: to filter on several interfaces, name them with interface"),
         (

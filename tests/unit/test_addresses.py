@@ -106,7 +106,7 @@ def test_a_key_tells_its_kind_by_its_size(network):
         ("2001:db8::1/32", "write 2001:db8::/32 for the network or 2001:db8::1 for the one address"),
         ("0.0.0.1/0", "write 0.0.0.0/0 for the network or 0.0.0.1 for the one address"),
         ("300.0.0.0/8", "is not a network: '300.0.0.0' is not an IPv4 or IPv6 address"),
-        ("fe80::1%eth0", "has a zone id: leave out the % and what follows, an entry holds on every interface"),
+        ("fe80::1%eth0", "has a zone id: leave out the % and what follows; an entry holds on every interface"),
         ("fe80::%eth0/64", "has a zone id"),
         ("", "is empty: give an IPv4 or IPv6 address or network"),
         ("/24", "is empty"),

@@ -62,7 +62,9 @@ def test_a_handover_that_is_none_is_refused(more, said):
 def test_to_ask_for_any_owner_to_want_an_entry_is_refused():
     with pytest.raises(PingKillerError) as raised:
         read_demand(REQUEST._replace(any_owner=True))
-    assert str(raised.value) == ("any_owner=true and state=present contradict each other: name who wants it with owner")
+    assert str(raised.value) == (
+        "any_owner=true and state=present contradict each other: leave out any_owner, and say with owner who wants the entries"
+    )
 
 
 def test_entries_that_are_to_go_go_in_both_directions_unless_one_is_named():
@@ -136,7 +138,7 @@ def test_a_list_that_does_not_fit_is_refused_with_the_numbers_and_the_way_out():
     with pytest.raises(PingKillerError) as raised:
         limits.check_capacity("blocklist", 11, 10)
     assert str(raised.value) == (
-        "the blocklist would have 11 entries and holds 10: nothing was changed; raise max_entries of xdp_filter "
+        "the blocklist would have 11 entries and has room for 10: nothing was changed; raise max_entries of xdp_filter "
         "(pingkiller_max_entries of the role) to 11 or more"
     )
 

@@ -177,7 +177,7 @@ def test_what_is_planted_at_the_place_of_a_lock_is_refused_and_left_alone(path, 
     target.write_text("precious")
     for place, take in ((path, lambda: lock.host_lock(0)), (listening, lock.listener_lock)):
         plant(place, target)
-        with pytest.raises(PingKillerError, match=f"^{place} is not the file of a lock"), take():
+        with pytest.raises(PingKillerError, match=f"^{place} is not a lock file"), take():
             pass
         assert os.path.lexists(place)
         if plant is plant_second_name:
@@ -191,7 +191,7 @@ def test_one_listens_at_a_time_and_the_one_who_does_is_named(listening):
             with pytest.raises(PingKillerError) as refusal, lock.listener_lock():
                 pass
             assert str(refusal.value).startswith(
-                f"somebody else is listening to the events of this host (process {listener}, "
+                f"another run is listening to the events of this host (process {listener}, "
             )
         assert listening.exists()
     with lock.listener_lock(), lock.host_lock(0):

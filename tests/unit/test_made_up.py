@@ -36,6 +36,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
     entry_notes,
     entry_plan,
     filter_notes,
+    filter_owners,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest
@@ -179,7 +180,7 @@ def use_wanted(store: Store) -> None:
     outcome = Outcome(changed=[], absent=[], warnings=[], errors=[], lost=[])
     run = Run(store=store, sources={}, base=DEFAULT_BASE, capacity=None, check=True, lock_timeout=0, outcome=outcome)
     judged(filter_notes.host, store)
-    judged(filter_notes.owners, store)
+    judged(filter_owners.owners, store)
     judged(filter_notes.check_there, store)
     judged(boot_filters.lost, run)
     for hook, options in (judged(filter_notes.filters, store, "lo") or {}).items():
@@ -196,7 +197,7 @@ def use_plans(store: Store) -> None:
         judged(filter_notes.plan_forgetting, store),
         judged(filter_notes.plan_filters, store, {"base": "/b"}, {"lo": None}),
     ]
-    plans.append([judged(filter_notes.plan_owner, store, ["lo"], owner="me", own_name=lambda name: name)])
+    plans.append([judged(filter_owners.plan_owner, store, ["lo"], owner="me", own_name=lambda name: name)])
     for edits in plans:
         for when in ("before", "after"):
             json.dumps(filter_notes.describe_filters([edit for edit in edits or [] if edit is not None], when))

@@ -247,7 +247,7 @@ def test_more_entries_than_any_list_holds_are_refused_while_they_are_read(feeds,
     monkeypatch.setattr(list_files, "MOST_ENTRIES", 50_000)
     with somebody():
         (feeds / "list").write_text("0.0.0.1-255.255.255.254\n" * 10_000)
-    assert "has more than 50000 entries, which no list has" in refusal(feeds / "list")
+    assert "has more than 50000 entries, and no list may have that many" in refusal(feeds / "list")
 
 
 def test_doubles_are_no_entries_and_more_than_the_largest_list_holds_are_refused_at_once_unless_they_go(
@@ -322,7 +322,7 @@ def test_as_many_faults_as_are_counted_are_counted_exactly(feeds):
 def test_a_file_of_comments_without_end_is_refused(feeds, monkeypatch):
     monkeypatch.setattr(list_files, "MOST_LINES", 100_000)
     (feeds / "list").write_text("192.0.2.1\n" + "#\n" * 200_000)
-    assert "has more than 100000 lines, which no list has: give a shorter one" in refusal(feeds / "list")
+    assert "has more than 100000 lines, and no list may have that many: give a shorter one" in refusal(feeds / "list")
 
 
 def test_nothing_stays_open_of_what_was_refused(feeds, secret):

@@ -314,7 +314,7 @@ def test_fit_host_is_not_refused(made, host):
         ),
         ("only_loopback", "names eth7, which", "it has none that a filter would be of use on"),
         ("misspelt_removal", "pingkiller_bas of misspelt_removal", "did you mean pingkiller_base?"),
-        ("two_filters_on_one_hook", "takes the hook tc_egress, which is", "choose another hook"),
+        ("two_filters_on_one_hook", "takes the hook tc_egress, which another filter has", "choose another hook"),
     ],
 )
 def test_unfit_host_is_told_the_reason_and_the_way_out(refusal, host, fault, way_out):

@@ -18,8 +18,11 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace
 
 REFUSED = {
     "a probe that there is not": ({"probe": "syscal"}, "probe='syscal' is not a probe (did you mean syscall?)"),
-    "no time": ({"duration": 0}, "duration=0 is not above 0"),
-    "more than an hour": ({"duration": 3601.0}, "duration=3601 is not above 0 and up to 3600 seconds"),
+    "no time": ({"duration": 0}, "duration=0 is out of range"),
+    "more than an hour": (
+        {"duration": 3601.0},
+        "duration=3601 is out of range: give more than 0, and up to 3600 seconds",
+    ),
     "a time that is no number": ({"duration": float("nan")}, "duration=nan"),
     "no events": ({"probe": "processes", "limit": 0}, "limit=0 is out of range: give 1"),
     "less than no rows": ({"top": -1}, "top=-1 is out of range: give 0"),

@@ -12,7 +12,7 @@ from ..errors import PingKillerError, quoted
 from ..filters import change
 from ..filters.options import FilterOptions
 from ..filters.request import FilterRequest
-from ..kept import filter_notes
+from ..kept import filter_notes, filter_owners
 from ..kernel import netlink
 from ..store import filter_programs, hooks
 from ..store.pins import Pins
@@ -24,8 +24,8 @@ def restore_interface(run: Run, interface: str) -> None:
     own = filter_programs.own_name(interface)
     if own != interface and own in run.store.names("filters"):
         raise PingKillerError(
-            f"{run.store.path(f'filters/{interface}')} is about the interface {own}, of which {interface} is another name, and which "
-            f"has a file of its own: remove it"
+            f"{run.store.path(f'filters/{interface}')} is about the interface {own}, which also has a file under its own name: remove "
+            f"{run.store.path(f'filters/{interface}')}"
         )
     for hook, options in filter_notes.filters(run.store, interface).items():
         if netlink.link(interface) is None:
@@ -68,7 +68,7 @@ def _check_types(given: dict[str, Any]) -> None:
 
 def lost(run: Run) -> list[str]:
     """Return the names of filters that have an owner, but neither run nor have a note that says how to restore them."""
-    named = filter_notes.owners(run.store)
+    named = filter_owners.owners(run.store)
     owned = set(map(filter_programs.own_name, named))
     pins = Pins(run.base)
     noted = {

@@ -142,7 +142,7 @@ def _of_file(list_name: str, path: str, source: KeptSource) -> Part:
         requested = deadline.within(PATIENCE, lambda: read_demand(request).requested)
     except TimeoutError:
         raise PingKillerError(
-            f"src={quoted_path(path)} was not read within {PATIENCE:g} s, so that nothing of it is on the {list_name}: see what its file "
+            f"src={quoted_path(path)} was not read within {PATIENCE:g} s, so nothing of it is on the {list_name}: see what its file "
             f"system waits for, and run the task that takes the list file again"
         ) from None
     for claim, keys in requested.by_claim().items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import VERSION
 from ..errors import PingKillerError
-from ..kept import filter_notes
+from ..kept import filter_notes, filter_owners
 from ..kept.directory import Store
 from ..store import filter_programs, hooks
 from . import host, output, parsers
@@ -66,7 +66,7 @@ def _noted(store: Store) -> _Noted:
 
 def _found(store: Store, noted: _Noted) -> Found:
     seen = host.collect(store)
-    owned = set(map(filter_programs.own_name, filter_notes.owners(store)))
+    owned = set(map(filter_programs.own_name, filter_owners.owners(store)))
     filters = {
         name: {
             "wanted": name in noted.filters or name in owned,

@@ -74,7 +74,7 @@ def parse(text: str, *, mask: bool = False) -> bytes:
     if not address:
         raise ValueError("is empty: give an IPv4 or IPv6 address or network")
     if "%" in address:
-        raise ValueError("has a zone id: leave out the % and what follows, an entry holds on every interface")
+        raise ValueError("has a zone id: leave out the % and what follows; an entry holds on every interface")
     if slash:
         raise ValueError(f"is not a network: {quoted(address)} is not an IPv4 or IPv6 address")
     raise ValueError("is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1")

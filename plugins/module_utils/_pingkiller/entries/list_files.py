@@ -104,7 +104,9 @@ def _check_length(name: str, *, lines: int, entries: int) -> None:
     """Check a file while it is read. Raises PingKillerError before it fills the memory or takes a minute."""
     for number, most, what in ((entries, MOST_ENTRIES, "entries"), (lines, MOST_LINES, "lines")):
         if number > most:
-            raise PingKillerError(f"{name} has more than {most} {what}, which no list has: give a shorter one")
+            raise PingKillerError(
+                f"{name} has more than {most} {what}, and no list may have that many: give a shorter one"
+            )
 
 
 def _share_duplicates(keys: list[bytes], most: int) -> None:

@@ -33,7 +33,7 @@ def apply(pins: Pins, request: FilterRequest, plan: Plan) -> list[str]:
     try:
         stays = reminders([step for step in plan.steps if not step.needed])
         if plan.replaces_maps:
-            return stays + _move(pins, request.sources, todo, plan.new_capacity)
+            return stays + _move(pins, request.sources, todo, capacity=plan.new_capacity)
         host_maps.create(pins, request.capacity or limits.DEFAULT_CAPACITY)
         return stays + _renew(pins, request.sources, todo)
     except BaseException:
@@ -130,7 +130,7 @@ def _described(step: Step) -> filter_meta.Noted:
     )
 
 
-def _move(pins: Pins, sources: dict[str, str], todo: list[Step], capacity: int) -> list[str]:
+def _move(pins: Pins, sources: dict[str, str], todo: list[Step], *, capacity: int) -> list[str]:
     """Replace all maps: make new ones, compile all filters, swap, replace the programs, and add the last old counts."""
     if recovery.unfinished(pins):
         raise PingKillerError(

@@ -29,7 +29,8 @@ def build(pins: Pins, sources: dict[str, str], step: Step) -> Built:
     """Make missing maps, compile the programs, and bind to each program also the maps that only user space reads."""
     pins.make_directory(pins.filter_pin(step.name))
     for name, info in filter_maps(step.options).items():
-        _drop_other_size(pins, pins.filter_pin(step.name, name), name, info)
+        if name in schema.SIZED_MAPS:
+            _drop_other_size(pins, pins.filter_pin(step.name, name), info)
         pins.ensure(pins.filter_pin(step.name, name), info, prefix=schema.FILTER_PREFIX).close()
     if step.options.events != "none":
         pins.ensure(pins.host_pin("events"), schema.EVENTS_MAP).close()
@@ -64,9 +65,9 @@ def filter_maps(options: FilterOptions) -> dict[str, bpf.MapInfo]:
     return wanted
 
 
-def _drop_other_size(pins: Pins, path: str, name: str, info: bpf.MapInfo) -> None:
+def _drop_other_size(pins: Pins, path: str, info: bpf.MapInfo) -> None:
     """Remove the pin of a map if the map has another size. A new map starts with empty counts."""
-    existing = pins.open_map(path, info, any_size=True) if name in schema.SIZED_MAPS else None
+    existing = pins.open_map(path, info, any_size=True)
     if existing:
         with existing:
             if existing.info != info:

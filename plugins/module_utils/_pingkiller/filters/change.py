@@ -10,8 +10,9 @@ from ..store import filter_meta, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from .apply import apply, complete_interrupted_move
+from .interfaces import usable_links
 from .notes import plan_notes, prediction_warnings
-from .plan import ask, make_plan, own_names, usable_links
+from .plan import ask, make_plan, own_names
 from .request import FilterRequest
 from .result import Result, result_of, with_kept
 
@@ -29,13 +30,13 @@ def present(base: str, request: FilterRequest, *, check: bool = False, lock_time
         asked = ask(pins.in_use(), request, links)
         own_name = own_names(pins.in_use())
         mended = recovery.settle(pins, tuple(asked)) + complete_interrupted_move(pins, request)
-        plan = make_plan(pins, request, asked, own_name)
+        plan = make_plan(pins, request, asked, own_name=own_name)
         notes = mended + plan_notes(pins, request, plan)
         notes += apply(pins, request, plan)
         for edit in plan.kept:
             edit.write()
         after = {step.name: filter_meta.running(pins, step.name) for step in plan.steps}
-        result = result_of(plan, request, notes, after)
+        result = result_of(plan, request, notes, after=after)
         return with_kept({**result, "changed": result["changed"] or bool(mended)}, plan.kept, request.owner)
 
 
@@ -44,7 +45,7 @@ def _predict(pins: Pins, request: FilterRequest) -> Result:
     pins.require_ours()
     to_mend = recovery.unfinished(pins) or bool(recovery.reading_others(pins))
     used = pins.in_use()
-    plan = make_plan(used, request, ask(used, request, links), own_names(used))
+    plan = make_plan(used, request, ask(used, request, links), own_name=own_names(used))
     notes = plan_notes(used, request, plan) + prediction_warnings(plan.steps)
-    result = result_of(plan, request, notes, {})
+    result = result_of(plan, request, notes, after={})
     return with_kept({**result, "changed": result["changed"] or to_mend}, plan.kept, request.owner)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..kept.filter_notes import owner_changes
+from ..kept.filter_owners import owner_changes
 from ..kernel import bcc_package
 from ..store import filter_programs, lost_pins
 from ..store.pins import Pins
@@ -72,9 +72,7 @@ def _takeover_note(name: str, before: str | None, owner: str) -> str:
 
 
 def _monitor_note(name: str) -> str:
-    return (
-        f"the filter on {name} goes on to monitor only, so it drops nothing: give monitor=false, too, to have it drop"
-    )
+    return f"the filter on {name} still only monitors, so it drops nothing: give monitor=false, too, to have it drop"
 
 
 def fallback_note(interface: str, reason: str) -> str:

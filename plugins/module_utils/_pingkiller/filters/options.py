@@ -55,7 +55,7 @@ class FilterOptions(NamedTuple):
             option.check(name, getattr(options, name))
         if not options.forwarded and options.hook != schema.TC_EGRESS:
             raise PingKillerError(
-                f"forwarded=false is for hook=tc_egress, but hook is {options.hook}: what arrives is not forwarded yet"
+                f"forwarded=false is for hook=tc_egress, but hook is {options.hook}: leave forwarded out, as what arrives is not forwarded yet"
             )
         for name in options.misplaced():
             raise PingKillerError(f"{name} is for {purpose(name)}: set that too, or leave {name} out")
@@ -153,8 +153,8 @@ OPTIONS = {
     "protect_redirects": Option("also pass ICMPv6 redirects", only_for=("protect", True)),
     "monitor": Option("dry run: drop nothing, and count what would have been dropped as `would_drop`"),
     "ratelimit_pps": Option(
-        "block a source that sends more packets of the filtered types than this in one second; `0`: no limit. Put sources that "
-        "[forged packets](docs/security.md#forged-sources) must not get blocked on the allowlist",
+        "block a source that sends more packets of the filtered types than this in one second; `0`: no limit. "
+        "[Forged packets](docs/security.md#forged-sources) can get a source blocked: put those that must not be blocked on the allowlist",
         least=0,
         most=10_000_000,
     ),

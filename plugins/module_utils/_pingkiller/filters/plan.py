@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
-from ..errors import PingKillerError, listed, quoted, shortened
+from ..errors import PingKillerError, shortened
 from ..kept.directory import Store
 from ..kept.edit import Edit
-from ..kept.filter_notes import HostNote, plan_filters, plan_owner
-from ..kernel import bcc_package, links, netlink, routes, schema
+from ..kept.filter_notes import HostNote, plan_filters
+from ..kept.filter_owners import plan_owner
+from ..kernel import bcc_package, netlink, schema, xdp_links
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, recovery
 from ..store.pins import Pins
 from . import definitions
+from .interfaces import usable_link
 from .options import FilterOptions
-from .request import Asked, FilterRequest, require_printable
+from .request import Asked, FilterRequest
 
 
 class Step(NamedTuple):
@@ -72,17 +74,6 @@ class Plan(NamedTuple):
         return [step for step in self.steps if step.needed]
 
 
-def usable_links(request: FilterRequest) -> list[netlink.Link]:
-    """Return the interfaces, which may have any of their names, without duplicates.
-
-    Raises PingKillerError for an unusable one.
-    """
-    names = routes.default_interfaces() if request.interfaces is None else request.interfaces
-    if not names:
-        raise PingKillerError("this host has no default route to take the interface from: name one with interface")
-    return list({link.ifindex: link for link in map(_usable_link, names)}.values())
-
-
 def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
     """Return the options for each filter. Raises PingKillerError for bad ones, before anything is repaired."""
     asked = {}
@@ -93,7 +84,7 @@ def ask(pins: Pins, request: FilterRequest, links: list[netlink.Link]) -> Asked:
     return asked
 
 
-def make_plan(pins: Pins, request: FilterRequest, asked: Asked, own_name: Callable[[str], str]) -> Plan:
+def make_plan(pins: Pins, request: FilterRequest, asked: Asked, *, own_name: Callable[[str], str]) -> Plan:
     """Plan the work for each filter. Only reads. Raises PingKillerError for everything that can be refused."""
     capacity = _capacity(pins, request)
     version = _bcc_version_or_none()
@@ -158,7 +149,7 @@ def steps_of_others(
 def _step(
     pins: Pins, request: FilterRequest, name: str, *, options: FilterOptions, bcc_version: str | None, rebuild: bool
 ) -> Step:
-    link = _usable_link(hooks.split_name(name)[0])
+    link = usable_link(hooks.split_name(name)[0])
     _check_maps(pins, name)
     before = filter_meta.running(pins, name)
     noted = before.noted if before else filter_meta.Noted()
@@ -207,21 +198,6 @@ def _to_replace(
     return lost or _foreign(link, hook=hook, force=force)
 
 
-def _usable_link(name: str) -> netlink.Link:
-    require_printable(name)
-    link = netlink.link(name)
-    if link is None:
-        usable = sorted(each.name for each in netlink.links() if each.ethernet and not each.loopback)
-        way_out = f"use one of {listed(usable)}" if usable else "it has none that a filter would be of use on"
-        raise PingKillerError(f"interface {quoted(name)} does not exist on this host: {way_out}")
-    if not link.ethernet:
-        raise PingKillerError(
-            f"interface {quoted(name)} carries no Ethernet frames, which the filter needs: name the Ethernet interface below it with "
-            f"interface; ICMP inside a tunnel is not seen there, so filter that with the host's firewall (nftables)"
-        )
-    return link
-
-
 def _foreign(link: netlink.Link, *, hook: str, force: bool) -> hooks.Attached | None:
     """Return the foreign program that force allows to replace. Raises PingKillerError without force.
 
@@ -233,7 +209,7 @@ def _foreign(link: netlink.Link, *, hook: str, force: bool) -> hooks.Attached | 
     info = filter_programs.program_info(found.program_id)
     described = f"id {found.program_id}" + (f", name {info.name or '(none)'}, tag {info.tag}" if info else "")
     hint = "; it may be a filter with another base" if info and info.name == schema.FUNCTION else ""
-    held = links.xdp_link(link.ifindex, found.program_id)
+    held = xdp_links.xdp_link(link.ifindex, found.program_id)
     if held is None and force:
         return found
     way_out = _way_past_link(*held) if held else "remove it, set force: true to replace it"

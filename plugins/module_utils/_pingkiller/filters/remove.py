@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..kept.edit import Edit
-from ..kept.filter_notes import plan_filters, plan_forgetting, plan_owner
+from ..kept.filter_notes import plan_filters, plan_forgetting
+from ..kept.filter_owners import plan_owner
 from ..kernel import access, compiler
 from ..store import filter_meta, filter_programs, hooks, lost_pins, recovery
 from ..store.lock import check_timeout, host_lock
@@ -39,9 +40,8 @@ def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_time
         removal = _plan_removal(pins.in_use(), request.names)
         return with_kept(_removal_result(removal, lists_go=request.everything and there), kept)
     with host_lock(lock_timeout):
-        recovery.settle(
-            pins, request.names or ()
-        )  # first, because it refuses what is not ours, before anything has changed
+        # First, because it refuses what is not ours, before anything has changed.
+        recovery.settle(pins, request.names or ())
         removal = _plan_removal(pins, request.names)
         # Before any filter is removed, so that no boot restores the filters of an interrupted removal.
         kept = _plan_forgetting(request)

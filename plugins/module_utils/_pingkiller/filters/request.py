@@ -79,8 +79,8 @@ def names_to_remove(
     if interfaces is not None:
         if everything:
             raise PingKillerError(
-                "interface and all=true contradict each other: leave all out to remove these filters only, or interface to "
-                "remove everything from the host"
+                "interface and all=true contradict each other: leave out all to remove only these filters, or leave out "
+                "interface to remove everything from the host"
             )
         return tuple(hooks.filter_name(interface, hook or schema.XDP) for interface in interfaces)
     if hook is not None:

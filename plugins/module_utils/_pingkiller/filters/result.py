@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kept.edit import Edit
-from ..kept.filter_notes import describe_filters, owned_by
+from ..kept.filter_notes import describe_filters
+from ..kept.filter_owners import owned_by
 from ..store.filter_meta import RunningFilter
 from .options import FilterOptions
 from .plan import Plan, Step
@@ -32,7 +33,7 @@ def with_kept(result: Result, kept: list[Edit], owner: str | None = None) -> Res
 
 
 def result_of(
-    plan: Plan, request: FilterRequest, notes: list[str], after: Mapping[str, RunningFilter | None]
+    plan: Plan, request: FilterRequest, notes: list[str], *, after: Mapping[str, RunningFilter | None]
 ) -> Result:
     """Return the result for the requested filters. Its diff also shows the other filters that are replaced."""
     before = {step.name: _shown_before(step) for step in plan.steps}

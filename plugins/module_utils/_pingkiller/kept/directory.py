@@ -155,7 +155,7 @@ class Store:
         try:
             packed = copies.decompress(self._read(path))
         except FileNotFoundError:
-            raise PingKillerError(f"{path} is not there, which {self.path(name)} names: {_RENEW}") from None
+            raise PingKillerError(f"{path} is not there, although {self.path(name)} names it: {_RENEW}") from None
         except ValueError as error:
             raise PingKillerError(f"{path} is damaged ({error}): {_RENEW}") from None
         if copies.digest(packed) != digest:

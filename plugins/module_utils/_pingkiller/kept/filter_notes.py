@@ -1,13 +1,13 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept of the host, its filters and their owners: read, checked, planned and described."""
+"""What is kept of the host and its filters: read, checked, planned and described."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from ..errors import PingKillerError
@@ -20,11 +20,9 @@ from .directory import HOST, Store
 from .edit import Edit, NoteEdit, is_number, read_checked, understood
 from .entry_edit import EntriesEdit
 from .entry_notes import EntriesNote, entries_name, owners_of_entries, read_entries
+from .filter_owners import OWNERS
 
 UNIT = "/etc/systemd/system/pingkiller.service"  #: the role writes it where filters are to be restored
-
-_OWNERS = "owners"
-_LONGEST_NAME = 128  #: bytes: ALTIFNAMSIZ in linux/if.h, with the terminating zero
 
 #: The options of filters by name; None for a filter that is to be forgotten.
 OptionsByName = Mapping[str, Mapping[str, Any] | None]
@@ -45,7 +43,7 @@ def check_there(store: Store) -> None:
     noted = [store.path("/".join((*inside, name))) for inside in PLACES for name in store.names(*inside)]
     if noted and not store.restores():
         raise PingKillerError(
-            f"{store.path(HOST)} is not there, which belongs to {noted[0]}: {DEFAULT_BASE} is taken for where the pins are; "
+            f"{store.path(HOST)} is not there, although {noted[0]} is: the pins are taken to be in {DEFAULT_BASE}; "
             f"deploy again"
         )
     if os.path.lexists(UNIT) and store.is_empty():
@@ -63,11 +61,6 @@ def host(store: Store) -> HostNote:
 def filters(store: Store, interface: str) -> dict[str, dict[str, Any]]:
     """Read the options of an interface's filters by hook. Raises what ``host`` raises."""
     return read_checked(store, f"filters/{interface}", _checked_filters)
-
-
-def owners(store: Store) -> dict[str, str]:
-    """Read the owners by the names of their filters. Filters that were attached by hand have none. Raises what ``host`` raises."""
-    return read_checked(store, _OWNERS, _checked_owners)
 
 
 def _checked_host(about: dict[str, Any]) -> HostNote:
@@ -91,15 +84,6 @@ def _checked_filters(by_hook: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if hook not in schema.HOOKS or not isinstance(options, dict):
             raise ValueError(f"{hook}: {options}")
     return by_hook
-
-
-def _checked_owners(by_filter: dict[str, Any]) -> dict[str, str]:
-    for name, owner in by_filter.items():
-        interface, hook = hooks.split_name(name)
-        named = 0 < len(os.fsencode(interface)) < _LONGEST_NAME and "\0" not in interface
-        if not named or hook not in schema.HOOKS or not isinstance(owner, str):
-            raise ValueError(f"{name}: {owner}")
-    return by_filter
 
 
 def plan_filters(store: Store, about_host: HostNote, options: OptionsByName) -> list[Edit]:
@@ -135,42 +119,10 @@ def plan_host(store: Store, about: HostNote | None) -> Edit:
     return NoteEdit(store=store, name=HOST, found=found, before=before, after=after)
 
 
-def plan_owner(
-    store: Store, names: Iterable[str], *, owner: str, own_name: Callable[[str], str], absent: bool = False
-) -> Edit:
-    """Plan to note that an owner wants these filters, or with ``absent`` that this owner no longer does.
-
-    ``own_name`` returns the present name of a filter: interfaces are renamed.
-    """
-    store.require_own()
-    found = understood(lambda: owners(store))
-    before = found or {}
-    known = {own_name(name): other for name, other in before.items()}
-    others = {name: other for name, other in known.items() if name not in names or other != owner}
-    after = others if absent else {**known, **dict.fromkeys(names, owner)}
-    return NoteEdit(store=store, name=_OWNERS, found=found, before=before, after=after)
-
-
-def owner_changes(edits: list[Edit], own_name: Callable[[str], str]) -> dict[str, str | None]:
-    """Return the names of filters that get another owner, with the owner before, None if there was none."""
-    changes: dict[str, str | None] = {}
-    for edit in edits:
-        if edit.name == _OWNERS:
-            before = {own_name(name): owner for name, owner in edit.before.items()}
-            changes.update({name: before.get(name) for name, owner in edit.after.items() if before.get(name) != owner})
-    return changes
-
-
-def owned_by(edits: list[Edit], owner: str) -> list[str]:
-    """Return the names of all filters that an owner wants after these edits."""
-    after = (edit.after for edit in edits if edit.name == _OWNERS)
-    return sorted(name for owners_by_name in after for name, other in owners_by_name.items() if other == owner)
-
-
 def plan_forgetting(store: Store) -> list[Edit]:
     """Plan to keep nothing. Copies that an interrupted run left without their note go as well."""
     store.require_own()
-    names = [HOST, _OWNERS, *(f"filters/{name}" for name in store.names("filters"))]
+    names = [HOST, OWNERS, *(f"filters/{name}" for name in store.names("filters"))]
     contents = {name: understood(functools.partial(store.read, name)) for name in names}
     edits: list[Edit] = [
         NoteEdit(store=store, name=name, found=content, before=content or {}, after={})
@@ -201,6 +153,6 @@ def describe_filters(edits: list[Edit], when: str) -> dict[str, Any]:
 
 
 def _described(edit: Edit, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if edit.name != _OWNERS:
+    if edit.name != OWNERS:
         return content
     return {name: value for name, value in content.items() if edit.before.get(name) != edit.after.get(name)}

@@ -32,7 +32,9 @@ def read_demand(request: ListRequest) -> Demand:
             "exclusive=true and state=absent contradict each other: use exclusive with state=present only"
         )
     if request.any_owner and not request.absent:
-        raise PingKillerError("any_owner=true and state=present contradict each other: name who wants it with owner")
+        raise PingKillerError(
+            "any_owner=true and state=present contradict each other: leave out any_owner, and say with owner who wants the entries"
+        )
     _check_owner("owner", request.owner)
     _check_handover(request)
     requested = _requested(request)
@@ -81,7 +83,7 @@ def _check_handover(request: ListRequest) -> None:
     _check_owner("from_owner", request.from_owner)
     if request.absent:
         raise PingKillerError(
-            "from_owner and state=absent contradict each other: to take back what an owner wants, name it with owner"
+            "from_owner and state=absent contradict each other: to remove what an owner wants, name that owner with owner"
         )
     if request.from_owner == request.owner:
         raise PingKillerError(

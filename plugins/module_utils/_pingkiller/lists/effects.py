@@ -91,7 +91,7 @@ def _still_listed(planned: PlannedChange) -> list[str]:
 def _back_soon(planned: PlannedChange) -> list[str]:
     def saying(change: Change) -> str | None:
         others = sorted(set(change.before.claims) - set(change.after) - {planned.demand.owner})
-        return f"was there for {', '.join(others)}, too, and comes back when asked for again" if others else None
+        return f"was there for {', '.join(others)}, too, and comes back when they ask for it again" if others else None
 
     return _of_changes([*planned.plan.removed, *planned.plan.updated], saying)
 

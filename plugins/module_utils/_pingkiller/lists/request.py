@@ -21,9 +21,8 @@ class Foreseen(NamedTuple):
     In check mode the host is still as it was before the first of them.
     """
 
-    filters: dict[str, dict[str, Any]] | None = (
-        None  #: filters that will have been attached, as ``xdp_filter`` returns them
-    )
+    #: Filters that will have been attached, as ``xdp_filter`` returns them.
+    filters: dict[str, dict[str, Any]] | None = None
     removed: tuple[str, ...] = ()  #: names of filters that will have been removed
     capacity: int | None = None  #: of the lists, in entries
     allowlist: ListRequest | None = None  #: what will be on the allowlist, for a prediction of the blocklist
@@ -33,7 +32,7 @@ class Foreseen(NamedTuple):
         for name, told in (self.filters or {}).items():
             if not _is_filter(name, told):
                 raise PingKillerError(
-                    f"foreseen.filters has {quoted(str(name))}: {quoted(str(told))}, which is no filter and its options: give what "
+                    f"foreseen.filters has {quoted(str(name))}: {quoted(str(told))}, which is not a filter with its options: give what "
                     f"xdp_filter returns as filters"
                 )
         if self.capacity is not None and not 1 <= self.capacity <= limits.MAX_CAPACITY:

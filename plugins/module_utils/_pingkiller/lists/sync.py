@@ -112,14 +112,14 @@ def _predict(pins: Pins, request: ListRequest, demand: Demand, *, foreseen: Fore
             plan=plan,
             entries=entries,
             foreseen=foreseen,
-            allowlist=_predicted(pins, foreseen.allowlist),
+            allowlist=_foreseen_allowlist(pins, foreseen.allowlist),
         )
         count += number_of_entries(plan.added) - number_of_entries(plan.removed)
         return Outcome(plan=plan, total=count, warnings=foresee(pins, planned))
 
 
-def _predicted(pins: Pins, request: ListRequest | None) -> PredictedList | None:
-    """Return the list as a request will have changed it, or None if it changes nothing."""
+def _foreseen_allowlist(pins: Pins, request: ListRequest | None) -> PredictedList | None:
+    """Return the allowlist as this request for it will have changed it, or None if it changes nothing."""
     if request is None:
         return None
     try:

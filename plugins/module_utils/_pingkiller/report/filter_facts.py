@@ -47,7 +47,7 @@ def collect(pins: Pins, name: str, limit: int) -> dict[str, Any]:
         "options": noted.options,
         "counters": _counters(pins, name),
         "processing_time": _processing_time(pins, name, noted.options.get("timing_sample", 0)),
-        "ratelimit": _ratelimit(pins, name, noted.options, limit),
+        "ratelimit": _ratelimit(pins, name, noted.options, limit=limit),
         "events": _event_counts(pins, name),
     }
 
@@ -73,7 +73,7 @@ def _program(found: filter_meta.RunningFilter) -> dict[str, Any]:
 
 def _counters(pins: Pins, name: str) -> dict[str, Any]:
     """Return packets and bytes by reason and family. What monitor mode would have dropped has passed."""
-    sums = _sums(pins, name, "counters", schema.FILTER_MAPS["counters"])
+    sums = _sums(pins, name, "counters", info=schema.FILTER_MAPS["counters"])
     reasons = {reason: _by_family(sums, reason, reason) for reason in schema.REASONS}
     would_drop = {reason: _by_family(sums, reason, f"would_drop.{reason}") for reason in schema.DROP_REASONS}
     passed, dropped = ([reasons[reason] for reason in group] for group in (schema.PASS_REASONS, schema.DROP_REASONS))
@@ -105,7 +105,7 @@ def _as_dicts(reasons: dict[str, dict[str, Tally]]) -> dict[str, dict[str, dict[
     }
 
 
-def _sums(pins: Pins, name: str, pin: str, info: bpf.MapInfo) -> Counter[str]:
+def _sums(pins: Pins, name: str, pin: str, *, info: bpf.MapInfo) -> Counter[str]:
     """Return the fields of a per-CPU map of a filter, each the sum over all CPUs; empty if there is no such map."""
     layout = schema.layouts(host_maps.schema_number(pins))[pin]
     found = pins.open_map(pins.filter_pin(name, pin), info._replace(value_size=layout.size))
@@ -123,7 +123,7 @@ def _sums(pins: Pins, name: str, pin: str, info: bpf.MapInfo) -> Counter[str]:
 
 def _processing_time(pins: Pins, name: str, sample: int) -> dict[str, Any] | None:
     """Return the processing times of passed and of dropped frames, in ns. None if they were never measured."""
-    sums = _sums(pins, name, "timing", schema.TIMING_MAP)
+    sums = _sums(pins, name, "timing", info=schema.TIMING_MAP)
     return {"sample": sample, **{verdict: _times(sums, verdict) for verdict in schema.VERDICTS}} if sums else None
 
 
@@ -137,7 +137,7 @@ def _times(sums: Counter[str], verdict: str) -> dict[str, int | None]:
     }
 
 
-def _ratelimit(pins: Pins, name: str, options: dict[str, Any], limit: int) -> dict[str, Any] | None:
+def _ratelimit(pins: Pins, name: str, options: dict[str, Any], *, limit: int) -> dict[str, Any] | None:
     """Return the sources that are blocked, the longest remaining time first. None without a rate limit.
 
     In monitor mode no source is blocked; these are the sources that would be.
@@ -169,5 +169,5 @@ def _source_name(key: bytes, ipv6_prefix: int) -> str:
 
 def _event_counts(pins: Pins, name: str) -> dict[str, int] | None:
     """Return the number of events since the filter first reported any. None if it never did."""
-    sums = _sums(pins, name, "event_budget", schema.EVENT_BUDGET_MAP)
+    sums = _sums(pins, name, "event_budget", info=schema.EVENT_BUDGET_MAP)
     return {field: sums[field] for field in ("sent", "suppressed", "lost")} if sums else None

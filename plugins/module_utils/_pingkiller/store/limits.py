@@ -20,7 +20,7 @@ def check_capacity(name: str, count: int, capacity: int) -> None:
     """Raise PingKillerError if a list of this capacity cannot hold this many entries."""
     if count > capacity:
         raise PingKillerError(
-            f"the {name} would have {count} entries and holds {capacity}: nothing was changed; raise max_entries of "
+            f"the {name} would have {count} entries and has room for {capacity}: nothing was changed; raise max_entries of "
             f"xdp_filter (pingkiller_max_entries of the role) to {count} or more"
         )
 

@@ -53,7 +53,7 @@ def listener_lock() -> Iterator[None]:
         LISTENER_LOCK_FILE,
         0,
         lambda holder: (
-            f"somebody else is listening to the events of this host ({holder}): wait for them to end, or end it, and run again"
+            f"another run is listening to the events of this host ({holder}): wait for it to end, or end it, and run again"
         ),
     ):
         yield
@@ -109,8 +109,8 @@ def _open(path: str) -> int:
 
 def _not_ours(path: str) -> PingKillerError:
     return PingKillerError(
-        f"{path} is not the file of a lock (a link, or something of somebody else's): it was left alone; find out "
-        f"who made it, remove it, and run again"
+        f"{path} is not a lock file as PingKiller makes it (it may be a link, or belong to somebody else): it was left alone; "
+        f"find out who made it, remove it, and run again"
     )
 
 

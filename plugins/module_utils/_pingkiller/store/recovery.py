@@ -74,7 +74,7 @@ def require_same_lists(pins_: Pins) -> None:
     if reading:
         raise PingKillerError(
             f"the filter on {reading[0].name} reads other lists than those pinned at {pins_.base}, as after a run in a mount namespace "
-            f"of its own: run xdp_filter first, which lets all filters read the same"
+            f"of its own: run xdp_filter first, which makes all filters read the same lists"
         )
 
 

@@ -79,8 +79,8 @@ class SharedClaims:
         total = number + len(self._map.read_all()) if number else 0
         if total > schema.MAX_CLAIMS:
             raise PingKillerError(
-                f"the {self._list_name} would have {total} claims of several owners on one entry and the host holds "
-                f"{schema.MAX_CLAIMS}: nothing was changed; let one owner have the entries that both want"
+                f"this host would have {total} claims on entries of several owners and has room for {schema.MAX_CLAIMS}: nothing was "
+                f"changed; let one owner have the entries of the {self._list_name} that several want"
             )
 
     def _claim_key(self, key: bytes, owner: int) -> bytes:

@@ -93,7 +93,9 @@ def _check_effect(request: Request) -> None:
 
 def _check_numbers(request: Request) -> None:
     if not 0 < request.duration <= LONGEST:
-        raise PingKillerError(f"duration={request.duration:g} is not above 0 and up to {LONGEST} seconds")
+        raise PingKillerError(
+            f"duration={request.duration:g} is out of range: give more than 0, and up to {LONGEST} seconds"
+        )
     for name, least in (("limit", 1), ("top", 0), ("min_us", 0), ("small_bytes", 0), ("slow_ms", 0)):
         value = getattr(request, name)
         if not math.isfinite(value) or not least <= value <= _MOST:
