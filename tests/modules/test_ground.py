@@ -35,10 +35,11 @@ def machine():
 def interrupted(name: str, quarter: int, happen: Callable[[], None]) -> tuple[Operation, dict]:
     """Return an operation, and the result of a run in which something happens where a quarter begins.
 
-    Only steps that change something count: how often a run reads programs depends on others on the machine.
+    Only steps that last count. How often a run reads programs depends on others on the machine, and the kernel has a program
+    loaded again if a signal comes meanwhile.
     """
     operation, known = OPERATIONS[name], recorded(name)
-    steps = [step for step in known.steps if step.changes]
+    steps = [step for step in known.steps if step.lasts]
     step = steps[len(steps) * quarter // 4]
     operation.begin()
     operation.set_up()
