@@ -41,7 +41,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filte
     RemovalRequest,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler, syscall
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.change import change_list
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
 
@@ -83,7 +83,7 @@ class Ours(Nothing):
     def __enter__(self):
         options = FilterOptions.checked(mode=self.mode)
         change.present(BASE, FilterRequest((LINK,), options._asdict(), read_sources(), capacity=len(LISTED)))
-        sync.change(BASE, ListRequest("blocklist", content="\n".join(LISTED)))
+        change_list(BASE, ListRequest("blocklist", content="\n".join(LISTED)))
         return self
 
     def __exit__(self, *_exception):

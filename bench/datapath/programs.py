@@ -29,7 +29,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filte
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.ring_buffer import RingBuffer
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.change import change_list
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import filter_programs, hooks
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.control import Control
@@ -101,7 +101,7 @@ class Ours:
 
     def fill(self, name: str, content: str):
         """Set the content of a list."""
-        sync.change(self.base, ListRequest(name, content=content, exclusive=True, owner="bench"))
+        change_list(self.base, ListRequest(name, content=content, exclusive=True, owner="bench"))
 
     def listening(self, value: bool):
         """Tell the filters whether a listener reads their events."""

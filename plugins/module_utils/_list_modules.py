@@ -21,7 +21,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_lines import Reading
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.change import change_list
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import Foreseen, ListRequest
 
 _FORESEEN = {
@@ -85,7 +85,7 @@ def _change_list(list_name: str, given: dict[str, Any], *, check_mode: bool) -> 
         store=Store(given["config_dir"]),
         foreseen=_foreseen(given["foreseen"] or {}, given["owner"]),
     )
-    return sync.change(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
+    return change_list(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
 
 
 def _foreseen(given: dict[str, Any], owner: str) -> Foreseen:

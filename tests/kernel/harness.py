@@ -44,7 +44,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
     ring_buffer,
     schema,
 )
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.change import change_list
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.request import ListRequest
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import events, facts
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import (
@@ -334,7 +334,7 @@ class Host:
     def change(self, name: str, check: bool = False, **request) -> dict:
         """Change a list as its module does."""
         try:
-            return sync.change(self.base, ListRequest(name, **request), check=check)
+            return change_list(self.base, ListRequest(name, **request), check=check)
         finally:
             self._lists.pop(name, None)
 
@@ -351,7 +351,7 @@ class Host:
             if self._lists.get(name) != entries:
                 content = "".join(f"{entry.ip} direction={entry.direction}\n" for entry in entries)
                 request = ListRequest(name, content=content, exclusive=True, owner="test")
-                sync.change(self.base, request)
+                change_list(self.base, request)
                 self._lists[name] = entries
         self._open_lists()
         for name, entries in wanted.items():

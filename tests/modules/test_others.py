@@ -17,7 +17,7 @@ from running import MODULES, SOURCES, changed, facts, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli, exit_status, runtime
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import sync
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import change
 
 BLOCKED = "192.0.2.1"
 RUNS = {
@@ -201,13 +201,13 @@ def test_what_another_user_makes_while_a_run_waits_for_the_lock_is_left(host, be
 
     def let_somebody_be_first():
         """Let another user create the directory after the first look, while the run waits for the lock."""
-        lock = sync.host_lock
+        lock = change.host_lock
 
         def late(timeout):
             assert as_nobody("mkdir", "-p", f"{path}/filters").returncode == 0
             return lock(timeout)
 
-        sync.host_lock = late
+        change.host_lock = late
 
     said = run("xdp_blocklist", let_somebody_be_first, ip="192.0.2.2")["msg"]
     assert said.startswith(f"{path} is a directory of user {NOBODY} with mode 0755, not a directory of root's"), said

@@ -20,7 +20,7 @@ from ..kept.directory import Store
 from ..kept.entries_request import reading_of
 from ..kept.entry_notes import KeptEntry, KeptSource
 from ..kernel import schema
-from ..lists import sync
+from ..lists.change import change_list
 from ..lists.demand import read_demand
 from ..lists.request import Foreseen, ListRequest
 from ..store import entry_list
@@ -96,7 +96,7 @@ def _restore_part(run: Run, owned: Owned, part: Part) -> int:
         owner=owned.owner,
         foreseen=Foreseen(capacity=run.capacity),
     )
-    result = sync.change(run.base, request, check=run.check, lock_timeout=run.lock_timeout)
+    result = change_list(run.base, request, check=run.check, lock_timeout=run.lock_timeout)
     return int(result["added_count"] + result["updated_count"])
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .. import durations
 from ..entries import addresses
 from ..store.entry_list import EntryList
-from .predicted import PredictedList
+from .predicted_list import PredictedList
 
 MANY = 1000  #: for more keys than this, reading all of a list is quicker than looking up each key
 

@@ -25,7 +25,7 @@ from ..store.pins import Pins
 from .covering import MANY, Asked, covering, described, in_order
 from .filter_effects import of_filters
 from .own_addresses import own_addresses
-from .predicted import PredictedList
+from .predicted_list import PredictedList
 from .request import Foreseen
 
 _SENTENCES = 3  #: of one sort

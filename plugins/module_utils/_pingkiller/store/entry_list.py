@@ -48,7 +48,7 @@ class EntryList(ListReader):
             with self.control.changing(self.name):
                 self._remove(expired)
 
-    def check(self, plan: Plan, capacity: int | None = None) -> None:
+    def require_room(self, plan: Plan, capacity: int | None = None) -> None:
         """Raise PingKillerError if the list cannot hold its entries after a plan.
 
         ``capacity`` is the list's capacity by then, if it will be another one than now.
@@ -69,7 +69,7 @@ class EntryList(ListReader):
         If the list cannot hold the old and the new entries together, some removals come first: as many as needed,
         addresses before networks. Raises PingKillerError, and adds nothing, if the kernel has no memory for the entries.
         """
-        self.check(plan)
+        self.require_room(plan)
         removals = sorted(plan.removed, key=lambda change: change.kind.startswith("network"))
         early, late = _divided(removals, self._early_removals(plan))
         with self.control.changing(self.name):

@@ -21,14 +21,14 @@ from ..store.pins import Pins
 from .covering import MANY
 from .demand import read_demand
 from .effects import PlannedChange, foresee
-from .predicted import PredictedList
+from .predicted_list import PredictedList
 from .request import Foreseen, ListRequest
 from .result import Outcome, result_of, with_kept
 
 _COMPARED, _COMPARED_EXACTLY = 4096, 131072  #: entries of a list whose indexes are compared with its records
 
 
-def change(base: str, request: ListRequest, *, check: bool = False, lock_timeout: float = 30.0) -> dict[str, Any]:
+def change_list(base: str, request: ListRequest, *, check: bool = False, lock_timeout: float = 30.0) -> dict[str, Any]:
     """Bring a list to what the request says, and return the module's result.
 
     With ``check`` only predict it. ``lock_timeout`` is in seconds. Raises PingKillerError with nothing changed.
@@ -42,17 +42,23 @@ def change(base: str, request: ListRequest, *, check: bool = False, lock_timeout
     present = (mounted and pins.in_use().exists()) or lost_pins.any_lost(pins)
     if check and (present or not request.absent):  # the run requires the same
         pins.require_ours()
-    if check or (request.absent and not present):
-        edits = _plan_kept(pins, request, asked)
-        if check or not any(edits):
-            foreseen = request.foreseen if check else Foreseen()
-            return with_kept(result_of(request, demand, _predict(pins, request, demand, foreseen=foreseen)), edits)
+    if check:
+        return _prediction(pins, request, demand, asked=asked)
+    if request.absent and not present and not any(_plan_kept(pins, request, asked)):
+        # There is nothing to change, so the prediction is the result. What earlier tasks predicted does not count.
+        return _prediction(pins, request._replace(foreseen=Foreseen()), demand, asked=asked)
     with host_lock(lock_timeout):
         edits = _plan_kept(pins, request, asked)
         result = with_kept(_change(pins, request, demand), edits)
         for edit in edits:
             edit.write()
         return result
+
+
+def _prediction(pins: Pins, request: ListRequest, demand: Demand, *, asked: EntriesRequest) -> dict[str, Any]:
+    """Return the result that a change would have, and change nothing."""
+    outcome = _predict(pins, request, demand, foreseen=request.foreseen)
+    return with_kept(result_of(request, demand, outcome), _plan_kept(pins, request, asked))
 
 
 def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def _predict(pins: Pins, request: ListRequest, demand: Demand, *, foreseen: Fore
             _compare(entries, demand)
         plan = _plan(entries, demand)
         if entries is not None:
-            entries.check(plan, foreseen.capacity)
+            entries.require_room(plan, foreseen.capacity)
             count = entries.count
         else:
             _check_fits(request, plan, foreseen.capacity)
