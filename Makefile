@@ -8,53 +8,53 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build options changelog pins clean test-vm test-all
 
-help: ## Say what can be made
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-setup: ## Install what the demo and the tests take (packages, and Python tools in .venv)
+setup: ## Install what the demo and the tests need: packages, and Python tools in .venv
 	@tools/setup
 
-demo: setup ## Show everything on three real hosts, and clean up
+demo: setup ## Deploy to three test hosts, show the result, and clean up
 	@tools/demo
 
-fleet-up: setup ## Boot three hosts to play with: the README's commands work on them
+fleet-up: setup ## Start three test hosts, on which the commands of the README work
 	@tools/fleet up
 	@echo "Now, for example:  . .venv/bin/activate && ansible-playbook deploy-pingkiller.yml"
 
-fleet-down: ## Remove them
+fleet-down: ## Remove the test hosts
 	@tools/fleet down
 
 export ONE
-test: setup ## Run all tests but those on virtual machines, or with ONE=path[::test] only that
+test: setup ## Run all tests except those on virtual machines; with ONE=path[::test], only this file or test
 	@tools/test $(if $(ONE),--one "$$ONE")
 
-test-all: setup ## Run all tests
+test-all: setup ## Run all tests, also those on virtual machines
 	@tools/setup vm
 	@tools/test all
 
-test-unit: setup ## Run the tests that need neither root nor kernel
+test-unit: setup ## Run the tests that load no program into the kernel
 	@tools/test unit
 
 test-kernel: setup ## Run the tests that load programs into the kernel
 	@tools/test kernel
 
-test-molecule: setup ## Run the tests on real hosts
+test-molecule: setup ## Run the tests that deploy to test hosts
 	@tools/test molecule
 
 export MACHINES ?= debian11,debian12,debian13
-test-vm: ## Run the tests on virtual machines with other kernels (40 minutes), or on some of MACHINES
+test-vm: ## Run the tests on virtual machines with other kernels; with MACHINES=debian11,debian12, only on these
 	@tools/setup vm
 	@tools/test vm
 
 TOGETHER ?= 3
-matrix: setup ## Compile and load every combination of features (any TOGETHER=3 of them; 9: all), and tell the sizes
+matrix: setup ## Compile and load all combinations of any TOGETHER=3 features (9: of all features), and print the sizes
 	@python tests/kernel/matrix.py --together $(TOGETHER)
 
-bench: ## Measure what a packet costs, option by option and beside xdp-filter, nftables and ipset
+bench: ## Measure the cost of a packet for each option, and beside xdp-filter, nftables and ipset
 	@tools/setup bench
 	@cd bench && python -m datapath
 
-bench-pressure: ## Measure what a flood leaves of a transfer and of pings, filter by filter
+bench-pressure: ## Measure a transfer and pings during a flood, for each filter
 	@tools/setup bench
 	@cd bench && python -m pressure
 
@@ -62,40 +62,40 @@ bench-lists: ## Measure changes of long lists beside ipset, nftables and xdp-fil
 	@tools/setup bench
 	@cd bench && python -m lists
 
-bench-adhoc: setup ## Measure single commands on a host with a million entries beside a ping of Ansible
+bench-adhoc: setup ## Measure single commands on a host with a million entries, beside Ansible's ping
 	@cd bench && python -m adhoc
 
-bench-fleet: setup ## Measure deploys and single commands over 8, 16 and 32 hosts beside a ping of Ansible
+bench-fleet: setup ## Measure deployments and single commands on 8, 16 and 32 hosts, beside Ansible's ping
 	@cd bench && python -m fleet
 
-bench-trace: ## Measure what a look with the tracers costs beside strace, perf trace and bpftrace
+bench-trace: ## Measure the cost of tracing, beside strace, perf trace and bpftrace
 	@tools/setup bench
 	@cd bench && python trace.py
 
-lint: setup ## Check style, documentation and the artifact
+lint: setup ## Check style, types, documentation and the artifact
 	@tools/test lint
 
 sanity: setup ## Run ansible-test sanity
 	@tools/test sanity
 
-build: setup ## Build the artifact for Galaxy in build/, of what git tracks: the same bytes each time
+build: setup ## Build the artifact for Galaxy in build/ from the tracked files; the same files give the same bytes
 	@tools/build
 
-options: setup ## Write what role and READMEs say of a filter's options, from the library
+options: setup ## Write the parts of the role and the READMEs that list the options of a filter
 	@tools/options
 
 # In a copy, since a release removes the fragments.
-changelog: setup ## Show what the changelog of the next release would say, and change nothing
+changelog: setup ## Show the changelog of the next release, and change nothing
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && cp -r galaxy.yml changelogs plugins roles "$$work" && \
 		cd "$$work" && git init --quiet && git add --all && antsibull-changelog release >/dev/null && cat CHANGELOG.md
 
 # For every Python that tools/setup accepts, not only for the one on this machine.
-pins: ## Renew tools/requirements.txt: the newest Python tools that tools/requirements.in allows, with their hashes
+pins: ## Update tools/requirements.txt to the newest Python tools that tools/requirements.in allows, with hashes
 	@python3 -m venv --clear .cache/pins && .cache/pins/bin/pip install --quiet uv
 	@.cache/pins/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
 		--custom-compile-command "make pins" --no-emit-index-url --output-file tools/requirements.txt tools/requirements.in
 
-clean: fleet-down ## Remove everything that was made here
+clean: fleet-down ## Remove everything that make and the tests have created
 	@tools/fleet --name demo down
 	@tools/fleet --name molecule down
 	@tools/vm --name molecule down
