@@ -241,7 +241,7 @@ def test_empty_list_is_a_file_with_only_a_header(made):
     text = made["empty"]["blocklist"]
     assert text.endswith("\n")
     assert all(line.startswith("# ") for line in text.splitlines())
-    assert "the blocklist that the inventory has for empty" in text
+    assert "the blocklist of empty in the inventory" in text
 
 
 def test_header_holds_no_time_that_would_change_every_run(made):
