@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, Optional, TypedDict
 
 from ..errors import PingKillerError
 from ..kernel import schema
@@ -25,7 +25,7 @@ from .filter_owners import OWNERS
 UNIT = "/etc/systemd/system/pingkiller.service"  #: the role writes it where filters are to be restored
 
 #: The options of filters by name; None for a filter that is to be forgotten.
-OptionsByName = Mapping[str, Mapping[str, Any] | None]
+OptionsByName = Mapping[str, Optional[Mapping[str, Any]]]
 
 #: The directories of the notes that say what is to be restored.
 PLACES = (("filters",), *(("entries", name) for name in schema.LISTS))
