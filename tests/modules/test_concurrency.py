@@ -78,7 +78,7 @@ def test_who_waits_too_long_learns_for_whom(filtered):
     def hold():
         from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change
 
-        def wait(*_arguments):
+        def wait(*_arguments, **_options):
             os.write(tell, b".")
             os.read(end, 1)
             raise SystemExit
