@@ -310,6 +310,14 @@ def test_entry_comes_back_with_the_rest_of_its_time(deployed, restored):
     assert 98 - (time.monotonic() - began) <= left <= 101
 
 
+def test_restoring_again_leaves_an_entry_that_expires_with_the_end_that_it_has(deployed, restored, command):
+    block(deployed, ttl="1h")
+    restored()
+    expire(deployed, 100)
+    assert json.loads(command("apply", "--json").stdout)["changed"] == []
+    assert entry(BLOCKED)["expires_in"] > 3000
+
+
 def test_expired_entry_does_not_come_back(deployed, restored):
     block(deployed, ttl="1h")
     expire(deployed, -1)
