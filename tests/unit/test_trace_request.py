@@ -14,7 +14,13 @@ import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import layout, sockets, syscalls, words
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import (
+    layout,
+    scope,
+    sockets,
+    syscalls,
+    words,
+)
 
 REFUSED = {
     "a probe that there is not": ({"probe": "syscal"}, "probe='syscal' is not a probe (did you mean syscall?)"),
@@ -86,6 +92,13 @@ def test_what_is_not_given_is_what_is_documented():
 def test_a_user_is_given_by_name_or_by_number():
     assert trace.Request.checked(user="root").user == trace.Request.checked(user=0).user == 0
     assert trace.Request.checked(user="61234").user == 61234
+
+
+@pytest.mark.parametrize("user", ["root", "61234"])
+def test_root_is_a_user_whose_calls_alone_can_be_looked_at_like_any_other(user):
+    request = trace.Request.checked(user=user)
+    assert scope.definitions(request, None)["ONLY_USER"] == str(request.user)
+    assert "ONLY_USER" not in scope.definitions(trace.Request.checked(), None)
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
