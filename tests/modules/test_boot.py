@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import built
 import faults
 import pytest
+from installed import LOADING, install
 from machine import BPFFS, DEFAULT_BASE, NOBODY, PING_BYTES, held, ip, look, mount, ping, program, put_before, umount
 from running import SOURCES, changed, facts, killed, refused, run, unchanged
 
@@ -27,27 +27,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
 
-PLUGINS = "ansible_collections.pingkiller.fleet.plugins"
 BLOCKED, OTHER, LISTED = "203.0.113.66", "203.0.113.67", "198.51.100.7"
 FINE, ERROR, USAGE, NOT_AS_WANTED = 0, 1, 2, 3
 
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runtime") / "pingkiller"
-    path.write_bytes(_as_the_controller("sys.stdout.buffer.write(build())"))
-    path.chmod(0o755)
-    return path
-
-
-def _as_the_controller(statement: str) -> bytes:
-    """Return the output of a statement that builds the runtime.
-
-    It runs in a process of its own, since importing code of the controller changes how modules run.
-    """
-    program = f"import sys; from {PLUGINS}.plugin_utils._runtime import build; {statement}"
-    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run([sys.executable, "-c", program], env=surroundings, stdout=subprocess.PIPE, check=True).stdout
+    return install(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture
@@ -75,7 +61,7 @@ def installed(runtime, config):
 @pytest.fixture
 def command(installed):
     """Run the command like ``installed``, but load programs that were built before instead of compiling them."""
-    return partial(installed, by=("/usr/bin/python3", "-I", Path(__file__).with_name("loading.py")))
+    return partial(installed, by=LOADING)
 
 
 @pytest.fixture

@@ -3,22 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command ``pingkiller`` on a host, which the units that restore filters call as well.
 
-A subcommand is a file with a function ``add``, which is called here. A subcommand that compiles imports what it needs
-when it runs, so that the others start quickly.
+A subcommand is a file with a function ``fill``, which completes its parser. Only the file of the subcommand that is called
+is imported, so that it starts quickly.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+from typing import NamedTuple
 
 from .. import VERSION
 from ..errors import PingKillerError
 from ..kernel import access
-from . import entries, output, restoring, stats, status, trace
+from . import output
 from .exit_status import ERROR, FINE, INTERRUPTED
 
-_SUBCOMMANDS = (status, stats, entries, restoring, trace)
+
+class _Subcommand(NamedTuple):
+    """Where a subcommand is, and what the help says about it."""
+
+    file: str  #: the name of the file in this room
+    summary: str
+    fill: str = "fill"  #: the name of the function that completes its parser
+
+
+_SUBCOMMANDS = {
+    "status": _Subcommand("status", "Show the filters, their mode and options, and how full the lists are"),
+    "stats": _Subcommand("stats", "Show what each filter passed and dropped and why, and the busiest entries"),
+    "list": _Subcommand("entries", "Show the entries of the lists"),
+    "check": _Subcommand("restoring", "Show what apply would restore, and change nothing", fill="fill_check"),
+    "apply": _Subcommand("restoring", "Restore the wanted filters and entries that are missing", fill="fill_apply"),
+    "trace": _Subcommand("trace", "Trace for a while what processes ask of the kernel"),
+}
 
 _DESCRIPTION = """\
 Show PingKiller on this host: the XDP filters on its interfaces, what they dropped, and the lists that they use. Restore
@@ -55,9 +73,11 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command. Return its exit status."""
     output.open_missing_streams()
-    given = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    given = parser(only=words[0] if words else None).parse_args(words)
     try:
-        access.require_root("run it as root, for example with sudo")
+        if given.root:
+            access.require_root("run it as root, for example with sudo")
         result: int = given.run(given)
         sys.stdout.flush()
         return result
@@ -74,7 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
     return ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line. If ``only`` is the name of a subcommand, the others have no options."""
     top = argparse.ArgumentParser(
         prog="pingkiller",
         description=_DESCRIPTION,
@@ -83,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"pingkiller {VERSION}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for subcommand in _SUBCOMMANDS:
-        subcommand.add(commands)
+    for name, subcommand in _SUBCOMMANDS.items():
+        own = commands.add_parser(name, help=subcommand.summary)
+        if only in (name, None):
+            file = importlib.import_module(f".{subcommand.file}", __package__)
+            getattr(file, subcommand.fill)(own)
     return top

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from ..errors import quoted
 from ..kept.directory import Store
@@ -15,16 +14,14 @@ from . import host, output, parsers
 from .exit_status import FINE
 from .output import Found, amount
 
-if TYPE_CHECKING:
-    from .parsers import Commands
-
 _ALL = 1 << 62  #: more entries than any list holds
 
 
-def add(commands: Commands) -> None:
-    """Add the subcommand."""
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Complete the parser of the subcommand."""
     description = "Show the entries of the lists, one on each line, in the format of a list file."
-    parser = parsers.add(commands, "list", run=_run, description=description)
+    parsers.fill(parser, run=_run, description=description)
+    parsers.add_config(parser)
     parser.add_argument("list", nargs="?", choices=schema.LISTS, help="the list to show (both if not given)")
     parser.add_argument("--limit", type=_count, default=_ALL, metavar="N", help="show at most N entries of each list")
 

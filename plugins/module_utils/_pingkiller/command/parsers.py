@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from .. import CONFIG_DIRECTORY
-
-if TYPE_CHECKING:
-    #: The subcommands of a parser: what ``add_subparsers`` returns.
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 #: Runs a subcommand with its parsed command line, and returns an exit status.
 Run = Callable[[argparse.Namespace], int]
 
 
-def add(commands: Commands, name: str, *, run: Run, description: str) -> argparse.ArgumentParser:
-    """Add a subcommand that shows or restores filters and lists. The first sentence of the description is its summary."""
-    parser = commands.add_parser(name, help=description.partition(".")[0], description=description)
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+def fill(parser: argparse.ArgumentParser, *, run: Run, description: str, root: bool = True) -> None:
+    """Give the parser of a subcommand what every subcommand has. Without ``root`` any user may run it."""
+    parser.description = description
+    parser.add_argument("--json", action="store_true", help="for programs: write JSON")
+    parser.set_defaults(run=run, root=root)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the option of subcommands that need the wanted state."""
     parser.add_argument(
         "--config",
         metavar="DIRECTORY",
         default=CONFIG_DIRECTORY,
         help="where the wanted state is (%(default)s)",
     )
-    parser.set_defaults(run=run)
-    return parser
+
+
+def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add the option of subcommands that take the lock of the host."""
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait for another run of PingKiller to end (%(default)s)",
+    )

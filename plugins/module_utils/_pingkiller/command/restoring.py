@@ -15,7 +15,6 @@ from .output import Found
 
 if TYPE_CHECKING:
     from ..boot.run import Outcome
-    from .parsers import Commands
 
 _APPLY = """\
 Restore the wanted filters that are missing, and the wanted entries of the lists with their remaining time. Removes nothing.
@@ -24,21 +23,21 @@ Filters that run as wanted are left alone, and nothing is compiled for them.
 _CHECK = "Show what apply would restore, and change nothing."
 
 
-def add(commands: Commands) -> None:
-    """Add the subcommands."""
-    applying = parsers.add(commands, "apply", run=_apply, description=_APPLY)
-    applying.add_argument(
+def fill_apply(parser: argparse.ArgumentParser) -> None:
+    """Complete the parser of ``apply``."""
+    parsers.fill(parser, run=_apply, description=_APPLY)
+    parsers.add_config(parser)
+    parser.add_argument(
         "--interface", metavar="NAME", help="only the filters of this interface; no error if it should have none"
     )
-    checking = parsers.add(commands, "check", run=_check, description=_CHECK)
-    for parser in (applying, checking):
-        parser.add_argument(
-            "--lock-timeout",
-            type=float,
-            default=30.0,
-            metavar="SECONDS",
-            help="how long to wait for another run of PingKiller to end (%(default)s)",
-        )
+    parsers.add_lock_timeout(parser)
+
+
+def fill_check(parser: argparse.ArgumentParser) -> None:
+    """Complete the parser of ``check``."""
+    parsers.fill(parser, run=_check, description=_CHECK)
+    parsers.add_config(parser)
+    parsers.add_lock_timeout(parser)
 
 
 def _apply(given: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
 from ..kept.directory import Store
 from ..kernel import schema
@@ -16,17 +15,15 @@ from .entries import entry_line
 from .exit_status import FINE
 from .output import Found, amount
 
-if TYPE_CHECKING:
-    from .parsers import Commands
-
 _PARTS = ("processing_time", "ratelimit", "events")
 _MOST = 10  #: entries, and rate-limited sources
 
 
-def add(commands: Commands) -> None:
-    """Add the subcommand."""
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Complete the parser of the subcommand."""
     description = "Show what each filter passed and dropped and why, and the busiest entries."
-    parsers.add(commands, "stats", run=_run, description=description)
+    parsers.fill(parser, run=_run, description=description)
+    parsers.add_config(parser)
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .. import VERSION
 from ..errors import PingKillerError
@@ -16,9 +16,6 @@ from ..store import filter_programs, hooks
 from . import host, output, parsers
 from .exit_status import ERROR, FINE, NOT_AS_WANTED
 from .output import Found
-
-if TYPE_CHECKING:
-    from .parsers import Commands
 
 _OF_FILTER = ("mode", "mode_reason", "program", "build_id", "options")
 
@@ -30,10 +27,10 @@ class _Noted(NamedTuple):
     faults: list[str]  #: what is wrong with its files, as sentences
 
 
-def add(commands: Commands) -> None:
-    """Add the subcommand."""
-    description = "Show the filters, their mode and options, and how full the lists are."
-    parsers.add(commands, "status", run=_run, description=description)
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Complete the parser of the subcommand."""
+    parsers.fill(parser, run=_run, description="Show the filters, their mode and options, and how full the lists are.")
+    parsers.add_config(parser)
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from .parsers import Commands
+from . import parsers
 
 _DESCRIPTION = """\
 Trace for a while what processes ask of the kernel: programs in the kernel count and measure, and are removed at the end.
@@ -51,18 +50,17 @@ _OPTIONS = (
 )
 
 
-def add(commands: Commands) -> None:
-    """Add the subcommand, with a subcommand of its own for each probe."""
-    summary = _DESCRIPTION.partition(":")[0] + "."
-    top = commands.add_parser("trace", help=summary, description=_DESCRIPTION)
-    probes = top.add_subparsers(title="probes", metavar="PROBE", required=True)
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Complete the parser of the subcommand, which has a subcommand of its own for each probe."""
+    parser.description = _DESCRIPTION
+    probes = parser.add_subparsers(title="probes", metavar="PROBE", required=True)
     for probe, description in _PROBES.items():
-        parser = probes.add_parser(probe, help=description.partition(":")[0].rstrip("."), description=description)
+        own = probes.add_parser(probe, help=description.partition(":")[0].rstrip("."))
+        parsers.fill(own, run=_run, description=description)
         for option in _OPTIONS:
             if probe in option.probes:
-                _add_option(parser, option)
-        parser.add_argument("--json", action="store_true", help="for programs: one JSON object, at the end")
-        parser.set_defaults(run=_run, probe=probe)
+                _add_option(own, option)
+        own.set_defaults(probe=probe)
 
 
 def _add_option(parser: argparse.ArgumentParser, option: _Option) -> None:

@@ -15,10 +15,11 @@ from . import addresses
 
 
 class Claim(NamedTuple):
-    """What one owner asks of one entry: the sides on which it matches, and when it ends."""
+    """What one owner asks of one entry: the sides on which it matches, when it ends, and what is to be remembered of it."""
 
     sides: tuple[int, ...]  #: of ``schema.SOURCE`` and ``schema.DESTINATION``, ascending
     until: int = schema.FOREVER  #: nanoseconds on CLOCK_BOOTTIME
+    comment: str = ""
 
 
 #: The claims on one entry, by owner.

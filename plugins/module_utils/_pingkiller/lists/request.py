@@ -69,6 +69,7 @@ class ListRequest(NamedTuple):
     from_owner: str | None = None
     any_owner: bool = False
     reading: Reading = Reading()
+    comment: str | None = None  #: of the entries; None: leave the comments that they have
     persist: bool | None = None  #: None: if the host restores its filters
     store: Store | None = None  #: None: leave alone what is restored at boot
     foreseen: Foreseen = Foreseen()  #: for a prediction
