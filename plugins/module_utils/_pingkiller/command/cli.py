@@ -33,6 +33,7 @@ _SUBCOMMANDS = {
     "status": _Subcommand("status", "Show the filters, their mode and options, and how full the lists are"),
     "stats": _Subcommand("stats", "Show what each filter passed and dropped and why, and the busiest entries"),
     "list": _Subcommand("entries", "Show the entries of the lists"),
+    "explain": _Subcommand("explain", "Explain why pings of an address pass here or are dropped"),
     "check": _Subcommand("restoring", "Show what apply would restore, and change nothing", fill="fill_check"),
     "apply": _Subcommand("restoring", "Restore the wanted filters and entries that are missing", fill="fill_apply"),
     "trace": _Subcommand("trace", "Trace for a while what processes ask of the kernel"),
@@ -64,6 +65,7 @@ examples:
   pingkiller status                    does it filter?
   pingkiller stats                     what did it drop, and why?
   pingkiller list blocklist            what is blocked, and for which owner?
+  pingkiller explain 203.0.113.9       is it blocked here, and why?
   pingkiller check || echo drift       does the host still have what it should have?
   pingkiller stats --json | jq .filters.eth0.counters.dropped.packets
   pingkiller trace syscalls --latency  what do processes ask of the kernel, and how long does it take?

@@ -49,9 +49,12 @@ def unpack(packed: bytes) -> list[bytes]:
 
 def may_hold(packed: bytes, keys: Collection[bytes]) -> bool:
     """Tell whether any of these keys may be packed. Of few keys this is exact; for many keys unpacking is quicker."""
-    return len(keys) > _FEW or any(
-        len(key) == rows.size and _has_row(rows.keys, key) for rows in _rows(packed) for key in keys
-    )
+    return len(keys) > _FEW or next(found_in(packed, keys), None) is not None
+
+
+def found_in(packed: bytes, keys: Collection[bytes]) -> Iterator[bytes]:
+    """Yield those of the keys that are packed."""
+    return (key for rows in _rows(packed) for key in keys if len(key) == rows.size and _has_row(rows.keys, key))
 
 
 def _rows(packed: bytes) -> Iterator[_Rows]:

@@ -83,6 +83,21 @@ class ListReader(ListMaps):
             yield found, self.records.untils(slot)
             length = addresses.split(found)[1] - 1
 
+    def inside(self, key: bytes) -> Iterator[tuple[bytes, int]]:
+        """Return the entries inside of a network that have not expired, without the network itself, each with its slot.
+
+        Reads the whole list.
+        """
+        address, length = addresses.split(key)
+        size = len(address)
+        last = (int.from_bytes(address, "big") | (1 << (size * 8 - length)) - 1).to_bytes(size, "big")
+        for signature, slots in self.live():
+            family = 4 if signature.kind.endswith("4") else 16
+            if family == size and signature.prefix_length > length:
+                for inner, slot in zip(self.records.keys(signature, slots), slots):
+                    if address <= inner[-size:] <= last:
+                        yield inner, slot
+
     def covers(self) -> Iterator[tuple[bytes, tuple[int, int]]]:
         """Return all entries, each as ``around`` does."""
         return ((key, held.untils) for held in self.held() for key in held.keys)

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the entries of the lists that have to do with one address or network.
+
+What covers an address is looked up in the indexes, so it costs the same on a list of any length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from .. import durations
+from ..entries import addresses
+from ..entries.claims import Claims
+from ..kernel import schema
+from ..store.entry_list import EntryList, opened_list
+from ..store.pins import Pins
+from ..store.records import Counts
+
+#: In the order in which the packet path asks the lists: see ``decide`` in bpf/verdict.h.
+ORDER = (schema.ALLOWLIST, schema.BLOCKLIST)
+
+
+class Listed(NamedTuple):
+    """An entry of a list."""
+
+    list_name: str
+    key: bytes
+    untils: tuple[int, int]  #: the end of its match on each side, CLOCK_BOOTTIME in ns
+    claims: Claims
+    counts: Counts
+
+
+class Inside(NamedTuple):
+    """The entries of a list that lie inside of a network."""
+
+    list_name: str
+    number: int
+    shown: list[Listed]  #: the first of them
+
+
+class Covers(NamedTuple):
+    """The entries that cover an address or network: the allowlist's first, of each list the narrowest first."""
+
+    own: list[Listed]
+    everybody: list[Listed]  #: those that also cover every other address, and so the other side of each packet
+
+    def decisive(self, side: int, *, alone: bool = False) -> Listed | None:
+        """Return the entry that decides about packets with the address on this side; None if no entry does.
+
+        The other address of the packet is one that no entry covers but those that cover everybody; with ``alone``, not even
+        these. The order is that of ``decide`` in bpf/verdict.h and of ``on_list`` in bpf/lists.h.
+        """
+        now = durations.boot_time()
+        by_side = {side: self.own, 1 - side: () if alone else self.everybody}
+        matching = (
+            entry
+            for name in ORDER
+            for each in (schema.SOURCE, schema.DESTINATION)
+            for entry in by_side[each]
+            if entry.list_name == name and entry.untils[each] > now
+        )
+        return next(matching, None)
+
+
+@contextlib.contextmanager
+def opened_lists(pins: Pins) -> Iterator[list[EntryList]]:
+    """Open all lists, in the order of ``ORDER``; none on a host that has no lists."""
+    with contextlib.ExitStack() as stack:
+        lists = [stack.enter_context(opened_list(pins, name)) for name in ORDER]
+        yield [entries for entries in lists if entries is not None]
+
+
+def covers_of(lists: Iterable[EntryList], key: bytes) -> Covers:
+    """Return the entries that cover an address or network and have not expired."""
+    everybody = addresses.network(bytes(len(addresses.split(key).address)), 0)
+    own = [entry for entries in lists for entry in _around(entries, key)]
+    return Covers(own, [entry for entry in own if entry.key == everybody])
+
+
+def _around(entries: EntryList, key: bytes) -> Iterator[Listed]:
+    now = durations.boot_time()
+    for cover, untils in entries.around(key):
+        slot = entries.slot_of(cover) if max(untils) > now else None
+        if slot is not None:  # else it has expired, or another run has just removed it
+            yield _listed(entries, cover, slot)
+
+
+def inside_of(entries: EntryList, key: bytes, most: int) -> Inside:
+    """Return how many entries lie inside of a network, and up to ``most`` of them. Reads the whole list."""
+    found = sorted(entries.inside(key), key=lambda item: addresses.sort_key(item[0]))
+    return Inside(entries.name, len(found), [_listed(entries, inner, slot) for inner, slot in islice(found, most)])
+
+
+def _listed(entries: EntryList, key: bytes, slot: int) -> Listed:
+    return Listed(
+        list_name=entries.name,
+        key=key,
+        untils=entries.records.untils(slot),
+        claims=entries.claims(slot),
+        counts=entries.records.counts(slot),
+    )
