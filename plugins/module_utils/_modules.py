@@ -18,10 +18,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store
 
 BASE_OPTION = {"base": {"type": "str", "default": paths.DEFAULT_BASE}}
 LOCK_OPTION = {"lock_timeout": {"type": "float", "default": 30}}
-PERSIST_OPTIONS = {
-    "persist": {"type": "bool"},
-    "config_dir": {"type": "path", "default": CONFIG_DIRECTORY},
-}
+CONFIG_OPTION = {"config_dir": {"type": "path", "default": CONFIG_DIRECTORY}}
+PERSIST_OPTIONS = {"persist": {"type": "bool"}, **CONFIG_OPTION}
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
 
 _NOT_LOGGED = ("_sources", "content", "foreseen")

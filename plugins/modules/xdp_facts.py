@@ -12,10 +12,37 @@ short_description: Report the counters and options of a host's filters and the e
 version_added: 0.1.0
 description:
   - Reads counters, options and lists from the BPF maps of a host into C(ansible_facts.pingkiller).
+  - With O(view=summary) it returns a few lines for people instead, and with O(explain) whether addresses are blocked on the host and why.
   - The module changes nothing, compiles nothing and takes no lock. It also works on a host that has no filter.
   - A list can have a million entries. For each list the module returns counts, the busiest entries and O(list_limit) other entries. To get all entries,
     use O(dest).
 options:
+  view:
+    description:
+      - V(full) returns all facts, as C(ansible_facts.pingkiller).
+      - V(summary) returns RV(summary) in their place, at most ten lines. They say where the host filters, how much it dropped and why, and which entries of
+        the blocklist matched most.
+    type: str
+    choices: [full, summary]
+    default: full
+  window:
+    description:
+      - With O(view=summary), measure for this many seconds, at most V(3600), and also tell what was dropped in that time. The task takes as long.
+      - Check mode measures, too. It reads only.
+      - Refused without O(view=summary). To measure for a playbook, gather the facts twice.
+    type: float
+  explain:
+    description:
+      - Addresses and networks. For each of them the module returns in RV(explained) whether its pings pass on this host, and why.
+      - All facts are left out then. With O(view=summary) the summary is returned, too.
+      - C(pingkiller explain --json) on the host tells the same as data.
+    type: list
+    elements: str
+  config_dir:
+    description:
+      - For O(explain), the directory on the managed host that holds what is restored at boot. All modules and the role must use the same directory.
+    type: path
+    default: /etc/pingkiller
   list_limit:
     description:
       - How many entries of each list to return. The counts are always for the whole list.
@@ -35,6 +62,7 @@ options:
         and the counters of its entry.
       - An existing file of that name is replaced when the new file is complete, but only if this module wrote it. Only root may read the files.
       - A directory is refused if users other than root can change or replace it, or if its path has a symbolic link of such a user.
+      - Only for all facts, so it is refused with O(view=summary) and O(explain).
       - In check mode nothing is written. Writing a file is not reported as a change, because the filter and its lists stay as they are.
     type: path
 extends_documentation_fragment:
@@ -54,6 +82,20 @@ EXAMPLES = r"""
     list_limit: 0
     dest: /var/lib/pingkiller-lists
 
+- name: Tell in a few lines what each host dropped, also in the next five seconds
+  pingkiller.fleet.xdp_facts:
+    view: summary
+    window: 5
+
+- name: Find out on which hosts an address is blocked, and why
+  pingkiller.fleet.xdp_facts:
+    explain: [203.0.113.9, 2001:db8:bad::/48]
+  register: looked
+
+- name: Show the hosts that drop its pings
+  ansible.builtin.debug:
+    msg: "{{ looked.explained | selectattr('verdict', 'equalto', 'drop') | map(attribute='reason') }}"
+
 - name: Show how many packets each interface has dropped, and how many monitor mode would have dropped
   ansible.builtin.debug:
     msg: >-
@@ -63,9 +105,54 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+summary:
+  description: The lines of O(view=summary).
+  type: list
+  elements: str
+  returned: with O(view=summary)
+  sample:
+    - "eth0: on (native), policy=pass"
+    - "in all: dropped 42 (blocklist 42), passed 1,307"
+    - "busiest: 203.0.113.66, 42 packets (owner inventory)"
+    - "blocklist 4 of 65,536, allowlist 1 of 65,536"
+explained:
+  description: What happens to pings of each address or network of O(explain), in their order.
+  type: list
+  elements: dict
+  returned: with O(explain)
+  contains:
+    ip:
+      description: The address or network.
+      type: str
+      returned: always
+      sample: 203.0.113.9
+    verdict:
+      description:
+        - V(drop) if a filter drops the pings, V(would_drop) if a filter only counts them because of O(pingkiller.fleet.xdp_filter#module:monitor), V(unknown)
+          if a filter is of an interrupted run or another version, so that nothing is known about it, else V(pass). With several filters, the first of these
+          that is true of one of them.
+        - Filters on what arrives are asked about pings from the address, and C(tc_egress) about pings to it. The other address is taken to be one that is on no
+          list.
+      type: str
+      returned: always
+      sample: drop
+    reason:
+      description: The verdict and its reason in one sentence, with the filters that it is about.
+      type: str
+      returned: always
+      sample: pings from it are dropped on eth0, since the blocklist has 203.0.113.0/24 (owner inventory)
+    details:
+      description:
+        - Lines about each filter, about all entries that cover the address, about entries inside the network, and about what a boot restores of them.
+      type: list
+      elements: str
+      returned: always
+      sample:
+        - "filter eth0 (native)"
+        - "    pings from it: dropped, since the blocklist has 203.0.113.0/24 (owner inventory)"
 ansible_facts:
   description: Facts to add to the facts of the host.
-  returned: success
+  returned: without O(view=summary) and O(explain)
   type: dict
   contains:
     pingkiller:
@@ -146,28 +233,56 @@ ansible_facts:
               top: []
 """
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, Module, finish
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import facts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
+    BASE_OPTION,
+    CONFIG_OPTION,
+    Module,
+    finish,
+)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import explain_text, facts
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.explain import explain
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.summary import summarize
 
 
-def collect(base, **options):
-    found = facts.collect(base, **options)
-    return {"ansible_facts": {"pingkiller": found}, "warnings": found["notes"]}
+def collect(given, *, dest):
+    """Return the result that the options ask for."""
+    summary = given["view"] == "summary"
+    if given["window"] is not None and not summary:
+        raise PingKillerError(f"window={given['window']:g} is for view=summary: set that too, or leave window out")
+    if given["dest"] is not None and (summary or given["explain"]):
+        raise PingKillerError("dest is for all facts: leave it out, or leave out view=summary and explain")
+    if not summary and not given["explain"]:
+        found = facts.collect(given["base"], list_limit=given["list_limit"], top=given["top"], dest=dest)
+        return {"ansible_facts": {"pingkiller": found}, "warnings": found["notes"]}
+    result = explained(given) if given["explain"] else {}
+    if summary:
+        found = summarize(given["base"], window=given["window"])
+        result.update(summary=found.lines, warnings=found.notes)
+    return result
+
+
+def explained(given):
+    found = explain(given["base"], Store(given["config_dir"]), given["explain"])
+    return {"explained": [explain_text.as_dict(each) for each in found]}
 
 
 def main():
     module = Module(
         argument_spec={
+            "view": {"type": "str", "choices": ["full", "summary"], "default": "full"},
+            "window": {"type": "float"},
+            "explain": {"type": "list", "elements": "str"},
             "list_limit": {"type": "int", "default": 100},
             "top": {"type": "int", "default": 10},
             "dest": {"type": "path"},
+            **CONFIG_OPTION,
             **BASE_OPTION,
         },
         supports_check_mode=True,
     )
-    given = module.params
-    dest = None if module.check_mode else given["dest"]
-    finish(module, collect, given["base"], list_limit=given["list_limit"], top=given["top"], dest=dest)
+    finish(module, collect, module.params, dest=None if module.check_mode else module.params["dest"])
 
 
 if __name__ == "__main__":

@@ -32,9 +32,7 @@ def as_dict(found: Explanation) -> dict[str, Any]:
         },
         "at_boot": {
             "restores": boot.restores,
-            "entries": [
-                {"list": each.list_name, "ip": addresses.display(each.key), **_rest(each)} for each in boot.kept
-            ],
+            "entries": list(map(_of_kept, boot.kept)),
             "lost": [
                 {"list": each.list_name, "ip": addresses.display(each.key), "owner": each.owner}
                 for each in boot.passing

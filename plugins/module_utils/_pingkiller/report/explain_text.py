@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import durations
 from ..entries import addresses
 from ..kernel import schema
@@ -45,6 +47,12 @@ def details(found: Explanation) -> list[str]:
     said = [line for each in found.filters for line in _of_filter(each)]
     said += _of_covers(found.covers) + [line for each in found.inside for line in _of_inside(each)]
     return [*said, *_of_boot(found.at_boot), *(f"note: {note}" for note in found.notes)]
+
+
+def as_dict(found: Explanation) -> dict[str, Any]:
+    """Return an explanation as RETURN of the module xdp_facts describes it."""
+    ip = addresses.display(found.key)
+    return {"ip": ip, "verdict": found.verdict, "reason": sentence(found), "details": details(found)}
 
 
 def _because(judged: Judged, verdict: Verdict) -> str:

@@ -1,0 +1,134 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sum up the facts of a host in a few lines for people: does it filter, what did it drop and why, who sends most."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..errors import PingKillerError
+from ..kernel import schema
+from ..tables import number
+from . import facts
+
+#: Lines for filters and for the busiest entries, so that ten lines are enough for all.
+_FILTERS, _BUSIEST = 3, 3
+_LONGEST_WINDOW = 3600  #: seconds
+
+Facts = dict[str, Any]
+
+
+class Totals(NamedTuple):
+    """What all filters of a host have counted, in packets."""
+
+    passed: int
+    dropped: int
+    reasons: Counter[str]  #: dropped packets
+    would_drop: Counter[str]  #: packets that only monitor mode passed, by the reason to drop them
+
+    def since(self, before: Totals) -> Totals:
+        """Return what was counted since. A filter that was removed meanwhile took its counts with it."""
+        return Totals(
+            passed=max(0, self.passed - before.passed),
+            dropped=max(0, self.dropped - before.dropped),
+            reasons=self.reasons - before.reasons,
+            would_drop=self.would_drop - before.would_drop,
+        )
+
+
+class Summary(NamedTuple):
+    """The state of a host in a few lines."""
+
+    lines: list[str]
+    notes: list[str]  #: sentences about problems: see ``facts.collect``
+
+
+def summarize(base: str, *, window: float | None = None) -> Summary:
+    """Sum up the facts of a host. With ``window``, in seconds, wait so long and also tell what was dropped meanwhile.
+
+    Raises PingKillerError, also without root.
+    """
+    if window is not None and not 0 < window <= _LONGEST_WINDOW:
+        raise PingKillerError(
+            f"window={window:g} is out of range: give more than 0 and at most {_LONGEST_WINDOW} seconds"
+        )
+    began, found = time.monotonic(), facts.collect(base, list_limit=0, top=_BUSIEST)
+    if window is None:
+        return Summary(lines(found), found["notes"])
+    before = totals(found)
+    time.sleep(window)
+    found = facts.collect(base, list_limit=0, top=_BUSIEST)
+    recent = totals(found).since(before)
+    return Summary(lines(found, recent=recent, seconds=time.monotonic() - began), found["notes"])
+
+
+def totals(found: Facts) -> Totals:
+    """Add up the counters of all filters."""
+    passed = dropped = 0
+    reasons: Counter[str] = Counter()
+    would_drop: Counter[str] = Counter()
+    for each in found["filters"].values():
+        counters = each["counters"]
+        passed += counters["passed"]["packets"]
+        dropped += counters["dropped"]["packets"]
+        for reason in schema.DROP_REASONS:
+            reasons[reason] += _packets(counters["reasons"][reason])
+            would_drop[reason] += _packets(counters["would_drop"]["reasons"][reason])
+    return Totals(passed, dropped, reasons, would_drop)
+
+
+def _packets(by_family: dict[str, dict[str, int]]) -> int:
+    return sum(cell["packets"] for cell in by_family.values())
+
+
+def lines(found: Facts, *, recent: Totals | None = None, seconds: float = 0) -> list[str]:
+    """Return the lines, ten at most. ``recent`` is what was counted in the last ``seconds``."""
+    if not found["filters"]:
+        return ["no filter: nothing is filtered on this host"]
+    said = [*_filter_lines(found["filters"]), *_counted(totals(found), "in all")]
+    if recent is not None:
+        said += _counted(recent, f"in the last {seconds:.3g} s, {recent.dropped / seconds:,.1f} a second")
+    return [*said, *_busiest(found["lists"][schema.BLOCKLIST]["top"]), _fill(found["lists"])]
+
+
+def _filter_lines(filters: dict[str, Facts]) -> Iterator[str]:
+    more = len(filters) - _FILTERS
+    shown = _FILTERS - 1 if more > 0 else _FILTERS
+    for name, each in list(filters.items())[:shown]:
+        yield f"{name}: {_state(each['mode'], each['options'])}"
+    if more > 0:
+        off = sum(each["mode"] == "none" for each in list(filters.values())[shown:])
+        yield f"and {more + 1} more filters" + (f", {off} of them not attached" if off else "")
+
+
+def _state(mode: str, options: Facts) -> str:
+    if mode == "none":
+        return "not attached, filters nothing"
+    limit = f", at most {options['ratelimit_pps']} packets a second" if options.get("ratelimit_pps") else ""
+    monitors = ", monitors only and drops nothing" if options.get("monitor") else ""
+    return f"on ({mode}), policy={options.get('policy', 'unknown')}{limit}{monitors}"
+
+
+def _counted(counted: Totals, when: str) -> Iterator[str]:
+    """Yield one line. What only monitor mode passed is told where there is any."""
+    would = sum(counted.would_drop.values())
+    monitored = f"; would have dropped {number(would)}{_by_reason(counted.would_drop)}" if would else ""
+    yield f"{when}: dropped {number(counted.dropped)}{_by_reason(counted.reasons)}, passed {number(counted.passed)}{monitored}"
+
+
+def _by_reason(reasons: Counter[str]) -> str:
+    told = [f"{reason} {number(packets)}" for reason, packets in reasons.most_common() if packets]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _busiest(top: list[Facts]) -> Iterator[str]:
+    for entry in top[:_BUSIEST]:
+        yield f"busiest: {entry['ip']}, {number(entry['packets'])} packets (owner {', '.join(entry['owners'])})"
+
+
+def _fill(lists: dict[str, Facts]) -> str:
+    return ", ".join(f"{name} {number(each['count'])} of {number(each['capacity'])}" for name, each in lists.items())
