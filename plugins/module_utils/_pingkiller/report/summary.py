@@ -91,7 +91,7 @@ def lines(found: Facts, *, recent: Totals | None = None, seconds: float = 0) -> 
         return ["no filter: nothing is filtered on this host"]
     said = [*_filter_lines(found["filters"]), *_counted(totals(found), "in all")]
     if recent is not None:
-        said += _counted(recent, f"in the last {seconds:.3g} s, {recent.dropped / seconds:,.1f} a second")
+        said += _counted(recent, f"in the last {seconds:.1f} s")
     return [*said, *_busiest(found["lists"][schema.BLOCKLIST]["top"]), _fill(found["lists"])]
 
 
