@@ -112,7 +112,8 @@ summary:
   returned: with O(view=summary)
   sample:
     - "eth0: on (native), policy=pass"
-    - "in all: dropped 42 (blocklist 42), passed 1,307"
+    - "dropped 42 packets in all (blocklist 42); passed 1,307 of any protocol"
+    - "dropped 3 packets in the last 5.0 s, 0.6 a second (blocklist 3); passed 12 of any protocol"
     - "busiest: 203.0.113.66, 42 packets (owner inventory)"
     - "blocklist 4 of 65,536, allowlist 1 of 65,536"
 explained:

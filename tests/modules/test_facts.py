@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 from machine import PING_BYTES, ip, look, nothing_to_lock, ping, program
-from running import changed, facts, refused, run, unchanged
+from running import Command, changed, facts, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
@@ -180,6 +180,123 @@ def test_as_many_options_as_there_can_be_are_remembered():
         "trace_exclude": sorted(networks),
     }
     unchanged("xdp_filter", interface="pk0", **options)
+
+
+# The summary
+
+
+def summary(**arguments) -> list[str]:
+    result = run("xdp_facts", view="summary", **arguments)
+    assert result.keys() == {"summary", "warnings"}, result
+    return result["summary"]
+
+
+def test_a_summary_says_whether_it_is_on_and_what_was_dropped_and_why(filtered):
+    changed("xdp_filter", interface="pk1", ratelimit_pps=7, policy="drop", monitor=True)
+    changed("xdp_blocklist", ip="192.0.2.1,198.51.100.0/24", owner="inventory")
+    ping("pk0", "192.0.2.1", 5)
+    ping("pk0", "198.51.100.9")
+    ping("pk1", "192.0.2.1", 2)
+    ping("pk1", "192.0.2.9", 3)
+    assert summary() == [
+        "pk0: on (native), policy=pass",
+        "pk1: on (native), policy=drop, at most 7 packets a second, monitors only and drops nothing",
+        "dropped 6 packets in all (blocklist 6); passed 5 of any protocol; would have dropped 5 (policy_drop 3, blocklist 2)",
+        "busiest: 192.0.2.1, 7 packets (owner inventory)",
+        "busiest: 198.51.100.0/24, 1 packet (owner inventory)",
+        "blocklist 2 of 65,536, allowlist 0 of 65,536",
+    ]
+
+
+def test_a_summary_of_a_host_without_a_filter_says_so():
+    assert summary() == summary(window=0.1) == ["no filter: nothing is filtered on this host"]
+
+
+def test_a_summary_tells_of_a_filter_that_was_taken_off(filtered):
+    ip("link", "set", "dev", filtered, "xdp", "off")
+    assert summary()[0] == "pk0: not attached, filters nothing"
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_window_tells_what_was_dropped_in_it(filtered, check):
+    """The module's own process sends the pings while the module waits."""
+    changed("xdp_blocklist", ip="192.0.2.1")
+    ping(filtered, "192.0.2.1", 5)
+
+    def drop_meanwhile():
+        time.sleep = lambda seconds: ping(filtered, "192.0.2.1", int(seconds))
+
+    before, recent = summary_in(check, drop_meanwhile, window=3)[1:3]
+    assert before == "dropped 8 packets in all (blocklist 8); passed 0 of any protocol"
+    assert re.fullmatch(
+        r"dropped 3 packets in the last [\d.]+ s, [\d.]+ a second \(blocklist 3\); passed 0 of any protocol", recent
+    )
+
+
+def summary_in(check, *prepare, **arguments) -> list[str]:
+    return run("xdp_facts", *prepare, check=check, view="summary", **arguments)["summary"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"window": 5}, "window=5 is for view=summary: set that too, or leave window out"),
+        ({"window": 0, "view": "summary"}, "window=0 is out of range: give more than 0 and at most 3600 seconds"),
+        ({"window": "nan", "view": "summary"}, "window=nan is out of range: give more than 0 and at most 3600 seconds"),
+        (
+            {"view": "summary", "dest": "/x"},
+            "dest is for all facts: leave it out, or leave out view=summary and explain",
+        ),
+        ({"explain": "192.0.2"}, "'192.0.2' is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(arguments, complaint):
+    assert refused("xdp_facts", **arguments) == complaint
+
+
+def test_a_summary_is_ten_lines_at_most_and_an_ad_hoc_command_prints_fifteen(tmp_path):
+    for number in range(5):
+        ip("link", "add", f"many{number}", "type", "veth", "peer", "name", f"more{number}")
+        changed("xdp_filter", interface=f"many{number}")
+    changed("xdp_blocklist", ip=[f"192.0.2.{number}" for number in range(9)])
+    for number in range(9):
+        ping("many0", f"192.0.2.{number}")
+    printed = Command(tmp_path)("ansible", "localhost", "-m", "xdp_facts", "-a", "view=summary window=0.1").stdout
+    assert "and 3 more filters" in printed
+    assert len(printed.splitlines()) <= 15
+
+
+# Explanations
+
+
+def test_an_explanation_is_what_the_command_says_and_takes_the_place_of_the_facts(filtered):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    result = run("xdp_facts", explain="192.0.2.1,192.0.2.2")
+    assert result.keys() == {"explained", "warnings"}
+    blocked, other = result["explained"]
+    assert (blocked["ip"], blocked["verdict"], other["ip"], other["verdict"]) == (
+        "192.0.2.1",
+        "drop",
+        "192.0.2.2",
+        "pass",
+    )
+    assert blocked["reason"] == "pings from it are dropped on pk0, since the blocklist has 192.0.2.1 (owner adhoc)"
+    assert "    blocklist 192.0.2.1 direction=src, 0 packets, 0 bytes (adhoc)" in blocked["details"]
+
+
+def test_an_explanation_comes_with_a_summary_if_both_are_asked_for(filtered):
+    assert run("xdp_facts", explain="192.0.2.1", view="summary").keys() == {"explained", "summary", "warnings"}
+
+
+def test_what_an_explanation_returns_is_documented(filtered):
+    documented = yaml.safe_load(xdp_facts.RETURN)["explained"]["contains"]
+    assert run("xdp_facts", explain="192.0.2.1")["explained"][0].keys() == documented.keys()
+
+
+def test_an_ad_hoc_command_prints_the_explanation(filtered, tmp_path):
+    changed("xdp_blocklist", ip="192.0.2.0/24")
+    told = Command(tmp_path).module("xdp_facts", "explain=192.0.2.1")
+    assert told["explained"][0]["verdict"] == "drop"
 
 
 def test_facts_tell_the_version_of_the_collection():

@@ -89,9 +89,9 @@ def lines(found: Facts, *, recent: Totals | None = None, seconds: float = 0) -> 
     """Return the lines, ten at most. ``recent`` is what was counted in the last ``seconds``."""
     if not found["filters"]:
         return ["no filter: nothing is filtered on this host"]
-    said = [*_filter_lines(found["filters"]), *_counted(totals(found), "in all")]
+    said = [*_filter_lines(found["filters"]), _counted(totals(found), "in all")]
     if recent is not None:
-        said += _counted(recent, f"in the last {seconds:.1f} s")
+        said.append(_counted(recent, f"in the last {seconds:.1f} s, {recent.dropped / seconds:,.1f} a second"))
     return [*said, *_busiest(found["lists"][schema.BLOCKLIST]["top"]), _fill(found["lists"])]
 
 
@@ -113,11 +113,16 @@ def _state(mode: str, options: Facts) -> str:
     return f"on ({mode}), policy={options.get('policy', 'unknown')}{limit}{monitors}"
 
 
-def _counted(counted: Totals, when: str) -> Iterator[str]:
-    """Yield one line. What only monitor mode passed is told where there is any."""
+def _counted(counted: Totals, when: str) -> str:
+    """Return a line. What only monitor mode passed is told where there is any."""
     would = sum(counted.would_drop.values())
     monitored = f"; would have dropped {number(would)}{_by_reason(counted.would_drop)}" if would else ""
-    yield f"{when}: dropped {number(counted.dropped)}{_by_reason(counted.reasons)}, passed {number(counted.passed)}{monitored}"
+    dropped = f"dropped {_packets_text(counted.dropped)} {when}{_by_reason(counted.reasons)}"
+    return f"{dropped}; passed {number(counted.passed)} of any protocol{monitored}"
+
+
+def _packets_text(packets: int) -> str:
+    return f"{number(packets)} packet{'s' * (packets != 1)}"
 
 
 def _by_reason(reasons: Counter[str]) -> str:
@@ -127,7 +132,7 @@ def _by_reason(reasons: Counter[str]) -> str:
 
 def _busiest(top: list[Facts]) -> Iterator[str]:
     for entry in top[:_BUSIEST]:
-        yield f"busiest: {entry['ip']}, {number(entry['packets'])} packets (owner {', '.join(entry['owners'])})"
+        yield f"busiest: {entry['ip']}, {_packets_text(entry['packets'])} (owner {', '.join(entry['owners'])})"
 
 
 def _fill(lists: dict[str, Facts]) -> str:
