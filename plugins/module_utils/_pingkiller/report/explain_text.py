@@ -37,9 +37,14 @@ def sentence(found: Explanation) -> str:
     first = deciding[0]
     alike = [each.name for each in deciding if (each.main, each.main_side) == (first.main, first.main_side)]
     others = [each.name for each in found.filters if each.main.verdict != found.verdict]
-    rest = f"; not on {', '.join(others)}" if others else ""
+    rest = (f"; not on {', '.join(others)}" if others else "") + _unless_inside(found.inside)
     which = f"pings {_PREPOSITIONS[first.main_side]} it"
     return f"{which} are {_DONE[found.verdict]} on {', '.join(alike)}, since {_because(first, first.main)}{rest}"
+
+
+def _unless_inside(inside: list[Inside]) -> str:
+    told = [f"{each.number} on the {each.list_name}" for each in inside if each.number]
+    return f"; entries inside it may decide otherwise: {', '.join(told)}" if told else ""
 
 
 def details(found: Explanation) -> list[str]:
@@ -162,7 +167,9 @@ def _of_boot(found: AtBoot) -> list[str]:
     if not found.restores and not found.kept:
         return ["at boot: this host restores nothing", *found.faults]
     said = [*map(_comes_back, found.kept), *map(_passes, found.passing)]
-    return ["at boot:" if said else "at boot: nothing that covers it", *said, *found.faults]
+    same = all(each.present for each in found.kept) and not found.passing
+    head = "at boot, as now:" if same else "at boot, other than now:"
+    return [head if said else "at boot: nothing that covers it", *said, *found.faults]
 
 
 def _comes_back(kept: Kept) -> str:
