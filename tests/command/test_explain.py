@@ -20,7 +20,9 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.explain import explain
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.listed import Listed
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import filter_programs
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.entry_list import opened_list
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.paths import DEFAULT_BASE
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.records import Records
@@ -77,6 +79,14 @@ def in_the_kernel(name: str, text: str, side: int) -> tuple:
     return "would_drop" if monitored else "pass" if passes else "drop", reason.rpartition(".")[2]
 
 
+def packets(entry: Listed | None) -> int:
+    """Return how many packets have been counted on an entry."""
+    if entry is None:
+        return 0
+    with opened_list(Pins(DEFAULT_BASE), entry.list_name) as entries:
+        return entries.records.counts(entries.slot_of(entry.key)).packets
+
+
 def explained(*texts: str) -> list:
     return explain(DEFAULT_BASE, Store(CONFIG), texts)
 
@@ -88,7 +98,9 @@ def must_agree(texts: list[str]):
         assert found.filters
         for judged in found.filters:
             for side, verdict in ((schema.SOURCE, judged.source), (schema.DESTINATION, judged.destination)):
+                before = packets(verdict.entry)
                 kernel = in_the_kernel(judged.name, text, side)
+                assert packets(verdict.entry) == before + bool(verdict.entry), (text, judged.name, side)
                 assert (text, judged.name, side, verdict.verdict, verdict.reason) == (text, judged.name, side, *kernel)
 
 
@@ -117,6 +129,10 @@ SITUATIONS = {
         ("xdp_blocklist", {"ip": f"203.0.113.0/24,{ADDRESS}", "direction": "dst"}),
     ),
     "everybody is blocked as a destination": (("xdp_blocklist", {"ip": "0.0.0.0/0,::/0", "direction": "dst"}),),
+    "everybody is blocked as the other side": (
+        ("xdp_blocklist", {"ip": f"{ADDRESS},2001:db8::9"}),
+        ("xdp_blocklist", {"ip": "0.0.0.0/0,::/0", "direction": "dst"}),
+    ),
     "everybody is allowed as a source": (
         ("xdp_allowlist", {"ip": "0.0.0.0/0"}),
         ("xdp_blocklist", {"ip": f"{ADDRESS},2001:db8::9", "direction": "both"}),
@@ -268,11 +284,19 @@ def test_of_a_network_what_covers_it_and_what_lies_inside_is_told(command, filte
     inside = [f"198.51.100.{number}" for number in range(12)]
     changed(
         "xdp_blocklist",
-        ip=[*inside, "198.51.100.128/25", "198.51.0.0/16", "198.51.101.0", "198.51.99.255", "2001:db8::1"],
+        ip=[
+            *inside,
+            "198.51.100.128/25",
+            "198.51.100.0/24",
+            "198.51.0.0/16",
+            "198.51.101.0",
+            "198.51.99.255",
+            "2001:db8::1",
+        ],
     )
     changed("xdp_allowlist", ip="198.51.100.255", ttl="1h")
     (found,) = json.loads(command("explain", "--json", "198.51.100.0/24").stdout)["explained"]
-    assert [entry["ip"] for entry in found["entries"]] == ["198.51.0.0/16"]
+    assert [entry["ip"] for entry in found["entries"]] == ["198.51.100.0/24", "198.51.0.0/16"]
     assert {name: each["count"] for name, each in found["inside"].items()} == {"allowlist": 1, "blocklist": 13}
     assert [entry["ip"] for entry in found["inside"]["blocklist"]["entries"]] == inside[:10]
     said = command("explain", "198.51.100.0/24").stdout.splitlines()
