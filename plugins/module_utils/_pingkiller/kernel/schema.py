@@ -100,6 +100,8 @@ EVENT_BUFFER_SIZE = 1 << 20  #: bytes; a power of two and of whole pages
 OWNER_SIZE = 64  #: bytes of the longest name of an owner, with its final NUL
 MAX_OWNERS = 256  #: number 0 means several owners, which have claims
 MAX_CLAIMS = 65536
+COMMENT_SIZE = 256  #: bytes of the longest comment of an entry, with its final NUL
+MAX_COMMENTS = 65536
 META_SIZE = 16384
 
 ZERO = struct.pack("=I", 0)  #: the key of every map with one element
