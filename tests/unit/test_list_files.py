@@ -361,7 +361,10 @@ def test_a_bad_line_is_named_with_file_number_and_fault():
     "words", ["direction=in", "direction", "direction=", "direction=SRC", "comment=x", "192.0.2.2", "="]
 )
 def test_what_may_not_follow_an_address_is_refused(words):
-    said = f"'192.0.2.1' is followed by {words!r}: only direction=src|dst|both and ttl=DURATION may follow, unless format=first_column"
+    said = (
+        f"'192.0.2.1' is followed by {words!r}: only direction=src|dst|both, ttl=DURATION and comment=\"TEXT\" may follow, "
+        f"unless format=first_column"
+    )
     assert refusal(f"192.0.2.1 {words}") == f"list, line 1: {said}"
 
 
