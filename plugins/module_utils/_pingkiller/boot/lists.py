@@ -152,7 +152,8 @@ def _of_file(list_name: str, path: str, source: KeptSource) -> Part:
 
 def _of_entries(entries: dict[str, KeptEntry]) -> Part:
     for address, kept in entries.items():
-        yield Alike(Claim(schema.DIRECTIONS[kept["direction"]], _until(kept)), [addresses.parse(address)])
+        claim = Claim(schema.DIRECTIONS[kept["direction"]], _until(kept), kept.get("comment", ""))
+        yield Alike(claim, [addresses.parse(address)])
 
 
 def _until(kept: KeptEntry) -> int:

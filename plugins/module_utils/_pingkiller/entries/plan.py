@@ -75,6 +75,16 @@ def number_of_entries(changes: Iterable[Change]) -> int:
     return sum(len(change.keys) for change in changes)
 
 
+def gained_comments(plan: Plan) -> int:
+    """Return how many more comments a list has after a plan; fewer if it is negative."""
+    changes = (*plan.added, *plan.updated, *plan.removed)
+    return sum(len(change.keys) * (_comments(change.after) - _comments(change.before.claims)) for change in changes)
+
+
+def _comments(claims: Claims) -> int:
+    return sum(1 for claim in claims.values() if claim.comment)
+
+
 class Demand(NamedTuple):
     """What one owner demands of a list."""
 
