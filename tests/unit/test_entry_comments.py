@@ -69,7 +69,10 @@ def test_a_comment_stands_between_other_options_and_covers_all_of_a_range():
         ('comment="scans', "is followed by 'comment=\"scans': only"),
         ('comment="scans"often', "is followed by 'comment=\"scans\"often': only"),
         ('comment="a "b" c"', "is followed by"),
-        ('comment="\x1b[31m"', "has the comment '\\x1b[31m', which has characters that cannot be printed: write plain text"),
+        (
+            'comment="\x1b[31m"',
+            "has the comment '\\x1b[31m', which has characters that cannot be printed: write plain text",
+        ),
         ('comment="\udcff"', "which has characters that cannot be printed"),
         (f'comment="{"ä" * 128}"', "which is longer than 255 bytes: shorten it"),
     ],

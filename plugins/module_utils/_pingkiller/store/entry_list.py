@@ -111,8 +111,7 @@ class EntryList(ListReader):
         # In this order, the filter always looks on each side on which an entry matches.
         self.control.add_matching(self.name, change.kind, untils=after, number=number)
         for key, slot in zip(change.keys, change.before.slots):
-            had_several = self.records.owner(slot) == SEVERAL
-            self.records.edit(slot, after, self._store_claims(key, change.after, had_several=had_several))
+            self._store_claims(key, slot, claims=change.after, untils=after)
             self.comments.follow(key, change.after)
         self.control.add_matching(self.name, change.kind, untils=change.before.untils, number=-number)
 
@@ -126,13 +125,17 @@ class EntryList(ListReader):
             self.control.add(self.name, change.kind, untils=change.before.untils, number=-len(change.keys))
         self.comments.forget([key for change in changes for key in change.keys])
 
-    def _store_claims(self, key: bytes, claims: Claims, *, had_several: bool) -> int:
-        """Bring the shared claims on an entry up to date. Returns the owner's number for its record."""
+    def _store_claims(self, key: bytes, slot: int, *, claims: Claims, untils: tuple[int, int]) -> None:
+        """Bring an entry's record and its shared claims up to date.
+
+        In this order, a kill leaves too many shared claims, but never a record of several owners without theirs.
+        """
         shared = claims if len(claims) > 1 else {}
+        had_several = self.records.owner(slot) == SEVERAL
+        self.shared_claims.store(key, shared)
+        self.records.edit(slot, untils, SEVERAL if shared else self.known_owners.number(next(iter(claims))))
         if had_several:
             self.shared_claims.forget(key, but=shared)
-        self.shared_claims.store(key, shared)
-        return SEVERAL if len(claims) != 1 else self.known_owners.number(next(iter(claims)))
 
     def copy_from(self, other: EntryList) -> None:
         """Fill this empty list with the entries of ``other``, their counters at zero.

@@ -167,13 +167,12 @@ class Pins(Paths):
         os.rename(self.host_pin(NEXT), self.host_pin(CURRENT))
 
     def discard_lists(self) -> None:
-        """Remove all lists, with their comments. One rename takes them away, so that nobody sees a part of a list."""
+        """Remove all lists. One rename takes them away, so that nobody sees a part of a list."""
         if self.has_lists():
             for name in schema.LISTS:
                 self.refuse_links(self.list_pin(name))
             self.remove_lists(NEXT)
             os.rename(self.host_pin(CURRENT), self.host_pin(NEXT))
-        _unlink(self.host_pin("comments"))
         self.remove_lists(NEXT)
 
     def remove_lists(self, generation: str) -> None:
