@@ -296,6 +296,12 @@ CONVERTED = [
         ["192.0.2.1 ttl=583", "192.0.2.2"],
     ),
     (
+        "create c hash:ip family inet hashsize 1024 maxelem 65536 timeout 600 counters comment bucketsize 12\n"
+        'add c 192.0.2.1 timeout 583 packets 0 bytes 0 comment "scans # läuft"\n'
+        "add c 192.0.2.2 timeout 0 packets 0 bytes 0\n".encode(),
+        ['192.0.2.1 ttl=583 comment="scans # läuft"', "192.0.2.2"],
+    ),
+    (
         b"create n hash:net family inet hashsize 1024 maxelem 65536\nadd n 198.51.100.0/24\nadd n 192.0.2.1\n",
         ["198.51.100.0/24", "192.0.2.1"],
     ),

@@ -10,8 +10,8 @@ entries without comments cost nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import compress
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, compress
 
 from ..entries import comments
 from ..entries.claims import Claims
@@ -114,15 +114,15 @@ class Comments:
             if self._map and not (name in claims and claims[name].comment):
                 self._map.delete(self._packed(key, number))
 
-    def forget(self, keys: Collection[bytes]) -> None:
-        """Delete all comments on entries."""
+    def forget(self, groups: list[list[bytes]]) -> None:
+        """Delete all comments on entries, given by groups of their keys."""
         if self._map is None:
             return
-        if len(keys) <= _FEW:
-            for key in keys:
+        if sum(map(len, groups)) <= _FEW:
+            for key in chain.from_iterable(groups):
                 self.follow(key, {})
             return
-        gone = set(keys)
+        gone = set(chain.from_iterable(groups))
         self._map.delete_many(b"".join(packed for packed, place, _value in self._elements() if place.key in gone))
 
     def forget_strays(self, is_claimed: Callable[[bytes, int], bool]) -> None:

@@ -123,7 +123,7 @@ class EntryList(ListReader):
                     self.shared_claims.forget(key)
             self.records.free(change.before.slots)
             self.control.add(self.name, change.kind, untils=change.before.untils, number=-len(change.keys))
-        self.comments.forget([key for change in changes for key in change.keys])
+        self.comments.forget([change.keys for change in changes])
 
     def _store_claims(self, key: bytes, slot: int, *, claims: Claims, untils: tuple[int, int]) -> None:
         """Bring an entry's record and its shared claims up to date.
