@@ -20,7 +20,10 @@ _ALL = 1 << 62  #: more entries than any list holds
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    description = "Show the entries of the lists, one on each line, in the format of a list file."
+    description = (
+        "Show the entries of the lists, one on each line, in the format of a list file: src and content of the modules "
+        "can read the lines back, with their comments."
+    )
     parsers.fill(parser, run=_run, description=description)
     parsers.add_config(parser)
     parser.add_argument("list", nargs="?", choices=schema.LISTS, help="the list to show (both if not given)")
