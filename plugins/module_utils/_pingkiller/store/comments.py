@@ -9,9 +9,11 @@ entries without comments cost nothing.
 
 from __future__ import annotations
 
+import array
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain, compress
+from itertools import chain, compress, count
 
 from ..entries import comments
 from ..entries.claims import Claims
@@ -146,12 +148,12 @@ def _commented(claims: Claims, found: Mapping[str, str]) -> Claims:
 
 def _divided(held: Held, found: Mapping[bytes, Mapping[str, str]]) -> Iterator[Held]:
     """Yield the entries of a group by their comments, which are given by key and owner; first those without comments."""
-    has_any = list(map(found.__contains__, held.keys))
-    without = list(compress(range(len(has_any)), (not has for has in has_any)))
+    has_any = bytes(map(found.__contains__, held.keys))
+    without = array.array("I", compress(count(), map(operator.not_, has_any)))
     if without:
         yield held.at(without)
     positions: dict[tuple[tuple[str, str], ...], list[int]] = defaultdict(list)
-    for position in compress(range(len(has_any)), has_any):
+    for position in compress(count(), has_any):
         positions[tuple(sorted(found[held.keys[position]].items()))].append(position)
     for alike, at in positions.items():
         yield held.at(at)._replace(claims=_commented(held.claims, dict(alike)))
