@@ -15,8 +15,8 @@ from ansible_collections.pingkiller.fleet.plugins.filter.merged_entries import F
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import (
     addresses,
-    comments,
     claims,
+    comments,
     list_files,
     requested,
 )
