@@ -47,7 +47,8 @@ def _judged(name: str, items: object, where: str) -> Iterator[tuple[str, str]]:
 def _line(name: str, entry: dict) -> str:
     """Return the line of an item, with its origin behind the #. Raises ValueError; its text can follow the item.
 
-    A comment is never wrong, whatever it contains: it is made into one that the list can hold. Lines for the same address are merged by the reader, which alone knows which addresses are the same.
+    A comment is never wrong, whatever it contains: it is made into one that the list can hold. Lines for the same address are
+    merged by the reader, which alone knows which addresses are the same.
     """
     for key in entry:
         if key not in _ITEM_KEYS:
