@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..entries.plan import Demand, Plan, make_plan, number_of_entries
+from ..entries.plan import Demand, Plan, gained_comments, make_plan, number_of_entries
 from ..errors import PingKillerError
 from ..kept.edit import Edit
 from ..kept.entries_request import EntriesRequest
@@ -161,3 +161,4 @@ def _check_fits(request: ListRequest, plan: Plan, capacity: int | None = None) -
     added = number_of_entries(plan.added)
     limits.check_capacity(request.name, added, capacity or limits.DEFAULT_CAPACITY)
     limits.check_prefix_lengths(request.name, set(limits.ipv6_lengths(plan.added)))
+    limits.check_comments(gained_comments(plan))
