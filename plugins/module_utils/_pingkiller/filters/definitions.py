@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import os
 import struct
@@ -33,6 +32,8 @@ def _type_test(types: tuple[TypeAndCode, ...] | None) -> str:
 
 def _exclusion_tests(texts: tuple[str, ...]) -> dict[int, str]:
     """Return C expressions over the words of an address, by the length of the address in bytes."""
+    import ipaddress  # few filters leave anything out, and it takes longer to import than the rest here
+
     tests: dict[int, list[str]] = {4: [], 16: []}
     for text in texts:
         network = ipaddress.ip_network(text)
