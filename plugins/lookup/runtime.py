@@ -9,7 +9,8 @@ name: runtime
 short_description: Build the archive that installs the command pingkiller, as a file on the controller
 version_added: 0.1.0
 description:
-  - Builds the runtime and returns its path. The runtime is an archive that Python can run, to install the command or to remove it. It has the collection's host-side library, its C sources, the manual page and the completion.
+  - Builds the runtime and returns its path. The runtime is an archive that Python can run, to install the command or to remove it.
+  - The archive has the collection's host-side library, its C sources, the manual page and the completion.
   - The same version of the collection builds the same bytes on every controller. The file is deleted when Ansible ends.
   - Only the role uses this lookup. It has no other use.
 author:
