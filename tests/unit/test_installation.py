@@ -11,7 +11,6 @@ import shutil
 import stat
 import subprocess
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -19,14 +18,14 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
 PROBE = _runtime.ROLE_FILES / "probe.sh"
 PYTHON = ("/usr/bin/python3", "-I")
-#: Runs an archive, and is killed when it is about to rename a file for the Nth time: ARCHIVE N ARGUMENTS.
+#: Runs an archive, and is killed when it has put N files in place and is about to put the next: ARCHIVE N ARGUMENTS.
 KILLED = """
 import os, runpy, sys
 del sys.argv[0]
 left = int(sys.argv.pop(1))
-def count(event, _arguments):
+def count(event, arguments):
     global left
-    left -= event == "os.rename"
+    left -= event == "os.rename" and not str(arguments[1]).endswith(".pyc")
     if left < 0:
         os._exit(9)
 sys.addaudithook(count)
@@ -111,13 +110,11 @@ def test_bytecode_is_there_for_every_file_so_that_nothing_is_compiled_at_boot(ar
         assert bytecode.stat().st_mtime_ns >= path.stat().st_mtime_ns
 
 
-@pytest.mark.parametrize("renames", [0, 1, 60, len(_runtime.files()) - 1])
-def test_earlier_version_works_until_the_new_one_is_complete_and_another_run_completes_it(
-    archive, earlier, top, renames
-):
+@pytest.mark.parametrize("files", [0, 1, 60, len(_runtime.files()) - 1])
+def test_earlier_version_works_until_the_new_one_is_complete_and_another_run_completes_it(archive, earlier, top, files):
     program = install(earlier, top)
     before = program.read_bytes()
-    line = [*PYTHON, "-c", KILLED, archive, str(renames), "install", top]
+    line = [*PYTHON, "-c", KILLED, archive, str(files), "install", top]
     assert subprocess.run(line, timeout=60).returncode == 9
     assert program.read_bytes() == before
     assert subprocess.run([program, "--version"], stdout=subprocess.PIPE).returncode == 0
@@ -130,52 +127,31 @@ def test_earlier_version_works_until_the_new_one_is_complete_and_another_run_com
     assert "0" * 16 not in os.listdir(top / "lib/pingkiller")
 
 
-def break_it(top: Path, how: str) -> None:
-    (library,) = (path for path in (top / "lib/pingkiller").iterdir() if path.is_dir())
-    file = library / "pingkiller/errors.py"
-    if how == "edited":
-        file.write_text(file.read_text().replace("PingKillerError", "PingKillerFault"))
-    elif how == "of the same size and time":
-        status, text = file.stat(), file.read_text()
-        file.write_text(text.replace("e", "f", 1))
-        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    elif how == "missing":
-        file.unlink()
-    elif how == "for others to write":
-        file.chmod(0o666)
-    elif how == "a directory for others to write":
-        library.chmod(0o777)
-    elif how == "a link":
-        file.rename(top / "errors.py")
-        file.symlink_to(top / "errors.py")
-    elif how == "a directory that is a link":
-        (library / "pingkiller/store").rename(top / "store")
-        (library / "pingkiller/store").symlink_to(top / "store")
-    elif how == "a directory":
-        file.unlink()
-        file.mkdir()
-    elif how == "more":
-        (library / "argparse.py").write_text("")
-    elif how == "more directories":
-        (library / "json").mkdir()
-    elif how == "the program":
-        (top / "sbin/pingkiller").write_text("#!/bin/sh\n")
-    elif how == "the manual":
-        (top / _runtime.MANUAL).unlink()
+#: Shell commands below /usr/local that change what was installed, with the names of the library and of a file in it.
+BROKEN = {
+    "edited": "sed -i s/PingKillerError/PingKillerFault/ $file",
+    "of the same size and time": "touch -r $file ../then; sed -i s/e/f/ $file; touch -r ../then $file",
+    "missing": "rm $file",
+    "for others to write": "chmod o+w $file",
+    "a directory for others to write": "chmod o+w $library",
+    "of another user": "chown 1 $file",
+    "a link": "mv $file ../errors.py; ln -s $PWD/../errors.py $file",
+    "a directory that is a link": "mv $library/pingkiller/store ..; ln -s $PWD/../store $library/pingkiller",
+    "a directory": "rm $file; mkdir $file",
+    "more": ">$library/argparse.py",
+    "more directories": "mkdir $library/json",
+    "the program": "echo '#!/bin/sh' >sbin/pingkiller",
+    "the manual": "rm share/man/man8/pingkiller.8",
+}
 
 
 @root_only
-@pytest.mark.parametrize(
-    "how",
-    [
-        *("edited", "of the same size and time", "missing", "for others to write", "a directory for others to write"),
-        *("a link", "a directory that is a link", "a directory", "more", "more directories", "the program", "the manual"),
-    ],
-)
+@pytest.mark.parametrize("how", BROKEN)
 def test_what_is_not_as_installed_is_noticed_and_put_right(archive, top, how):
     install(archive, top)
     assert mark(top) == _runtime.mark()
-    break_it(top, how)
+    names = "set -e; library=$(echo lib/pingkiller/*/); file=$library/pingkiller/errors.py"
+    subprocess.run(["sh", "-c", f"{names}; {BROKEN[how]}"], cwd=top, check=True)
     assert mark(top) != _runtime.mark()
     program = install(archive, top)
     assert mark(top) == _runtime.mark()
