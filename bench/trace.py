@@ -26,6 +26,7 @@ from pathlib import Path
 
 import namespaces  # noqa: F401 (must be first: it restarts this program)
 import report
+from installed import install
 from processes import measured
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
