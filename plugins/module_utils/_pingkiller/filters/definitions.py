@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import struct
@@ -79,4 +78,6 @@ def of(options: FilterOptions) -> dict[str, str]:
 def build_id(sources: dict[str, str], defines: dict[str, str], bcc_version: str) -> str:
     """Hash everything that determines the program. Returns 16 hexadecimal digits."""
     parts = [sources, defines, schema.SCHEMA_VERSION, bcc_version, os.uname().release]
+    import hashlib  # loads OpenSSL, which a host without filters does not need
+
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
