@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-fleet bench-trace lint sanity build options changelog pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-command bench-fleet bench-trace lint sanity build options manual changelog pins clean test-vm test-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -65,6 +65,9 @@ bench-lists: ## Measure changes of long lists beside ipset, nftables and xdp-fil
 bench-adhoc: setup ## Measure single commands on a host with a million entries, beside Ansible's ping
 	@cd bench && python -m adhoc
 
+bench-command: setup ## Measure the processor time of the command pingkiller on a host, over that of starting Python
+	@cd bench && python -m command
+
 bench-fleet: setup ## Measure deployments and single commands on 8, 16 and 32 hosts, beside Ansible's ping
 	@cd bench && python -m fleet
 
@@ -83,6 +86,9 @@ build: setup ## Build the artifact for Galaxy in build/ from the tracked files; 
 
 options: setup ## Write the parts of the role and the READMEs that list the options of a filter
 	@tools/options
+
+manual: setup ## Write the manual page and the completion of the command pingkiller from its parser
+	@tools/manual
 
 # In a copy, since a release removes the fragments.
 changelog: setup ## Show the changelog of the next release, and change nothing

@@ -20,7 +20,7 @@ def enter() -> None:
         return
     if os.geteuid():
         sys.exit("bench: takes root, because it loads programs into the kernel.")
-    path = os.pathsep.join(str(CHECKOUT / each) for each in (".collections", "tests/kernel"))
+    path = os.pathsep.join(str(CHECKOUT / each) for each in (".collections", "tests/kernel", "tests/modules"))
     os.environ.update({_MARK: str(os.getpid()), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"})
     command = ["sh", "-c", f'{_SCRIPT} && exec "$@"', "sh", sys.executable, *sys.orig_argv[1:]]
     os.execvp("unshare", ["unshare", "--net", "--mount", *command])

@@ -12,12 +12,13 @@ import sys
 from ansible.module_utils import basic
 from report import CHECKOUT
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
+
 
 def sources() -> dict:
     """Return the C sources that the action plugin sends to the host for xdp_filter."""
-    return {
-        path.relative_to(CHECKOUT / "bpf").as_posix(): path.read_text() for path in (CHECKOUT / "bpf").rglob("*.[ch]")
-    }
+    top = CHECKOUT / "bpf"
+    return runtime.without_tracers({path.relative_to(top).as_posix(): path.read_text() for path in top.rglob("*.[ch]")})
 
 
 def main(name: str, arguments: str) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import namespaces  # noqa: F401 (must be first: it restarts this program)
 import report
+from installed import install
 from processes import measured
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import trace
@@ -183,7 +184,7 @@ def _busy(options: dict, duration: float = 4.0) -> float:
 
 def _looked(command: Path, probe: str, options: list[str]) -> dict:
     with _loaded():
-        done = measured("/usr/bin/python3", "-I", command, "trace", probe, "--duration", 0.1, *options)
+        done = measured(command, "trace", probe, "--duration", 0.1, *options)
     besides = done.seconds - json.loads(done.said)["seconds"]
     return {"ms": round(besides * 1000), "cpu_ms": round(done.cpu * 1000), "peak_mb": done.peak_mb}
 
@@ -213,10 +214,8 @@ def main() -> None:
     show("calls of one dd, as each saw them", same, {name: name for name in same[0]})
     costs = cost_rows(options.runs)
     show("a call of dd", costs, COST)
-    with tempfile.NamedTemporaryFile() as command:
-        command.write(_runtime.build())
-        command.flush()
-        looks = look_rows(Path(command.name), options.runs)
+    with tempfile.TemporaryDirectory(prefix="pk-bench-") as directory:
+        looks = look_rows(install(Path(directory)), options.runs)
     show("whoever looks", looks, LOOK)
     report.write_json(report.OUTPUT / "trace.json", costs, counts=same, looks=looks)
 

@@ -159,7 +159,8 @@ def _faults_to_remove(look: dict[str, str], wish: Wish, host: str) -> Iterator[s
     Otherwise the removal would fail after the filters are gone, and leave the files that restore them.
     """
     units = (look["service"] + look["instance"] + look["enabled"]).strip()
-    there = {"/usr/local/sbin": look["command"].strip(), "/etc/systemd/system": units}
+    command = look["command"].strip()
+    there = {"/usr/local/sbin": command, "/usr/local/lib": command, "/etc/systemd/system": units}
     if any(directory in look["unwritable"] and files for directory, files in there.items()):
         yield (
             f"{look['unwritable']} on {host} cannot be written to, but {_RESTORER} is to be removed from there: make it writable."

@@ -1,16 +1,79 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every subcommand of ``pingkiller`` does."""
+"""What every subcommand of ``pingkiller`` does, whichever there are."""
 
 from __future__ import annotations
 
+import argparse
+import fcntl
 import json
+import os
+import subprocess
 
 import pytest
+from machine import LOCK_FILE, put_before
+from running import run
 
-FINE = 0
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
+
+FINE, ERROR = 0, 1
 LOOKS = ("status", "stats", "list")
+#: What stands for an argument that has to be given, by its name in the help.
+SAMPLES = {"IP": "192.0.2.1", "ADDRESS": "192.0.2.1", "FILE": "/dev/null"}
+IMPORTS_COMPILER = {"apply", "check"}  # the second takes what it says from the plan of the first, and compiles nothing
+
+
+def parsers(parser: argparse.ArgumentParser, *words: str):
+    """Yield the words that call each subcommand, and its parser; not those that only have further ones."""
+    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not nested:
+        yield " ".join(words), parser
+    for action in nested:
+        for name, own in action.choices.items():
+            yield from parsers(own, *words, name)
+
+
+PARSERS = dict(parsers(cli.parser()))
+#: tests/trace has such tests of the tracers, which compile.
+UNTRACED = [name for name in PARSERS if not name.startswith("trace ")]
+
+
+def flags(name: str) -> set[str]:
+    return {flag for action in PARSERS[name]._actions for flag in action.option_strings}
+
+
+@pytest.fixture
+def line(tmp_path):
+    """Return a command line of a subcommand on which nothing is missing, and that ends soon, on a host that wants a filter."""
+    config = str(tmp_path / "pingkiller")
+    assert run("xdp_filter", interface="pk0", persist=True, config_dir=config)["changed"]
+
+    def made(name: str) -> list[str]:
+        words = name.split()
+        for action in PARSERS[name]._actions:
+            if action.required:
+                words += [*action.option_strings[-1:], SAMPLES.get(str(action.metavar), "somebody")]
+        for option, value in (("--duration", "1"), ("--config", config)):
+            words += [option, value] if option in flags(name) else []
+        return words
+
+    return made
+
+
+@pytest.fixture
+def anyone(pingkiller):
+    """The path of the command where every user can read it."""
+    pingkiller.parents[1].chmod(0o755)
+    put_before("/usr/local", str(pingkiller.parents[1]))
+    return "/usr/local/sbin/pingkiller"
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_help_says_what_it_does_with_an_example_and_for_programs_there_is_json(name):
+    assert len(PARSERS[name].description) > 40
+    assert "\nexamples:\n  pingkiller " in f"\n{PARSERS[name].epilog}"
+    assert "--json" in flags(name)
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -18,3 +81,66 @@ def test_a_look_at_a_host_without_a_filter_is_fine(command, name):
     done = command(name, "--json")
     assert (done.returncode, done.stderr) == (FINE, "")
     json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_who_is_not_root_is_told_that_it_needs_root(anyone, line, name):
+    them = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    done = subprocess.run([*them, anyone, *line(name)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    needs_root = "this needs root on the managed host: run it as root, for example with sudo"
+    if PARSERS[name].get_default("root"):
+        assert (done.returncode, done.stderr) == (ERROR, f"pingkiller: {needs_root}\n")
+    else:
+        assert needs_root not in done.stderr
+
+
+@pytest.mark.parametrize("name", UNTRACED)
+def test_reader_that_has_seen_enough_is_no_failure(pingkiller, line, name):
+    script = '"$@" | true; exit ${PIPESTATUS[0]}'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", pingkiller, *line(name)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr
+    if name in LOOKS:
+        assert (done.returncode, done.stderr) == (FINE, "")
+
+
+@pytest.mark.parametrize("name", UNTRACED)
+def test_output_that_cannot_be_written_is_one_sentence(pingkiller, line, name):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [pingkiller, *line(name)], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert "Traceback" not in done.stderr
+    assert done.returncode != FINE or name not in LOOKS
+    if name in LOOKS:
+        assert done.stderr.count("\n") == 1
+        assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in UNTRACED if "--lock-timeout" in flags(name) and name != "check"])
+def test_lock_that_another_run_holds_is_waited_for_as_long_as_was_said(command, line, name):
+    # check is left out, since it takes no lock.
+    with open(LOCK_FILE, "w") as file:
+        os.chmod(LOCK_FILE, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = command(*line(name), "--lock-timeout", "0.1")
+    assert done.returncode == ERROR
+    assert "Traceback" not in done.stderr
+    assert f"kept {LOCK_FILE} for the 0.1 s of lock_timeout" in done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in UNTRACED if name != "apply"])
+def test_subcommand_that_compiles_nothing_imports_no_compiler(pingkiller, line, name):
+    python = ["/usr/bin/python3", "-I", "-X", "importtime"]
+    done = subprocess.run([*python, pingkiller, *line(name)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    imported = {each.rpartition("|")[2].strip() for each in done.stderr.splitlines() if each.startswith("import time")}
+    assert "pingkiller.command.parsers" in imported
+    assert not imported & {
+        "bcc",
+        "importlib.resources",
+        *(() if name in IMPORTS_COMPILER else ["pingkiller.kernel.compiler"]),
+    }

@@ -16,11 +16,11 @@ LOADING = ("/usr/bin/python3", "-I", str(Path(__file__).with_name("loading.py"))
 
 
 def install(directory: Path) -> Path:
-    """Install the command in a directory, and return its path."""
-    path = directory / "pingkiller"
-    path.write_bytes(as_the_controller("sys.stdout.buffer.write(build())"))
-    path.chmod(0o755)
-    return path
+    """Install the command below a directory as the role does below /usr/local, and return its path."""
+    archive = directory / "archive"
+    archive.write_bytes(as_the_controller("sys.stdout.buffer.write(build())"))
+    subprocess.run(["/usr/bin/python3", "-I", archive, "install", directory], check=True)
+    return directory / "sbin" / "pingkiller"
 
 
 def as_the_controller(statement: str) -> bytes:

@@ -18,10 +18,10 @@ import termios
 import time
 from pathlib import Path
 
+import installed
 import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
 pytestmark = pytest.mark.kernel
 
@@ -32,9 +32,7 @@ ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runtime") / "pingkiller"
-    path.write_bytes(_runtime.build())
-    return ("/usr/bin/python3", "-I", str(path), "trace")
+    return (str(installed.install(tmp_path_factory.mktemp("runtime"))), "trace")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 
@@ -86,4 +85,6 @@ def iso(seconds: float) -> str:
 
 def from_iso(text: str) -> int:
     """Return the seconds of the wall clock that ``iso`` has written. Raises ValueError."""
+    import calendar  # imports datetime, for which most commands have no use
+
     return calendar.timegm(time.strptime(text, f"{_ISO}Z"))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 _QUOTED, _PATH = 60, 255  #: characters; the kernel takes no more than the latter for one name
@@ -71,5 +70,7 @@ def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "", others: d
     """
     known = {str(name).replace("_", "-"): f"{prefix}{name}" for name in words}
     known.update(others or {})
+    import difflib  # only when something is misspelt
+
     nearest = difflib.get_close_matches(word[:_QUOTED].lower().replace("_", "-"), known, n=1, cutoff=0.5)
     return f" (did you mean {known[nearest[0]]}?)" if nearest else ""

@@ -55,7 +55,7 @@ say init "$([ -d /run/systemd/system ] && echo systemd)"
 say udev "$([ -d /etc/udev/rules.d ] && echo True)"
 
 # The directories for the role's files in which root cannot write, because they are missing or mounted read-only.
-say unwritable "$(for place in /usr/local/sbin /etc/systemd/system; do [ -w $place ] || printf '%s ' $place; done)"
+say unwritable "$(for place in /usr/local/sbin /usr/local/lib /etc/systemd/system; do [ -w $place ] || printf '%s ' $place; done)"
 place=$directory
 while [ ! -e "$place" ]; do place=$(dirname "$place"); done
 [ -w "$place" ] || say unwritable_config "$place"
@@ -83,11 +83,18 @@ done)"
 
 # Owner, mode and hash of the files that the last deploy wrote.
 mark() { say "$1" "$(stat -c '%u:%g %a' "$2") $(sha256sum <"$2")"; }
+# One hash over those of all files of the command, without the bytecode that Python makes of them, and without the note of
+# install.py. Nothing if there are none.
+installed() {
+    cd /usr/local && found=$(find lib/pingkiller sbin/pingkiller share/man/man8/pingkiller.8 share/bash-completion/completions/pingkiller \
+        -name __pycache__ -prune -o -path lib/pingkiller/made -prune -o -exec stat -c '%u:%g %a %n' {} + -type f -exec sha256sum {} + |
+        LC_ALL=C sort) && [ -n "$found" ] && printf '%s\n' "$found" | sha256sum
+}
 {
     say directory "$(stat -c '%u:%g %a' "$directory")"
     mark allowlist "$directory/allowlist"
     mark blocklist "$directory/blocklist"
-    mark command /usr/local/sbin/pingkiller
+    say command "$(installed)"
     mark service /etc/systemd/system/pingkiller.service
     mark instance /etc/systemd/system/pingkiller@.service
     mark rules /etc/udev/rules.d/99-pingkiller.rules

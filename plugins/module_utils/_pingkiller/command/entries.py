@@ -18,13 +18,21 @@ from .output import Found, amount
 _ALL = 1 << 62  #: more entries than any list holds
 
 
+_DESCRIPTION = """\
+Show the entries of the lists, one on each line, in the format of a list file: src and content of the modules can read the
+lines back, with their comments. A remark behind each has its owners, and what matched it so far.
+"""
+_ENDING = """\
+examples:
+  pingkiller list                         both lists
+  pingkiller list blocklist --limit 20    at most 20 entries
+  pingkiller list --json | jq -r '.blocklist.entries[].ip'
+"""
+
+
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    description = (
-        "Show the entries of the lists, one on each line, in the format of a list file: src and content of the modules "
-        "can read the lines back, with their comments."
-    )
-    parsers.fill(parser, run=_run, description=description)
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parser.add_argument("list", nargs="?", choices=schema.LISTS, help="the list to show (both if not given)")
     parser.add_argument("--limit", type=_count, default=_ALL, metavar="N", help="show at most N entries of each list")

@@ -14,9 +14,15 @@ from .. import CONFIG_DIRECTORY
 Run = Callable[[argparse.Namespace], int]
 
 
-def fill(parser: argparse.ArgumentParser, *, run: Run, description: str, root: bool = True) -> None:
-    """Give the parser of a subcommand what every subcommand has. Without ``root`` any user may run it."""
+def fill(parser: argparse.ArgumentParser, *, run: Run, description: str, ending: str = "", root: bool = True) -> None:
+    """Give the parser of a subcommand what every subcommand has. Without ``root`` any user may run it.
+
+    The texts are shown as they are. ``make manual`` reads a paragraph that begins with a line such as ``examples:``, and goes on
+    with indented lines, as a list of two columns.
+    """
     parser.description = description
+    parser.epilog = ending
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--json", action="store_true", help="for programs: write JSON")
     parser.set_defaults(run=run, root=root)
 

@@ -20,12 +20,28 @@ _APPLY = """\
 Restore the wanted filters that are missing, and the wanted entries of the lists with their remaining time. Removes nothing.
 Filters that run as wanted are left alone, and nothing is compiled for them.
 """
-_CHECK = "Show what apply would restore, and change nothing."
+_APPLY_ENDING = """\
+What can be restored is restored even if something else cannot. An interface that is missing is no failure.
+
+examples:
+  pingkiller apply
+  pingkiller apply --interface eth0    only the filters of eth0
+"""
+_CHECK = """\
+Show what apply would restore, and which filters of the role were removed by hand. Changes nothing.
+"""
+_CHECK_ENDING = """\
+exit status: 3 if anything is missing or different
+
+examples:
+  pingkiller check || echo drift
+  pingkiller check --json | jq -r '.changed[]'
+"""
 
 
 def fill_apply(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of ``apply``."""
-    parsers.fill(parser, run=_apply, description=_APPLY)
+    parsers.fill(parser, run=_apply, description=_APPLY, ending=_APPLY_ENDING)
     parsers.add_config(parser)
     parser.add_argument(
         "--interface", metavar="NAME", help="only the filters of this interface; no error if it should have none"
@@ -35,7 +51,7 @@ def fill_apply(parser: argparse.ArgumentParser) -> None:
 
 def fill_check(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of ``check``."""
-    parsers.fill(parser, run=_check, description=_CHECK)
+    parsers.fill(parser, run=_check, description=_CHECK, ending=_CHECK_ENDING)
     parsers.add_config(parser)
     parsers.add_lock_timeout(parser)
 

@@ -1,20 +1,16 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The C sources in the runtime: one file on the host, with this library and the sources, that is the command ``pingkiller``."""
+"""The C sources in the runtime: what the role installs on a host, this library and the sources, for the command ``pingkiller``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import resources
-from typing import TYPE_CHECKING
+import os
 
 from ..errors import PingKillerError
 
-if TYPE_CHECKING:
-    from importlib.abc import Traversable
-
 _TRACERS = "trace/"  #: the directory below bpf/
+_SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bpf")
 
 
 def without_tracers(files: dict[str, str]) -> dict[str, str]:
@@ -38,15 +34,12 @@ def trace_sources() -> dict[str, str]:
 
 
 def _carried() -> dict[str, str]:
-    top = resources.files(str(__package__).rpartition(".")[0]).joinpath("bpf")
-    if not top.is_dir():
+    if not os.path.isdir(_SOURCES):
         raise PingKillerError("the C sources are not here: run this from the runtime that the role installs")
-    return dict(_files(top, ""))
-
-
-def _files(directory: Traversable, prefix: str) -> Iterator[tuple[str, str]]:
-    for each in directory.iterdir():
-        if each.is_dir():
-            yield from _files(each, f"{prefix}{each.name}/")
-        else:
-            yield prefix + each.name, each.read_text(encoding="utf-8")
+    found = {}
+    for directory, _directories, names in os.walk(_SOURCES):
+        for name in names:
+            path = os.path.join(directory, name)
+            with open(path, encoding="utf-8") as file:
+                found[os.path.relpath(path, _SOURCES)] = file.read()
+    return found

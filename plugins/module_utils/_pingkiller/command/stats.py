@@ -19,10 +19,22 @@ _PARTS = ("processing_time", "ratelimit", "events")
 _MOST = 10  #: entries, and rate-limited sources
 
 
+_DESCRIPTION = """\
+Show what each filter passed and dropped and why, and the busiest entries of the lists. Numbers count from the moment when
+the filter was attached, or the entry was put on the list.
+"""
+_ENDING = """\
+In monitor mode nothing is dropped: what would have been is among what has passed, under "would have dropped".
+
+examples:
+  pingkiller stats
+  pingkiller stats --json | jq .filters.eth0.counters.dropped.packets
+"""
+
+
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    description = "Show what each filter passed and dropped and why, and the busiest entries."
-    parsers.fill(parser, run=_run, description=description)
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
 
 

@@ -27,9 +27,21 @@ class _Noted(NamedTuple):
     faults: list[str]  #: what is wrong with its files, as sentences
 
 
+_DESCRIPTION = """\
+Show the filters of this host, with their mode and options, and how full the lists are. Notes say what these do not show.
+"""
+_ENDING = """\
+exit status: 3 if a filter is missing that is to be restored at boot, or that the role has put there
+
+examples:
+  pingkiller status
+  pingkiller status --json | jq -r '.filters[].mode'    native, generic, tc, or none if it is missing
+"""
+
+
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description="Show the filters, their mode and options, and how full the lists are.")
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
 
 

@@ -21,6 +21,13 @@ _PROBES = {
 }
 
 
+_ENDINGS = {
+    "syscalls": "examples:\n  pingkiller trace syscalls --latency\n  pingkiller trace syscalls --by comm --duration 10\n",
+    "syscall": "examples:\n  pingkiller trace syscall --name read --slow-ms 5\n  pingkiller trace syscall --unit ssh.service\n",
+    "processes": "examples:\n  pingkiller trace processes --duration 60\n  pingkiller trace processes --user www-data --json\n",
+}
+
+
 class _Option(NamedTuple):
     """An option of the module bpf_trace_info. ``kind`` converts its value; an option without one is a flag."""
 
@@ -56,7 +63,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     probes = parser.add_subparsers(title="probes", metavar="PROBE", required=True)
     for probe, description in _PROBES.items():
         own = probes.add_parser(probe, help=description.partition(":")[0].rstrip("."))
-        parsers.fill(own, run=_run, description=description)
+        parsers.fill(own, run=_run, description=description, ending=_ENDINGS[probe])
         for option in _OPTIONS:
             if probe in option.probes:
                 _add_option(own, option)

@@ -10,7 +10,6 @@ address for a network. See ``schema.KEY_SIZES``.
 from __future__ import annotations
 
 import heapq
-import ipaddress
 import socket
 import struct
 from collections.abc import Collection, Iterable
@@ -88,6 +87,8 @@ def _network(address: str, packed: bytes, *, prefix: str, mask: bool) -> bytes:
     length = int(prefix)
     behind = int.from_bytes(packed, "big") & ((1 << (longest - length)) - 1)
     if behind and not mask:
+        import ipaddress  # only for this message
+
         meant = ipaddress.ip_network((packed, length), strict=False)
         raise ValueError(
             f"has bits set behind its prefix: write {meant} for the network or {address} for the one address"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import select
 import signal
 import time
@@ -30,6 +29,8 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
     """
     if _in_child:
         return call()
+    import pickle  # before there are two processes that need it; most commands have none
+
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -52,6 +53,8 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
 def _run_child(writer: int, call: Callable[[], object]) -> NoReturn:
     """Make the call, write its result and its exception, of which one is None, and end."""
     global _in_child
+    import pickle
+
     _in_child = True
     answer: tuple[object, Exception | None]
     try:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import json
 import os
 import struct
@@ -33,6 +31,8 @@ def _type_test(types: tuple[TypeAndCode, ...] | None) -> str:
 
 def _exclusion_tests(texts: tuple[str, ...]) -> dict[int, str]:
     """Return C expressions over the words of an address, by the length of the address in bytes."""
+    import ipaddress  # few filters leave anything out, and it takes longer to import than the rest here
+
     tests: dict[int, list[str]] = {4: [], 16: []}
     for text in texts:
         network = ipaddress.ip_network(text)
@@ -78,4 +78,6 @@ def of(options: FilterOptions) -> dict[str, str]:
 def build_id(sources: dict[str, str], defines: dict[str, str], bcc_version: str) -> str:
     """Hash everything that determines the program. Returns 16 hexadecimal digits."""
     parts = [sources, defines, schema.SCHEMA_VERSION, bcc_version, os.uname().release]
+    import hashlib  # loads OpenSSL, which a host without filters does not need
+
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

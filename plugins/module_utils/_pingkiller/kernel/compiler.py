@@ -1,7 +1,10 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From C to loaded programs, by BCC. No other file imports bcc, and this one does so only where it needs it."""
+"""From C to loaded programs, by BCC. No other file imports bcc, and this one does so only where it needs it.
+
+The files that plan a change import this one. So it imports what only a compilation needs where that is needed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import fcntl
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -101,6 +103,8 @@ def _load(compilation: _Compilation, text: str, flags: list[str]) -> dict[str, F
 @contextlib.contextmanager
 def _headers(sources: dict[str, str]) -> Iterator[None]:
     """Let BCC use headers of our own in place of the kernel's, which a host need not have."""
+    import tempfile
+
     remove_abandoned_headers()
     tree = tempfile.mkdtemp(prefix=f"{_TREE}{os.getpid()}-", dir=_RUN)
     held = _hold(tree)
@@ -152,6 +156,8 @@ def _write_tree(tree: str, sources: dict[str, str]) -> None:
 @contextlib.contextmanager
 def captured_stderr() -> Iterator[Callable[[], str]]:
     """Keep the output of C libraries out of Ansible's stream. Yields a function that returns it as text afterwards."""
+    import tempfile
+
     saved = os.dup(2)
     with tempfile.TemporaryFile() as file:
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import platform
 import resource
 from typing import Any
 
@@ -28,7 +27,7 @@ NUMBER = {
     "ppc64le": 361,
     "ppc64": 361,
     "s390x": 351,
-}.get(platform.machine(), 280)
+}.get(os.uname().machine, 280)
 
 # Commands of bpf(2)
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY = range(5)
@@ -72,7 +71,7 @@ PROGRAM_INFO = Layout(
 )
 LINK_INFO = Layout("type:I", "id:I", "prog_id:I", ":4x", "ifindex:I", ":12x")
 
-_MEMBARRIER = {"x86_64": 324}.get(platform.machine(), 283)  # the tracers know no other processors
+_MEMBARRIER = {"x86_64": 324}.get(os.uname().machine, 283)  # the tracers know no other processors
 _MEMBARRIER_GLOBAL = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 
 from .. import durations
@@ -72,6 +71,8 @@ def _check_replaceable(path: str, head: str) -> None:
 
 def _replace(path: str, first_line: str, lines: Iterable[str]) -> None:
     """Write a file under a temporary name, and rename it when it is complete."""
+    import tempfile  # takes longer to import than everything else here, and most looks write no file
+
     directory, name = os.path.split(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
     try:

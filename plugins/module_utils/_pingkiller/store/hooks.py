@@ -9,7 +9,7 @@ A filter has the name of its interface, followed by a slash and the hook unless 
 from __future__ import annotations
 
 import ctypes
-import platform
+import os
 import time
 from typing import NamedTuple
 
@@ -70,6 +70,6 @@ def detach(link: netlink.Link, old: Attached) -> None:
 
 def wait_for_packets() -> None:
     """Wait until a program that was replaced has finished its last packets. membarrier(2) waits for an RCU grace period."""
-    number = _MEMBARRIER_NUMBERS.get(platform.machine(), 283)
+    number = _MEMBARRIER_NUMBERS.get(os.uname().machine, 283)
     if ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_GLOBAL, 0, 0):
         time.sleep(0.1)  # the kernel refuses if there are CPUs without a clock tick

@@ -75,9 +75,9 @@ class Paths:
 
     def refuse_links(self, path: str) -> None:
         """Raise PingKillerError if the base, the path, or a directory between them is a symbolic link."""
-        names = os.path.relpath(path, self.base).split(os.sep)
-        for depth in range(len(names) + 1):
-            part = os.path.normpath(os.path.join(self.base, *names[:depth]))
+        part = os.path.normpath(self.base)
+        for name in path[len(self.base) :].split(os.sep):  # the first is empty, for the base itself
+            part += f"/{name}" if name else ""
             if os.path.islink(part):
                 raise PingKillerError(
                     f"{part} is a symbolic link to {quoted_path(os.readlink(part))}, which PingKiller never makes: nothing was changed "

@@ -84,6 +84,37 @@ def test_wanted_state_that_is_not_mounted_is_waited_for_and_missed(on):
     assert on(HOST, "pingkiller", "check") == "as wanted\n"
 
 
+def test_a_boot_with_usr_mounted_read_only_restores_filters(reboot, on):
+    unit = "/etc/systemd/system/read-only-usr.service"
+    lines = "[Unit]\\nDefaultDependencies=no\\nBefore=pingkiller.service\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\n"
+    lines += "ExecStart=mount --bind -o ro /usr /usr\\n[Install]\\nRequiredBy=pingkiller.service\\n"
+    on(HOST, "sh", "-c", f"printf '{lines}' >{unit} && systemctl enable --quiet read-only-usr.service")
+    try:
+        assert reboot(HOST) == "running"
+        assert on(HOST, "findmnt", "-no", "OPTIONS", "/usr").startswith("ro")
+        assert attached(on, HOST) == ["host0"]
+        assert on(HOST, "pingkiller", "check") == "as wanted\n"
+    finally:
+        on(HOST, "sh", "-c", f"systemctl disable --quiet read-only-usr.service && rm {unit}")
+        assert reboot(HOST) == "running"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "echo >>$(ls /usr/local/lib/pingkiller/*/pingkiller/errors.py)",
+        "rm -r /usr/local/lib/pingkiller/*/pingkiller/command",
+        "rm -r /usr/local/lib/pingkiller /usr/local/share/man/man8; echo 'a version before' >/usr/local/sbin/pingkiller",
+    ],
+)
+def test_command_that_is_not_as_installed_is_put_right_as_check_mode_predicts(on, deploy, how):
+    on(HOST, "sh", "-c", how)
+    assert deploy("--check", *ONE).changed == {HOST: 1}
+    assert deploy(*ONE).changed == {HOST: 1}
+    assert deploy(*ONE).changed == {HOST: 0}
+    assert on(HOST, "pingkiller", "check") == "as wanted\n"
+
+
 def test_what_is_not_to_be_persisted_is_not(reboot, on, deploy):
     assert deploy(*ONE, pingkiller_persist=False).returncode == 0
     try:
@@ -91,6 +122,6 @@ def test_what_is_not_to_be_persisted_is_not(reboot, on, deploy):
         assert attached(on, HOST) == ["host0"]
         assert reboot(HOST) == "running"
         assert attached(on, HOST) == []
-        assert on(HOST, "sh", "-c", "ls -d /usr/local/sbin/pingkiller /etc/systemd/system/*pingkiller*") == ""
+        assert on(HOST, "sh", "-c", "ls -d /usr/local/*/pingkiller /etc/systemd/system/*pingkiller*") == ""
     finally:
         assert deploy(*ONE).returncode == 0
