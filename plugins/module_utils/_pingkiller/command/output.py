@@ -35,6 +35,13 @@ def complain(sentence: str) -> None:
     sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + on_screen(sentence) + "\n")
 
 
+def warn(sentence: str) -> None:
+    """Write a warning, as ``complain`` does an error."""
+    sys.stderr.write(
+        ("<4>" if "JOURNAL_STREAM" in os.environ else "pingkiller: warning: ") + on_screen(sentence) + "\n"
+    )
+
+
 def open_missing_streams() -> None:
     """Open /dev/null for streams that were closed when the command started. Python has None for these."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - it stays open

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..durations import wall_clock
@@ -15,16 +16,22 @@ from ..errors import PingKillerError
 from ..kernel import schema
 from . import listening
 
+#: Says whether an event, as ``schema.EVENT`` packs it, is asked for.
+Wanted = Callable[[bytes], bool]
 
-def listen(base: str, duration: float, limit: int) -> dict[str, Any]:
-    """Return the events of the next ``duration`` seconds, or the first ``limit`` events. Raises PingKillerError."""
+
+def listen(base: str, duration: float, limit: int, wanted: Wanted | None = None) -> dict[str, Any]:
+    """Return the events of the next ``duration`` seconds, or the first ``limit`` events. Raises PingKillerError.
+
+    Without ``wanted`` all events are. Those that were suppressed or lost are counted in any case.
+    """
     if duration <= 0 or limit < 1:
         raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
     deadline = time.monotonic() + duration
     records: list[bytes] = []
     with listening.opened(base) as listener:
         while True:
-            records += listener.read()
+            records += filter(wanted, listener.read())
             left = deadline - time.monotonic()
             if left <= 0 or len(records) >= limit:
                 break
@@ -41,13 +48,13 @@ def decode(record: bytes) -> dict[str, Any]:
     length = {"ipv4": 4, "ipv6": 16}.get(family)  # None if VLAN tags hide the addresses
     return {
         "time": wall_clock(event["time"]),
-        "interface": _interface_name(event["interface"]),
+        "interface": interface_name(event["interface"]),
         "family": family,
         "protocol": event["protocol"],
         "type": event["type"] if event["has_type"] else None,
         "code": event["code"] if event["has_type"] else None,
         "verdict": "would_drop" if event["monitored"] else "drop" if reason >= schema.FIRST_DROP else "pass",
-        "reason": schema.REASONS_BY_NUMBER.get(reason, f"reason {reason}"),
+        "reason": reason_name(reason),
         "src": addresses.display(event["source"][:length]) if length else None,
         "dst": addresses.display(event["destination"][:length]) if length else None,
         "length": event["bytes"],
@@ -56,7 +63,11 @@ def decode(record: bytes) -> dict[str, Any]:
     }
 
 
-def _interface_name(index: int) -> str:
+def reason_name(number: int) -> str:
+    return schema.REASONS_BY_NUMBER.get(number, f"reason {number}")
+
+
+def interface_name(index: int) -> str:
     try:
         return socket.if_indextoname(index)
     except OSError:  # removed since

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ..errors import PingKillerError
 from ..kernel import access, ring_buffer, schema
 from ..kernel.ring_buffer import RingBuffer
-from ..store import host_maps
+from ..store import filter_meta, host_maps
 from ..store.control import Control
 from ..store.lock import listener_lock
 from ..store.pins import Pins
@@ -48,7 +48,7 @@ def opened(base: str) -> Iterator[Listener]:
     pins = Pins(base)
     pins.check_mount()
     with listener_lock(lambda: _end(pins)):
-        maps = _open(pins)
+        maps = _open(pins) if _may_report(pins.in_use()) else None
         if maps is None:
             raise PingKillerError(
                 "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
@@ -133,6 +133,13 @@ def _open(pins: Pins, before: _Maps | None = None) -> _Maps | None:
             ring = RingBuffer(ring_map)
             ring.skip()  # what listeners left that were killed has no room for more
         return _Maps(ring, ring_map.map_id, Control(host.control), places)
+
+
+def _may_report(pins: Pins) -> bool:
+    """Whether a filter reports events, as far as it can be known: the buffer stays when the last one reports no more."""
+    running = [filter_meta.running(pins, name) for name in pins.filters()]
+    options = [found.noted.options for found in running if found]
+    return not options or any(each.get("events") != "none" for each in options)
 
 
 def _places(pins: Pins) -> list[_Identity]:
