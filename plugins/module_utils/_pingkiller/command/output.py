@@ -21,8 +21,12 @@ Found = dict[str, Any]
 
 def write(given: argparse.Namespace, found: Found, lines: Callable[[Found], list[str]]) -> None:
     """Write a result as JSON with ``--json``, else as the lines of text that ``lines`` makes of it."""
-    text = json.dumps(found, indent=2) if given.json else "\n".join(map(printable, lines(found)))
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(text(given, found, lines))
+
+
+def text(given: argparse.Namespace, found: Found, lines: Callable[[Found], list[str]]) -> str:
+    """Return what ``write`` writes."""
+    return (json.dumps(found, indent=2) if given.json else "\n".join(map(printable, lines(found)))) + "\n"
 
 
 def amount(cell: Found) -> str:

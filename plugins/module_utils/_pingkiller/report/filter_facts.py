@@ -129,8 +129,13 @@ def sums_over_cpus(found: bpf.Map, layout: Layout) -> Counter[str]:
 
 def _processing_time(pins: Pins, name: str, sample: int) -> dict[str, Any] | None:
     """Return the processing times of passed and of dropped frames, in ns. None if they were never measured."""
-    sums = _sums(pins, name, "timing", info=schema.TIMING_MAP)
+    sums = times(pins, name)
     return {"sample": sample, **{verdict: _times(sums, verdict) for verdict in schema.VERDICTS}} if sums else None
+
+
+def times(pins: Pins, name: str) -> Counter[str]:
+    """Return the fields of ``schema.TIMING``, each the sum over all CPUs; empty if the filter never measured its time."""
+    return _sums(pins, name, "timing", info=schema.TIMING_MAP)
 
 
 def _times(sums: Counter[str], verdict: str) -> dict[str, int | None]:
