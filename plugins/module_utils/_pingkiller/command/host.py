@@ -9,12 +9,13 @@ from typing import Any
 
 from ..kept import filter_notes
 from ..kept.directory import Store
-from ..report import facts
 from ..store.paths import DEFAULT_BASE
 
 
 def collect(store: Store, *, list_limit: int = 0, top: int = 0) -> dict[str, Any]:
     """Return what the module xdp_facts returns, from the base directory that the wanted state names."""
+    from ..report import facts  # which looks at lists, and imports much for that
+
     return facts.collect(base(store), list_limit=list_limit, top=top)
 
 

@@ -10,7 +10,6 @@ quickly. Numbers are in host byte order, as in keys.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from collections.abc import Collection, Iterator
@@ -75,6 +74,8 @@ def _has_row(rows: bytearray, key: bytes) -> bool:
 
 def digest(packed: bytes) -> str:
     """Return the name of a copy: a hash for which nobody can make another list with the same hash."""
+    import hashlib  # importing it takes long, and most who read notes touch no copy
+
     return hashlib.sha256(packed).hexdigest()
 
 
