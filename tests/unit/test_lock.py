@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -215,12 +216,19 @@ def test_the_last_listener_ends_the_listening_also_where_another_was_killed(list
     assert ended == ["last"]
 
 
-def test_a_listener_of_an_earlier_version_is_not_joined_but_named(listening, monkeypatch):
-    monkeypatch.setattr(lock, "_LONGEST_END", 0)
-    alone = lambda: lock._held(str(listening), 0, str)  # noqa: E731
+def test_a_listener_of_an_earlier_version_is_not_joined_but_named(listening):
+    @contextlib.contextmanager
+    def alone():
+        with open(listening, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            print(os.getpid(), int(time.time()), "xdp_events", end="", file=file, flush=True)
+            yield
+
     with held_by_another_process(alone) as listener, pytest.raises(PingKillerError) as refusal, joined():
         pass
-    assert str(refusal.value).startswith(f"another run is listening to the events of this host (process {listener}, ")
+    assert str(refusal.value).startswith(
+        f"another run is listening to the events of this host (process {listener}, xdp_events, "
+    )
 
 
 def test_nobody_begins_to_listen_while_the_last_one_stops(tmp_path, listening):
