@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Listens for O(duration) seconds to the filters whose O(pingkiller.fleet.xdp_filter#module:events) is not V(none). Returns their events, oldest
     first.
-  - Filters report events only while a listener is running. Only one listener can run at a time.
+  - Filters report events only while a listener is running. Several can run at a time, also as C(pingkiller events --follow) on the host, and each
+    gets all events.
 options:
   duration:
     description:
@@ -74,6 +75,16 @@ count:
   returned: success
   type: int
   sample: 1
+suppressed:
+  description: How many events the filters did not report meanwhile, because of O(pingkiller.fleet.xdp_filter#module:events_per_second).
+  returned: success
+  type: int
+  sample: 0
+lost:
+  description: How many events were lost meanwhile, because they were not read before the buffer was full.
+  returned: success
+  type: int
+  sample: 0
 """
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import BASE_OPTION, Module, finish

@@ -9,11 +9,16 @@ from typing import Any
 
 from ..kept import filter_notes
 from ..kept.directory import Store
-from ..report import facts
 from ..store.paths import DEFAULT_BASE
 
 
 def collect(store: Store, *, list_limit: int = 0, top: int = 0) -> dict[str, Any]:
     """Return what the module xdp_facts returns, from the base directory that the wanted state names."""
-    base = filter_notes.host(store).get("base", DEFAULT_BASE)
-    return facts.collect(base, list_limit=list_limit, top=top)
+    from ..report import facts  # which looks at lists, and imports much for that
+
+    return facts.collect(base(store), list_limit=list_limit, top=top)
+
+
+def base(store: Store) -> str:
+    """Return the directory of the pins that the wanted state names."""
+    return filter_notes.host(store).get("base", DEFAULT_BASE)

@@ -21,9 +21,14 @@ Found = dict[str, Any]
 
 def write(given: argparse.Namespace, found: Found, lines: Callable[[Found], list[str]]) -> None:
     """Write a result as JSON with ``--json``, else as the lines of text that ``lines`` makes of it."""
-    text = json.dumps(found, indent=2) if given.json else "\n".join(map(printable, lines(found)))
-    encoding = sys.stdout.encoding or "utf-8"  # a comment may have letters that this one lacks
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stdout.write(text(given, found, lines))
+
+
+def text(given: argparse.Namespace, found: Found, lines: Callable[[Found], list[str]]) -> str:
+    """Return what ``write`` writes. A comment may have letters that the encoding of the output lacks."""
+    written = json.dumps(found, indent=2) if given.json else "\n".join(map(printable, lines(found)))
+    encoding = sys.stdout.encoding or "utf-8"
+    return written.encode(encoding, "backslashreplace").decode(encoding) + "\n"
 
 
 def amount(cell: Found) -> str:
@@ -34,6 +39,13 @@ def amount(cell: Found) -> str:
 def complain(sentence: str) -> None:
     """Write an error. In the journal, ``<3>`` marks it as one (sd-daemon(3))."""
     sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + on_screen(sentence) + "\n")
+
+
+def warn(sentence: str) -> None:
+    """Write a warning, as ``complain`` does an error."""
+    sys.stderr.write(
+        ("<4>" if "JOURNAL_STREAM" in os.environ else "pingkiller: warning: ") + on_screen(sentence) + "\n"
+    )
 
 
 def open_missing_streams() -> None:

@@ -6,25 +6,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import NamedTuple
 
 from .. import VERSION
-from ..errors import PingKillerError
-from ..kept import filter_notes, filter_owners
 from ..kept.directory import Store
-from ..store import filter_programs, hooks
-from . import host, output, parsers
+from . import host, output, parsers, wanted
 from .exit_status import ERROR, FINE, NOT_AS_WANTED
 from .output import Found
+from .wanted import Noted
 
 _OF_FILTER = ("mode", "mode_reason", "program", "build_id", "options")
-
-
-class _Noted(NamedTuple):
-    """What the wanted state says."""
-
-    filters: set[str]  #: the names of filters that are restored at boot
-    faults: list[str]  #: what is wrong with its files, as sentences
 
 
 _DESCRIPTION = """\
@@ -47,7 +37,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     store = Store(given.config)
-    noted = _noted(store)
+    noted = wanted.noted(store)
     found = _found(store, noted)
     output.write(given, found, _lines)
     for fault in noted.faults:
@@ -58,24 +48,9 @@ def _run(given: argparse.Namespace) -> int:
     return NOT_AS_WANTED if missing else FINE
 
 
-def _noted(store: Store) -> _Noted:
-    noted = _Noted(filters=set(), faults=[])
-    try:
-        filter_notes.check_there(store)
-    except PingKillerError as error:
-        noted.faults.append(str(error))
-    for interface in store.names("filters"):
-        try:
-            own = filter_programs.own_name(interface)
-            noted.filters.update(hooks.filter_name(own, hook) for hook in filter_notes.filters(store, interface))
-        except PingKillerError as error:
-            noted.faults.append(str(error))
-    return noted
-
-
-def _found(store: Store, noted: _Noted) -> Found:
+def _found(store: Store, noted: Noted) -> Found:
     seen = host.collect(store)
-    owned = set(map(filter_programs.own_name, filter_owners.owners(store)))
+    owned = wanted.owned(store)
     filters = {
         name: {
             "wanted": name in noted.filters or name in owned,

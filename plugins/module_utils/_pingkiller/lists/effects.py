@@ -49,8 +49,13 @@ def foresee(pins: Pins, change: PlannedChange) -> list[str]:
         return [*said, *_still_listed(change), *_back_soon(change), *_still_covered(pins, change)]
     said += [*_emptied(change), *_lessened(change)]
     if change.name == schema.BLOCKLIST:
-        said += [*_allowed_anyway(pins, change), *_everybody(change.demand), *_own(change.demand)]
-    return said
+        said += _allowed_anyway(pins, change)
+    return [*said, *of_demand(change.name, change.demand)]
+
+
+def of_demand(name: str, demand: Demand) -> list[str]:
+    """Return sentences about a demand that are true whatever is on the host's lists."""
+    return [*_everybody(demand), *_own(demand)] if name == schema.BLOCKLIST else []
 
 
 def _told(found: dict[str, list[bytes]]) -> list[str]:

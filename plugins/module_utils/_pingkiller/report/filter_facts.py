@@ -13,6 +13,7 @@ from .. import durations
 from ..entries import addresses
 from ..histogram import percentile
 from ..kernel import bpf, schema
+from ..kernel.layout import Layout
 from ..store import filter_meta, filter_programs, hooks, host_maps
 from ..store.pins import Pins
 
@@ -109,12 +110,17 @@ def _sums(pins: Pins, name: str, pin: str, *, info: bpf.MapInfo) -> Counter[str]
     """Return the fields of a per-CPU map of a filter, each the sum over all CPUs; empty if there is no such map."""
     layout = schema.layouts(host_maps.schema_number(pins))[pin]
     found = pins.open_map(pins.filter_pin(name, pin), info._replace(value_size=layout.size))
-    sums: Counter[str] = Counter()
     if found is None:
-        return sums
+        return Counter()
     with found:
-        for value in found.lookup_percpu(schema.ZERO):
-            sums.update(layout.unpack(value))
+        return sums_over_cpus(found, layout)
+
+
+def sums_over_cpus(found: bpf.Map, layout: Layout) -> Counter[str]:
+    """Return the fields of a per-CPU map with one element, each the sum over all CPUs."""
+    sums: Counter[str] = Counter()
+    for value in found.lookup_percpu(schema.ZERO):
+        sums.update(layout.unpack(value))
     return sums
 
 
@@ -123,8 +129,13 @@ def _sums(pins: Pins, name: str, pin: str, *, info: bpf.MapInfo) -> Counter[str]
 
 def _processing_time(pins: Pins, name: str, sample: int) -> dict[str, Any] | None:
     """Return the processing times of passed and of dropped frames, in ns. None if they were never measured."""
-    sums = _sums(pins, name, "timing", info=schema.TIMING_MAP)
+    sums = times(pins, name)
     return {"sample": sample, **{verdict: _times(sums, verdict) for verdict in schema.VERDICTS}} if sums else None
+
+
+def times(pins: Pins, name: str) -> Counter[str]:
+    """Return the fields of ``schema.TIMING``, each the sum over all CPUs; empty if the filter never measured its time."""
+    return _sums(pins, name, "timing", info=schema.TIMING_MAP)
 
 
 def _times(sums: Counter[str], verdict: str) -> dict[str, int | None]:
