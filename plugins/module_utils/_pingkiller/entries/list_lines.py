@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .. import durations
@@ -99,6 +99,11 @@ class LineReader:
                 self._known.clear()
             self._known[options] = _with_options(self._usual, options)
         return self._known[options]
+
+
+def parse_words(words: Sequence[str], usual: Claim) -> tuple[list[bytes], Claim]:
+    """Read an entry and the options behind it. Raises ValueError with a reason that can follow the first word."""
+    return _keys(words[0], mask=False), _with_options(usual, words[1:])
 
 
 def _keys(word: str, *, mask: bool) -> list[bytes]:
