@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import calendar
+import functools
 import re
 import time
 
@@ -97,6 +98,7 @@ def iso(seconds: float) -> str:
     return time.strftime(f"{_ISO}Z", time.gmtime(round(seconds)))
 
 
+@functools.lru_cache(maxsize=65536)  # thousands of entries are read that end at the same time
 def from_iso(text: str) -> int:
     """Return the seconds of the wall clock that ``iso`` has written. Raises ValueError."""
     return calendar.timegm(time.strptime(text, f"{_ISO}Z"))

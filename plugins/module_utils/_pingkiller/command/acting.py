@@ -122,7 +122,7 @@ def _lines(result: Found, given: argparse.Namespace) -> list[str]:
     numbers = ", ".join(f"{result[f'{name}_count']} {name}" for name in changes)
     if not numbers:
         numbers = "only what is restored at boot changed" if result["changed"] else "nothing to change"
-    would = "would be: " if given.check and result["changed"] else ""
+    would = "would be " if given.check and result["changed"] else ""
     shown = [f"    {name}: {ip}" for name in changes for ip in result[name]]
     few = sum(result[f"{name}_count"] for name in changes) <= _FEW
-    return [f"{given.list}: {would}{numbers}; {result['count']} entries in all", *(shown if few else [])]
+    return [f"{given.list}: {would}{numbers}; {result['count']} in all", *(shown if few else [])]

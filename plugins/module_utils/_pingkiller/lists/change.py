@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from ..entries.plan import Demand, Plan, joined, make_plan, number_of_entries
@@ -68,13 +69,13 @@ def change_together(base: str, requests: Sequence[ListRequest], *, lock_timeout:
     pins = Pins(base)
     pins.check_mount()
     asked = [EntriesRequest(request, demand.requested) for request, demand in zip(requests, demands)]
+    # Planned one after another, since all may be about one note; the first before anything is changed, as it may be refused.
+    planned = (_plan_kept(pins, request, entries) for request, entries in zip(requests, asked))
     with host_lock(lock_timeout):
-        for each, entries in zip(requests, asked):  # refuses what cannot be kept before anything is changed
-            _plan_kept(pins, each, entries)
+        first = next(planned, [])
         outcomes = _change(pins, list(zip(requests, demands)))
-        for each, entries in zip(requests, asked):  # planned again, since all may be about one note
-            for edit in _plan_kept(pins, each, entries):
-                edit.write()
+        for edit in chain(first, chain.from_iterable(planned)):
+            edit.write()
         return outcomes
 
 
