@@ -78,18 +78,28 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
 def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
     while True:
         fd = _open(path)
-        if _try_lock(fd):
-            if _is_at(path, fd):
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
-                return fd
-            os.close(fd)  # its holder has just removed it
-            continue
+        locked = _wait_for_lock(fd, deadline)
+        if locked and _is_at(path, fd):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
+            return fd
         holder = os.pread(fd, 200, 0).decode(errors="replace")
         os.close(fd)
-        if time.monotonic() >= deadline:
+        if not locked:
             raise PingKillerError(refusal(_describe(holder)))
+        # Else its holder had removed it before letting it go.
+
+
+def _wait_for_lock(fd: int, deadline: float) -> bool:
+    """Wait until this process has the lock of a file. Return False if it is not free by the deadline.
+
+    Of hundreds that wait, each makes one system call now and then, so that they leave the processors to the holder.
+    """
+    while not _try_lock(fd):
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _open(path: str) -> int:
