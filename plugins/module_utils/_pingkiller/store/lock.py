@@ -30,7 +30,7 @@ def check_timeout(timeout: float) -> None:
 
 @contextlib.contextmanager
 def host_lock(timeout: float = 30.0) -> Iterator[None]:
-    """Hold the host's lock. Raises PingKillerError naming the holder if it is not free within ``timeout`` seconds."""
+    """Hold the host's lock. Raises PingKillerError naming the holder if one run keeps it for ``timeout`` seconds."""
     check_timeout(timeout)
     with _held(
         LOCK_FILE,
@@ -66,7 +66,7 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
     The file is removed before the lock is released, so that nothing stays on the host. A process that waited for the
     removed file sees that its path has another file now, and starts over.
     """
-    fd = _acquire(path, time.monotonic() + timeout, refusal)
+    fd = _acquire(path, timeout, refusal)
     try:
         yield
     finally:
@@ -75,10 +75,11 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
         os.close(fd)
 
 
-def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
+def _acquire(path: str, timeout: float, refusal: Callable[[str], str]) -> int:
+    """Wait for a lock. Of hundreds that wait, each gets its turn, since the time counts anew with each holder's file."""
     while True:
         fd = _open(path)
-        locked = _wait_for_lock(fd, deadline)
+        locked = _wait_for_lock(fd, time.monotonic() + timeout)
         if locked and _is_at(path, fd):
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
@@ -91,10 +92,7 @@ def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
 
 
 def _wait_for_lock(fd: int, deadline: float) -> bool:
-    """Wait until this process has the lock of a file. Return False if it is not free by the deadline.
-
-    Of hundreds that wait, each makes one system call now and then, so that they leave the processors to the holder.
-    """
+    """Wait until this process has the lock of a file. Return False if it is not free by the deadline."""
     while not _try_lock(fd):
         if time.monotonic() >= deadline:
             return False
