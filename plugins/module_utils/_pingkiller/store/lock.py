@@ -19,7 +19,7 @@ from ..errors import PingKillerError
 LOCK_FILE = "/run/pingkiller.lock"
 LISTENER_LOCK_FILE = "/run/pingkiller-listener.lock"
 MAX_TIMEOUT = 86400  #: seconds
-_POLL_SECONDS = 0.05
+_SHORTEST, _LONGEST = 0.05, 0.25  #: seconds between two tries
 
 
 def check_timeout(timeout: float) -> None:
@@ -77,9 +77,10 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
 
 def _acquire(path: str, timeout: float, refusal: Callable[[str], str]) -> int:
     """Wait for a lock. Of hundreds that wait, each gets its turn, since the time counts anew with each holder's file."""
+    began = time.monotonic()
     while True:
         fd = _open(path)
-        locked = _wait_for_lock(fd, time.monotonic() + timeout)
+        locked = _wait_for_lock(fd, time.monotonic() + timeout, began)
         if locked and _is_at(path, fd):
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
@@ -91,12 +92,16 @@ def _acquire(path: str, timeout: float, refusal: Callable[[str], str]) -> int:
         # Else its holder had removed it before letting it go.
 
 
-def _wait_for_lock(fd: int, deadline: float) -> bool:
-    """Wait until this process has the lock of a file. Return False if it is not free by the deadline."""
+def _wait_for_lock(fd: int, deadline: float, began: float) -> bool:
+    """Wait until this process has the lock of a file. Return False if it is not free by the deadline.
+
+    Who has been waiting for seconds tries less often, so that hundreds who wait leave the processors to the holder.
+    """
     while not _try_lock(fd):
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             return False
-        time.sleep(_POLL_SECONDS)
+        time.sleep(min(max(_SHORTEST, (now - began) / 20), _LONGEST))
     return True
 
 
