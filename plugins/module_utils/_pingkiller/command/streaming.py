@@ -146,7 +146,7 @@ class _Stream:
         """Return the claim of lines that say nothing else. Its time counts from now."""
         given = self._given
         until = schema.FOREVER if given.ttl is None else durations.until(durations.parse(given.ttl))
-        return Claim(schema.DIRECTIONS[given.direction or "src"], until)
+        return Claim(schema.DIRECTIONS[given.direction or "src"], until, given.comment or "")
 
     def _read(self, line: bytes, usual: Claim) -> Wish | None:
         if len(line) > _LONGEST:
