@@ -56,8 +56,8 @@ options:
   src:
     description:
       - Path of a list file on the managed host.
-      - Each line has one entry, C(ENTRY [direction=src|dst|both] [ttl=DURATION]). An entry is written as in O(ip). Comments begin with C(#) or C(;).
-        Blank lines and a byte order mark are ignored.
+      - Each line has one entry, C(ENTRY [direction=src|dst|both] [ttl=DURATION] [comment="TEXT"]). An entry is written as in O(ip). What follows
+        C(#) or C(;) is ignored, as are blank lines and a byte order mark.
       - If several lines name one address, in any spelling, they are merged. A line that never expires wins over a line with O(ttl), a longer O(ttl) wins
         over a shorter one, and the directions add up. If such lines differ, a warning says so.
       - A file is refused if it is compressed, in UTF-16, JSON, HTML, or the output of C(ipset save) or C(nft list set). The message has the command that
@@ -145,6 +145,16 @@ options:
       - The filter itself stops matching an entry at that time, to the second. No daemon is needed. Time during which the host is suspended counts.
       - Running the same task again renews the time, and therefore reports a change. A warning says if an entry ends sooner than before.
       - A line of O(src) or O(content) can set another time for its entry.
+    type: str
+  comment:
+    description:
+      - Why the entries are on the list, for those who look at it. It has no effect on packets. The facts, C(pingkiller list) and the diff show it.
+      - One line of up to 255 bytes in UTF-8, without double quotes. Line ends and other white space become single spaces.
+      - If omitted, entries keep the comments that they have. An empty comment removes them. With O(exclusive), a list file in O(src) or O(content)
+        says all comments, so that an entry whose line has none loses its comment.
+      - A line of O(src) or O(content) can set another comment for its entry.
+      - An entry loses its comment when it expires or is removed. Each owner of an entry has a comment of its own. A host has room for 65536 comments.
+      - With O(state=absent) this option is ignored.
     type: str
   foreseen:
     description:

@@ -18,6 +18,7 @@ options:
     description:
       - The variables that a list is merged from, as pairs of name and items. P(pingkiller.fleet.inventory#lookup) returns them.
       - An item is an address, a network, a range, or a mapping. A mapping has C(ip) and can have C(direction), C(ttl) and C(comment).
+      - A C(comment) may be any text. It is written in one line of at most 255 bytes, with single quotes in place of double quotes.
     type: list
     elements: list
     required: true
@@ -33,7 +34,7 @@ EXAMPLES = r"""
 - name: Show the lines that the role would write into the blocklist of this host
   ansible.builtin.debug:
     msg: "{{ (query('pingkiller.fleet.inventory', 'blocklist') | pingkiller.fleet.merged_entries(inventory_hostname)).lines }}"
-    # ["203.0.113.66  # pingkiller_blocklist: scans every night", "192.0.2.0/24 direction=both ttl=1h  # pingkiller_blocklist_db"]
+    # ['203.0.113.66 comment="scans every night"  # pingkiller_blocklist', '192.0.2.0/24 direction=both ttl=1h  # pingkiller_blocklist_db']
 
 - name: Show what is wrong with a list
   ansible.builtin.debug:
@@ -48,7 +49,7 @@ _value:
   contains:
     lines:
       description:
-        - A line for each item, in the order of the variables, with the name of the variable in a comment.
+        - A line for each item, in the order of the variables, with the name of the variable behind a C(#).
         - The line of an item that is wrong is its problem. The modules refuse a file with such a line.
       type: list
       elements: str

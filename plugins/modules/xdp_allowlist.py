@@ -52,6 +52,11 @@ EXAMPLES = r"""
   pingkiller.fleet.xdp_allowlist:
     ip: 192.0.2.10
     state: absent
+
+- name: Let the monitoring through, and say what it is
+  pingkiller.fleet.xdp_allowlist:
+    ip: 192.0.2.10
+    comment: monitoring, ask the network team
 """
 
 RETURN = r"""
@@ -67,7 +72,7 @@ added_count:
   type: int
   sample: 2
 updated:
-  description: The entries whose direction, owners or end changed. At most 1000 are named.
+  description: The entries whose direction, owners, end or comment changed. At most 1000 are named.
   returned: success
   type: list
   elements: str

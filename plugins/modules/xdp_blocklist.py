@@ -93,6 +93,19 @@ EXAMPLES = r"""
   pingkiller.fleet.xdp_blocklist:
     ip: 203.0.113.0/24
     direction: both
+
+- name: Block an attacker, and say why
+  pingkiller.fleet.xdp_blocklist:
+    ip: 192.0.2.1
+    comment: scans every night, ticket 4711
+
+- name: Block exactly these entries, with a comment for each
+  pingkiller.fleet.xdp_blocklist:
+    content: |
+      192.0.2.1 comment="scans every night"
+      198.51.100.0/24 ttl=1d comment="spoofed sources"
+    exclusive: true
+    owner: abuse-feed
 """
 
 RETURN = r"""
@@ -108,7 +121,7 @@ added_count:
   type: int
   sample: 2
 updated:
-  description: The entries whose direction, owners or end changed. At most 1000 are named.
+  description: The entries whose direction, owners, end or comment changed. At most 1000 are named.
   returned: success
   type: list
   elements: str

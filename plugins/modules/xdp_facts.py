@@ -134,6 +134,7 @@ ansible_facts:
             - The C(blocklist) and the C(allowlist), each with C(count), C(capacity), C(entries), C(truncated) (whether C(entries) leaves out entries)
               and C(top), the entries that matched the most packets. With O(dest) also C(file), the path of the file with the whole list.
             - An entry has C(ip), C(owners), C(direction), C(expires_in) (seconds), C(packets), C(bytes) and C(last_seen) (UTC).
+            - An entry that has a comment also has C(comment). If its owners have different comments, these are joined with C(;).
           type: dict
           returned: success
           sample:
@@ -142,7 +143,14 @@ ansible_facts:
               capacity: 65536
               truncated: false
               entries:
-                - {ip: 192.0.2.1, owners: [adhoc], direction: src, packets: 42, bytes: 4116, last_seen: "2026-01-31T12:00:00Z"}
+                - ip: 192.0.2.1
+                  owners: [adhoc]
+                  comment: scans every night
+                  direction: src
+                  expires_in: null
+                  packets: 42
+                  bytes: 4116
+                  last_seen: "2026-01-31T12:00:00Z"
               top: []
 """
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations, errors
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, comments
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import did_you_mean
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._variables import at_most_ten, quoted_item
 
 _ITEM_KEYS = ("ip", "direction", "ttl", "comment")
-_LONGEST_COMMENT = 4000  #: characters; a file with a much longer line is refused
 
 
 def merged_entries(variables: Iterable[tuple[str, object]], host: str) -> dict[str, list[str]]:
@@ -46,9 +45,10 @@ def _judged(name: str, items: object, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _line(name: str, entry: dict) -> str:
-    """Return the line of an item, with its origin as a comment. Raises ValueError; its text can follow the item.
+    """Return the line of an item, with its origin behind the #. Raises ValueError; its text can follow the item.
 
-    Lines for the same address are merged by the reader, which alone knows which addresses are the same.
+    A comment is never wrong, whatever it contains: it is made into one that the list can hold. Lines for the same address are
+    merged by the reader, which alone knows which addresses are the same.
     """
     for key in entry:
         if key not in _ITEM_KEYS:
@@ -58,8 +58,8 @@ def _line(name: str, entry: dict) -> str:
     if "ip" not in entry:
         raise ValueError("has no ip: write {ip: 203.0.113.7}, with direction, ttl and comment if wanted")
     words = [_address(entry["ip"]), *_options(entry)]
-    why = errors.shortened(" ".join(str(entry.get("comment") or "").split()), _LONGEST_COMMENT)
-    return f"{' '.join(words)}  # {name}{why and ': '}{why}"
+    comment = comments.option(comments.made_of(str(entry.get("comment") or "")))
+    return f"{' '.join(words)}{comment}  # {name}"
 
 
 def _address(ip: object) -> str:

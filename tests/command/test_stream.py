@@ -171,6 +171,15 @@ def test_answers_can_be_json_or_only_errors(stream):
 
 
 @pytest.mark.usefixtures("filtered")
+def test_a_comment_is_that_of_the_line_or_of_all_or_the_one_before(stream):
+    stream('add 192.0.2.1 comment="of the line"', "add 192.0.2.2", options=("--comment", "of all"))
+    stream("add 192.0.2.1 ttl=1h")
+    first, second = held()["blocklist"]
+    assert first.endswith(' comment="of the line"')
+    assert second.endswith(' comment="of all"')
+
+
+@pytest.mark.usefixtures("filtered")
 def test_a_warning_is_said_once_on_standard_error(running):
     run("xdp_allowlist", ip="192.0.2.0/24")
     process = running()
@@ -255,6 +264,7 @@ def test_it_ends_where_there_is_no_input(pingkiller):
     [
         (("--owner", "a/b"), REFUSED),
         (("--owner", "feed", "--ttl", "soon"), REFUSED),
+        (("--owner", "feed", "--comment", '"'), REFUSED),
         (("--owner", "feed", "--lock-timeout", "-1"), REFUSED),
         (("--owner", "feed", "--format", "xml"), USAGE),
         ((), USAGE),

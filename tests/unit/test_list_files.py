@@ -296,6 +296,12 @@ CONVERTED = [
         ["192.0.2.1 ttl=583", "192.0.2.2"],
     ),
     (
+        "create c hash:ip family inet hashsize 1024 maxelem 65536 timeout 600 counters comment bucketsize 12\n"
+        'add c 192.0.2.1 timeout 583 packets 0 bytes 0 comment "scans # läuft"\n'
+        "add c 192.0.2.2 timeout 0 packets 0 bytes 0\n".encode(),
+        ['192.0.2.1 ttl=583 comment="scans # läuft"', "192.0.2.2"],
+    ),
+    (
         b"create n hash:net family inet hashsize 1024 maxelem 65536\nadd n 198.51.100.0/24\nadd n 192.0.2.1\n",
         ["198.51.100.0/24", "192.0.2.1"],
     ),
@@ -361,7 +367,10 @@ def test_a_bad_line_is_named_with_file_number_and_fault():
     "words", ["direction=in", "direction", "direction=", "direction=SRC", "comment=x", "192.0.2.2", "="]
 )
 def test_what_may_not_follow_an_address_is_refused(words):
-    said = f"'192.0.2.1' is followed by {words!r}: only direction=src|dst|both and ttl=DURATION may follow, unless format=first_column"
+    said = (
+        f"'192.0.2.1' is followed by {words!r}: only direction=src|dst|both, ttl=DURATION and comment=\"TEXT\" may follow, "
+        f"unless format=first_column"
+    )
     assert refusal(f"192.0.2.1 {words}") == f"list, line 1: {said}"
 
 

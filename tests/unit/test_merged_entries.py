@@ -16,6 +16,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller impor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import (
     addresses,
     claims,
+    comments,
     list_files,
     requested,
 )
@@ -96,7 +97,7 @@ def test_address_named_twice_is_a_line_for_each_origin():
     )
     assert found["lines"] == [
         "203.0.113.1  # pingkiller_blocklist",
-        "203.0.113.1  # pingkiller_blocklist_db: scans",
+        '203.0.113.1 comment="scans"  # pingkiller_blocklist_db',
         "203.0.113.1  # pingkiller_blocklist_db",
     ]
 
@@ -111,10 +112,14 @@ def test_address_named_twice_is_a_line_for_each_origin():
         ({"ip": "203.0.113.1", "ttl": " 1w\n"}, "203.0.113.1 ttl=1w"),
         ({"ip": "203.0.113.1", "direction": None, "ttl": None, "comment": None}, "203.0.113.1"),
         ({"ip": "203.0.113.1", "comment": ""}, "203.0.113.1"),
-        ({"comment": 5, "ip": "203.0.113.1"}, f"203.0.113.1  # {NAME}: 5"),
+        ({"comment": 5, "ip": "203.0.113.1"}, '203.0.113.1 comment="5"'),
         (
             {"ip": "203.0.113.1", "comment": "seen\n  in the log # of\u2028today\r"},
-            f"203.0.113.1  # {NAME}: seen in the log # of today",
+            '203.0.113.1 comment="seen in the log # of today"',
+        ),
+        (
+            {"ip": "203.0.113.1", "comment": 'says "\x1b[31m"', "ttl": "1h"},
+            "203.0.113.1 ttl=1h comment=\"says '\\x1b[31m'\"",
         ),
     ],
 )
@@ -122,9 +127,10 @@ def test_mapping_is_one_line_with_what_is_not_as_usual(item, line):
     assert lines(item) == [line]
 
 
-def test_long_comment_is_cut_as_the_modules_refuse_a_line_that_long():
+def test_long_comment_is_cut_as_the_modules_refuse_it():
     long = {"ip": "203.0.113.1", "comment": "x" * 200_000}
-    assert read(lines(*[long] * 20)) == {addresses.parse("203.0.113.1"): Claim((SOURCE,))}
+    cut = Claim((SOURCE,), comment="x" * 252 + "...")
+    assert read(lines(*[long] * 20)) == {addresses.parse("203.0.113.1"): cut}
 
 
 @pytest.mark.parametrize(
@@ -264,7 +270,19 @@ ENTRIES = [
 ]
 TTLS = [None, None, 6, "6s", " 1h", "1w\n", "0", "soon", ""]
 DIRECTIONS = [None, *schema.DIRECTIONS, "in"]
-COMMENTS = [None, "", "# 192.0.2.9", "two\nlines 192.0.2.8", "; \x85 \x00", 5, "x" * 70_000, "{{ 5 }}"]
+COMMENTS = [
+    None,
+    "",
+    "# 192.0.2.9",
+    "two\nlines 192.0.2.8",
+    "; \x85 \x00",
+    5,
+    "ä" * 70_000,
+    "{{ 5 }}",
+    'a "b" c',
+    '"',
+    "\\",
+]
 ODD = ["", "no address", 5, None, "192.0.2.1 ttl=1h", "192.0.2.1\n192.0.2.7", [], {}, {"ip": "192.0.2.1", "why": "?"}]
 
 
@@ -287,7 +305,8 @@ def expected(items) -> dict | None:
             assert entry.keys() <= {"ip", "ttl", "direction", "comment"}
             until = FOREVER if entry.get("ttl") is None else durations.until(durations.parse(entry["ttl"]))
             found = addresses.parse_entry(entry["ip"])
-            others.add(len(keys), Claim(schema.DIRECTIONS[entry.get("direction") or "src"], until), len(found))
+            comment = comments.made_of(str(entry.get("comment") or ""))
+            others.add(len(keys), Claim(schema.DIRECTIONS[entry.get("direction") or "src"], until, comment), len(found))
             keys += found
     except (ValueError, KeyError, AttributeError, AssertionError):
         return None

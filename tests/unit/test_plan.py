@@ -31,7 +31,12 @@ KEY, OTHER, *_ = KEYS
 MANY = [*KEYS, *(addresses.parse(f"10.0.0.{number}") for number in range(4)), addresses.parse("2001:db8::2")]
 OWNERS = ["adhoc", "inventory", "feed"]
 
-requests = st.builds(Claim, st.sampled_from(list(schema.DIRECTIONS.values())), st.sampled_from([5, 9, FOREVER]))
+requests = st.builds(
+    Claim,
+    st.sampled_from(list(schema.DIRECTIONS.values())),
+    st.sampled_from([5, 9, FOREVER]),
+    st.sampled_from(["", "scans", "spoofs"]),
+)
 claims = st.dictionaries(st.sampled_from(OWNERS), requests, min_size=1)
 contents = st.dictionaries(st.sampled_from(KEYS), claims)
 requested_claims = st.dictionaries(st.sampled_from(KEYS), requests)
@@ -161,8 +166,8 @@ def all_of(asked):
     """Merge the claims of several lines, by key."""
     found = {}
     for key, value in asked:
-        sides, until = found.get(key, ((), 0))
-        found[key] = Claim(tuple(sorted({*sides, *value.sides})), max(until, value.until))
+        sides, until, comment = found.get(key, ((), 0, ""))
+        found[key] = Claim(tuple(sorted({*sides, *value.sides})), max(until, value.until), comment or value.comment)
     return found
 
 
@@ -173,7 +178,7 @@ def test_of_doubles_directions_add_up_and_the_latest_end_holds(held, asked):
     requested = merge_duplicates(RequestedEntries([key for key, _value in asked], SOURCE, others))
     plan = plan_module.make_plan(as_held(current), Demand(requested, "adhoc", exclusive=True))
     assert applied(plan, current) == {key: {"adhoc": value} for key, value in all_of(asked).items()}
-    differ = {key for key, value in asked if value != asked[[each for each, _value in asked].index(key)][1]}
+    differ = {key for key, value in asked if value[:2] != asked[[each for each, _value in asked].index(key)][1][:2]}
     assert bool(requested.notes) == bool(differ)
 
 
@@ -202,6 +207,18 @@ def test_an_entry_that_is_handed_over_leaves_the_one_owner_and_has_the_other(cur
     (third,) = set(OWNERS) - {owner, giver}
     assert of(third, after) == of(third, current)
     assert not make_plan(after, wanted, owner, from_owner=giver, **kind)
+
+
+@given(contents, requested_claims, st.sampled_from(OWNERS), st.sampled_from([None, *OWNERS]))
+def test_an_entry_that_is_asked_for_without_a_comment_may_keep_the_one_that_it_has(current, wanted, owner, giver):
+    assume(owner != giver)
+    demand = {"from_owner": giver, "keeps_comments": True}
+    after = applied(make_plan(current, wanted, owner, **demand), current)
+    for key, claim in wanted.items():
+        had = [current.get(key, {}).get(name, SOURCE).comment for name in (owner, giver)]
+        comment = claim.comment or had[0] or had[1]
+        assert after[key][owner] == claim._replace(comment=comment)
+    assert not make_plan(after, wanted, owner, **demand)
 
 
 def test_an_exact_sync_with_nothing_takes_back_all_that_the_owner_has():
@@ -255,3 +272,21 @@ def test_an_entry_is_described_by_one_line_for_each_owner():
         "192.0.2.0/24 direction=src owner=adhoc",
         "192.0.2.0/24 direction=both owner=feed",
     ]
+    commented = claims_module.describe(OTHER, {"feed": BOTH._replace(comment="scans")})
+    assert commented == ['192.0.2.0/24 direction=both owner=feed comment="scans"']
+
+
+@pytest.mark.parametrize(
+    ("comments", "one"),
+    [
+        ([], ""),
+        (["", ""], ""),
+        (["", "scans"], "scans"),
+        (["scans", "scans"], "scans"),
+        (["spoofs", "scans"], "spoofs; scans"),
+        (["a" * 255, "b" * 255], "a" * 252 + "..."),
+    ],
+)
+def test_the_comments_of_several_owners_become_one(comments, one):
+    claims = {name: SOURCE._replace(comment=comment) for name, comment in zip(sorted(OWNERS), comments)}
+    assert claims_module.comment_of(claims) == one

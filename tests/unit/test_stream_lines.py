@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import stream_lines
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses, comments
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.claims import Claim
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
@@ -141,9 +141,8 @@ def test_a_decision_that_lasts_longer_than_any_entry_lasts_as_long_as_one_can():
 
 def test_a_scenario_with_what_no_comment_can_have_is_made_one():
     comment = decided(scenario='say "hi"\\\n' + "é" * 100).claim.comment
-    assert comment.startswith("say 'hi'/")
-    assert comment.isprintable()
-    assert len(comment.encode()) <= 100
+    assert comment.startswith("say 'hi'\\ é")
+    assert comment == comments.checked(comment)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ class Owned(NamedTuple):
 
     list_name: str
     owner: str
-    kept: list[Part]  #: copies, and entries that are kept one by one
+    kept: list[
+        Part
+    ]  #: entries that are kept one by one, which may have comments, and copies, which may have the same ones
     elsewhere: list[Part]  #: list files of which an earlier version kept no copy
 
 
@@ -115,11 +117,11 @@ def read_owned(store: Store, list_name: str, owner: str) -> Owned:
     note = entry_notes.read_entries(store, list_name, owner)
     name = entry_notes.entries_name(list_name, owner)
     sources = note.get("sources", {})
-    kept = [part for source in sources.values() for part in _of_copies(store, name, source)]
+    kept_copies = [part for source in sources.values() for part in _of_copies(store, name, source)]
     return Owned(
         list_name=list_name,
         owner=owner,
-        kept=[*kept, _of_entries(note.get("entries", {}))],
+        kept=[_of_entries(note.get("entries", {})), *kept_copies],
         elsewhere=[_of_file(list_name, path, source) for path, source in sources.items() if "copies" not in source],
     )
 
@@ -152,7 +154,8 @@ def _of_file(list_name: str, path: str, source: KeptSource) -> Part:
 
 def _of_entries(entries: dict[str, KeptEntry]) -> Part:
     for address, kept in entries.items():
-        yield Alike(Claim(schema.DIRECTIONS[kept["direction"]], _until(kept)), [addresses.parse(address)])
+        claim = Claim(schema.DIRECTIONS[kept["direction"]], _until(kept), kept.get("comment", ""))
+        yield Alike(claim, [addresses.parse(address)])
 
 
 def _until(kept: KeptEntry) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..entries import comments
 from ..errors import quoted
 from ..kept.directory import Store
 from ..kernel import schema
@@ -19,7 +20,10 @@ _ALL = 1 << 62  #: more entries than any list holds
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    description = "Show the entries of the lists, one on each line, in the format of a list file."
+    description = (
+        "Show the entries of the lists, one on each line, in the format of a list file: src and content of the modules "
+        "can read the lines back, with their comments."
+    )
     parsers.fill(parser, run=_run, description=description)
     parsers.add_config(parser)
     parser.add_argument("list", nargs="?", choices=schema.LISTS, help="the list to show (both if not given)")
@@ -48,8 +52,9 @@ def _lines(found: Found) -> list[str]:
 
 
 def entry_line(entry: Found) -> str:
-    """Write an entry as a line of a list file. A comment has what such a file does not say."""
+    """Write an entry as a line of a list file. What such a file does not say stands behind the #."""
     ttl = f" ttl={entry['expires_in']}" if entry["expires_in"] is not None else ""
     seen = f", last seen {entry['last_seen']}" if entry["last_seen"] else ""
     owners = ", ".join(entry["owners"])
-    return f"{entry['ip']} direction={entry['direction']}{ttl}  # {owners}; {amount(entry)}{seen}"
+    comment = comments.option(entry.get("comment", ""))
+    return f"{entry['ip']} direction={entry['direction']}{ttl}{comment}  # {owners}; {amount(entry)}{seen}"

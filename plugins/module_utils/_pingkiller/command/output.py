@@ -22,7 +22,8 @@ Found = dict[str, Any]
 def write(given: argparse.Namespace, found: Found, lines: Callable[[Found], list[str]]) -> None:
     """Write a result as JSON with ``--json``, else as the lines of text that ``lines`` makes of it."""
     text = json.dumps(found, indent=2) if given.json else "\n".join(map(printable, lines(found)))
-    sys.stdout.write(text + "\n")
+    encoding = sys.stdout.encoding or "utf-8"  # a comment may have letters that this one lacks
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def amount(cell: Found) -> str:

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 
 from .. import durations
-from ..entries import addresses, list_lines
+from ..entries import addresses, comments, list_lines
 from ..entries.claims import Claim
-from ..errors import PingKillerError, printable, quoted
+from ..errors import PingKillerError, quoted
 from ..lists.batch import Wish
 
-_COMMENT = re.compile(r"""\scomment="([^"]*)"(?=\s|$)""")
-_COMMENT_BYTES = 100  #: that are kept of the name of a scenario
 _SCOPES = ("ip", "range")  #: of decisions; others are countries and autonomous systems
 
 
@@ -26,30 +23,21 @@ def of_line(text: str, usual: Claim) -> Wish | None:
 
     Raises PingKillerError.
     """
-    line, claim = _without_comment(text, usual)
-    words = line.partition("#")[0].partition(";")[0].split()
+    words = list_lines.words_of(text)
     action = words.pop(0) if words and words[0] in ("add", "del") else ""
     if not words:
         if not action:
             return None
         raise PingKillerError(f"{action!r} is followed by no address: write it like {action} 192.0.2.1")
     try:
-        keys, claim = list_lines.parse_words(words, claim)
+        keys, claim = list_lines.parse_words(words, usual)
     except ValueError as error:
         raise PingKillerError(f"{quoted(words[0])} {error}") from None
-    if action == "del" and (len(words) > 1 or claim is not usual):
+    if action == "del" and len(words) > 1:
         raise PingKillerError(
             f"del {words[0]} is followed by more: nothing may follow, since it removes the whole entry"
         )
     return Wish(keys, None if action == "del" else claim)
-
-
-def _without_comment(text: str, usual: Claim) -> tuple[str, Claim]:
-    """Return a line without its comment, and the claim with it."""
-    found = _COMMENT.search(text)
-    if not found or re.search("[#;]", text[: found.start()]):  # it may stand in a remark
-        return text, usual
-    return text[: found.start()] + text[found.end() :], usual._replace(comment=found[1])
 
 
 def of_decision(text: str, usual: Claim) -> Wish | None:
@@ -75,7 +63,7 @@ def of_decision(text: str, usual: Claim) -> Wish | None:
         raise PingKillerError(f"{quoted(value)} {error}") from None
     if action == "del":
         return Wish(keys, None)
-    claim = usual._replace(comment=_scenario(decision) or usual.comment)
+    claim = usual._replace(comment=comments.made_of(str(decision.get("scenario") or "")) or usual.comment)
     if "duration" not in decision:
         return Wish(keys, claim)
     seconds = _seconds(str(decision["duration"]))
@@ -99,9 +87,3 @@ def _decision(text: str) -> dict[str, Any]:
     if not isinstance(decision, dict):
         raise PingKillerError(f"{quoted(text)} is not a decision of CrowdSec: give one JSON object on each line")
     return decision
-
-
-def _scenario(decision: dict[str, Any]) -> str:
-    """Return the name of a scenario as a comment can have it. A manual decision has a sentence with quotes there."""
-    text = printable(str(decision.get("scenario") or "")).replace('"', "'").replace("\\", "/")
-    return text.encode()[:_COMMENT_BYTES].decode(errors="ignore")

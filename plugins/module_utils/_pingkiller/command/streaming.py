@@ -21,7 +21,7 @@ from ..errors import PingKillerError, on_screen
 from ..kept.directory import Store
 from ..kernel import schema
 from ..lists.batch import Wish, change_batch
-from ..lists.demand import check_owner
+from ..lists.demand import check_owner, checked_comment
 from ..lists.request import ListRequest
 from ..store.lock import check_timeout
 from . import host, output, stream_lines
@@ -42,6 +42,7 @@ def run(given: argparse.Namespace) -> int:
     """Do what standard input says to its end. Return an exit status. Raises PingKillerError for wrong options."""
     check_owner("owner", given.owner)
     check_timeout(given.lock_timeout)
+    checked_comment(given.comment or "")
     if given.ttl is not None:
         durations.checked("ttl", given.ttl)
     if sys.stdin is None:  # it was closed
@@ -146,7 +147,7 @@ class _Stream:
         """Return the claim of lines that say nothing else. Its time counts from now."""
         given = self._given
         until = schema.FOREVER if given.ttl is None else durations.until(durations.parse(given.ttl))
-        return Claim(schema.DIRECTIONS[given.direction or "src"], until, given.comment or "")
+        return Claim(schema.DIRECTIONS[given.direction or "src"], until, checked_comment(given.comment or ""))
 
     def _read(self, line: bytes, usual: Claim) -> Wish | None:
         if len(line) > _LONGEST:

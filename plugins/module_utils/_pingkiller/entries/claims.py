@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .. import durations
 from ..kernel import schema
-from . import addresses
+from . import addresses, comments
 
 
 class Claim(NamedTuple):
@@ -19,7 +19,7 @@ class Claim(NamedTuple):
 
     sides: tuple[int, ...]  #: of ``schema.SOURCE`` and ``schema.DESTINATION``, ascending
     until: int = schema.FOREVER  #: nanoseconds on CLOCK_BOOTTIME
-    comment: str = ""
+    comment: str = ""  #: as ``comments.checked`` returns it; empty for none
 
 
 #: The claims on one entry, by owner.
@@ -46,8 +46,16 @@ def describe(key: bytes, claims: Claims) -> list[str]:
     address = addresses.display(key)
     return [
         f"{address} direction={direction(claims[owner].sides)} owner={owner}{_describe_expiry(claims[owner].until)}"
+        f"{comments.option(claims[owner].comment)}"
         for owner in sorted(claims)
     ]
+
+
+def comment_of(claims: Claims) -> str:
+    """Return the comment of an entry, empty for none. Different comments of several owners follow one another."""
+    return comments.made_of(
+        "; ".join(dict.fromkeys(claims[owner].comment for owner in sorted(claims) if claims[owner].comment))
+    )
 
 
 def _describe_expiry(until: int) -> str:

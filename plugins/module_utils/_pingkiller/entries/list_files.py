@@ -46,7 +46,9 @@ def parse_file(
     path: str | None = None,
     most: int | None = None,
 ) -> RequestedEntries:
-    """Read a list file, a line for each entry: ``ENTRY [direction=src|dst|both] [ttl=DURATION] [# comment]``.
+    """Read a list file, a line for each entry:
+
+        ENTRY [direction=src|dst|both] [ttl=DURATION] [comment="TEXT"] [# remark]
 
     ``usual`` is the claim of lines without options. Lines that are nothing but addresses of one family are read some
     thousands at once.

@@ -35,7 +35,8 @@ _KINDS = (
     Kind(
         r"(?:add|create) \S+ \S",
         "is what ipset saves",
-        """convert {it} first: awk '$1 == "add" {{ print $3 ($4 == "timeout" && $5 ? " ttl=" $5 : "") }}' {path} > LIST""",
+        """convert {it} first: awk '$1 == "add" {{ split($0, c, "\\""); """
+        """print $3 ($4 == "timeout" && $5 ? " ttl=" $5 : "") (c[2] ? " comment=\\"" c[2] "\\"" : "") }}' {path} > LIST""",
     ),
     Kind(
         r"(?:table|set|add element) [^\n{]*{",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .. import durations
 from ..errors import PingKillerError, quoted
 from ..kernel import schema
-from . import addresses
+from . import addresses, comments
 from .claims import Claim
 from .requested import OtherClaims
 
@@ -20,6 +20,7 @@ MAX_REPORTED = 10  #: how many bad lines a message names
 #: By the value of on_invalid, how many bad lines to count. Nobody needs the exact number of more, or the file is no list.
 MOST_FAULTS = {"fail": 5000, "skip": 1_000_000}
 _MOST_KNOWN = 65536  #: how many different options of lines are remembered
+_WORD = re.compile(r'comment="[^"]*"(?=[\s#;]|$)|[^\s#;]+|[#;].*')  #: of a line; a remark is one word
 
 
 class Reading(NamedTuple):
@@ -86,12 +87,11 @@ class LineReader:
                 self.faults.add(f"{self._name}, line {number}: ", words[0], error)
 
     def _words(self, line: str) -> list[str]:
-        """Split a line without its comment into the entry and its options."""
-        text = line.partition("#")[0].partition(";")[0]
+        """Split a line without the remark at its end into the entry and its options."""
         if self._reading.format == "first_column":
-            first = re.split(r"[\s,|]", text.strip(), maxsplit=1)[0]
+            first = re.split(r"[\s,|]", _without_remark(line).strip(), maxsplit=1)[0]
             return [first] if first else []
-        return text.split()
+        return words_of(line)
 
     def _claim(self, options: tuple[str, ...]) -> Claim:
         if options not in self._known:
@@ -99,6 +99,18 @@ class LineReader:
                 self._known.clear()
             self._known[options] = _with_options(self._usual, options)
         return self._known[options]
+
+
+def words_of(line: str) -> list[str]:
+    """Split a line without the remark at its end into words. A comment with its quotes is one word."""
+    text = _without_remark(line)
+    if '"' in text:
+        return [word for word in _WORD.findall(line) if word[0] not in "#;"]
+    return text.split()
+
+
+def _without_remark(line: str) -> str:
+    return line.partition("#")[0].partition(";")[0]
 
 
 def parse_words(words: Sequence[str], usual: Claim) -> tuple[list[bytes], Claim]:
@@ -119,10 +131,12 @@ def _with_options(claim: Claim, options: Iterable[str]) -> Claim:
             claim = claim._replace(sides=schema.DIRECTIONS[value])
         elif name == "ttl":
             claim = claim._replace(until=_until(word, value))
+        elif name == "comment" and len(value) > 1 and value[0] == value[-1] == '"':
+            claim = claim._replace(comment=_comment(value[1:-1]))
         else:
             raise ValueError(
-                f"is followed by {quoted(word)}: only direction=src|dst|both and ttl=DURATION may follow, unless "
-                f"format=first_column"
+                f'is followed by {quoted(word)}: only direction=src|dst|both, ttl=DURATION and comment="TEXT" may follow, '
+                f"unless format=first_column"
             )
     return claim
 
@@ -132,3 +146,10 @@ def _until(word: str, value: str) -> int:
         return durations.until(durations.parse(value))
     except ValueError as error:
         raise ValueError(f"is followed by {quoted(word)}, and {quoted(value)} {error}") from None
+
+
+def _comment(text: str) -> str:
+    try:
+        return comments.checked(text)
+    except ValueError as error:
+        raise ValueError(f"has the comment {quoted(text)}, which {error}") from None

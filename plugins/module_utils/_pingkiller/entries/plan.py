@@ -83,6 +83,16 @@ def number_of_entries(changes: Iterable[Change]) -> int:
     return sum(len(change.keys) for change in changes)
 
 
+def gained_comments(plan: Plan) -> int:
+    """Return how many more comments a list has after a plan; fewer if it is negative."""
+    changes = (*plan.added, *plan.updated, *plan.removed)
+    return sum(len(change.keys) * (_comments(change.after) - _comments(change.before.claims)) for change in changes)
+
+
+def _comments(claims: Claims) -> int:
+    return sum(1 for claim in claims.values() if claim.comment)
+
+
 class Demand(NamedTuple):
     """What one owner demands of a list."""
 
@@ -92,6 +102,7 @@ class Demand(NamedTuple):
     exclusive: bool = False  #: the owner is to have the requested entries and no others; with ``absent`` none at all
     from_owner: str | None = None  #: the owner that hands over the requested entries
     any_owner: bool = False  #: with ``absent``: remove the claims of all owners
+    keeps_comments: bool = False  #: an entry that is requested without a comment keeps the one that it has
 
     def applied_to(self, claims: Claims, claim: Claim | None) -> Claims:
         """Return the new claims on an entry. ``claim`` is the one requested of it, None if the entry is not requested."""
@@ -99,7 +110,14 @@ class Demand(NamedTuple):
             return _without_owners(claims, self.owner) if self.exclusive else claims
         if self.absent:
             return self._without_sides(claims, claim.sides)
-        return {**_without_owners(claims, self.owner, self.from_owner), self.owner: claim}
+        kept = self.kept_comment(claims) if self.keeps_comments and not claim.comment else claim.comment
+        others = _without_owners(claims, self.owner, self.from_owner)
+        return {**others, self.owner: claim._replace(comment=kept)}
+
+    def kept_comment(self, claims: Claims) -> str:
+        """Return the comment that the owner has on an entry, or takes over with it."""
+        owners = (claims.get(name or "") for name in (self.owner, self.from_owner))
+        return next((claim.comment for claim in owners if claim and claim.comment), "")
 
     def _without_sides(self, claims: Claims, sides: tuple[int, ...]) -> Claims:
         """Return the claims that are left when the owner, or every owner, gives up these sides."""

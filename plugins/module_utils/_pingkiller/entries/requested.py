@@ -16,12 +16,16 @@ from .claims import Claim
 
 
 class OtherClaims:
-    """The claims on the keys at some positions, where they differ from the usual claim. A position takes 13 bytes."""
+    """The claims on the keys at some positions, where they differ from the usual claim.
+
+    A position takes 13 bytes, and more only if its claim has a comment.
+    """
 
     _SIDES = tuple(schema.DIRECTIONS.values())
 
     def __init__(self, items: Iterable[tuple[int, Claim]] = ()) -> None:
         self.positions, self._sides, self._untils = array.array("I"), array.array("B"), array.array("Q")
+        self._comments: dict[int, str] = {}  #: by position
         for position, claim in items:
             self.add(position, claim)
 
@@ -30,17 +34,20 @@ class OtherClaims:
         self.positions.extend(range(position, position + number))
         self._sides.extend(array.array("B", [self._SIDES.index(claim.sides)]) * number)
         self._untils.extend(array.array("Q", [claim.until]) * number)
+        if claim.comment:
+            self._comments.update(dict.fromkeys(range(position, position + number), claim.comment))
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def items(self) -> Iterator[tuple[int, Claim]]:
         """Yield the positions in ascending order, with their claims. Equal claims are one object."""
-        known: dict[tuple[int, int], Claim] = {}
+        known: dict[tuple[int, int, str], Claim] = {}
         for position, sides, until in zip(self.positions, self._sides, self._untils):
-            claim = known.get((sides, until))
+            comment = self._comments.get(position, "") if self._comments else ""
+            claim = known.get((sides, until, comment))
             if claim is None:
-                claim = known[sides, until] = Claim(self._SIDES[sides], until)
+                claim = known[sides, until, comment] = Claim(self._SIDES[sides], until, comment)
             yield position, claim
 
     def sides(self) -> set[int]:
@@ -101,27 +108,34 @@ def grouped(claims: dict[bytes, Claim]) -> dict[Claim, list[bytes]]:
 
 
 def merge_duplicates(requested: RequestedEntries) -> RequestedEntries:
-    """Give all duplicates of a key one claim, with the directions of all and the latest end. Note keys whose claims differed."""
+    """Give all duplicates of a key one claim, with the directions of all, the latest end and the first comment.
+
+    Note keys that were asked for in different ways. The note says nothing of comments, since nothing is lost with one.
+    """
     if not requested.others or len(set(requested.keys)) == len(requested.keys):
         return requested
     keys = requested.keys
     duplicated = {key for key, number in Counter(keys).items() if number > 1}
     duplicated.intersection_update(map(keys.__getitem__, requested.others.positions))
     merged: dict[bytes, Claim] = {}
-    differing = set()
+    differing, noted = set(), set()
     for key, claim in zip(keys, requested.claims()):
         if key in duplicated and merged.setdefault(key, claim) != claim:
+            if merged[key][:2] != claim[:2]:
+                noted.add(key)
             merged[key] = _merged(merged[key], claim)
             differing.add(key)
     if not differing:
         return requested
     claims = enumerate(merged[key] if key in differing else claim for key, claim in zip(keys, requested.claims()))
     others = OtherClaims((position, claim) for position, claim in claims if claim != requested.usual)
-    return requested._replace(others=others, notes=(*requested.notes, _merge_note(differing)))
+    notes = (_merge_note(noted),) if noted else ()
+    return requested._replace(others=others, notes=(*requested.notes, *notes))
 
 
 def _merged(one: Claim, other: Claim) -> Claim:
-    return Claim(tuple(sorted({*one.sides, *other.sides})), max(one.until, other.until))
+    sides = tuple(sorted({*one.sides, *other.sides}))
+    return Claim(sides, max(one.until, other.until), one.comment or other.comment)
 
 
 def _merge_note(differing: Collection[bytes]) -> str:

@@ -45,6 +45,8 @@ class Options(Protocol):
     def reading(self) -> Reading: ...
     @property
     def persist(self) -> bool | None: ...
+    @property
+    def keeps_comments(self) -> bool: ...
 
 
 class Copies(NamedTuple):
@@ -84,11 +86,11 @@ class EntriesRequest:
         """What is kept of the requested entries.
 
         The copies of a list file have the entries that are for good, and those that end with the file. Other entries that
-        expire are kept one by one.
+        expire are kept one by one, and so are entries with a comment.
         """
         if self.path is None:
-            return note_of({}, _kept_forms(self.by_key))
-        return note_of({self.path: self.source}, self.expiring)
+            return note_of({}, kept_forms(self.by_key))
+        return note_of({self.path: self.source}, self.apart)
 
     @functools.cached_property
     def source(self) -> KeptSource:
@@ -106,21 +108,23 @@ class EntriesRequest:
         return source
 
     @functools.cached_property
-    def expiring(self) -> dict[str, KeptEntry]:
+    def apart(self) -> dict[str, KeptEntry]:
         """The entries of the list file that are kept one by one."""
-        return _kept_forms({key: claim for claim, keys in self._by_claim.items() if self._ends(claim) for key in keys})
+        return kept_forms(
+            {key: claim for claim, keys in self._by_claim.items() if self._is_apart(claim) for key in keys}
+        )
 
     @functools.cached_property
     def copies(self) -> Copies:
         """The copies of the list file."""
-        return packed_copies({claim.sides: keys for claim, keys in self._by_claim.items() if not self._ends(claim)})
+        return packed_copies({claim.sides: keys for claim, keys in self._by_claim.items() if not self._is_apart(claim)})
 
-    def _ends(self, claim: Claim) -> bool:
-        """Tell whether a claim ends by itself, not with the list file."""
-        return claim.until != schema.FOREVER and claim != self.requested.usual
+    def _is_apart(self, claim: Claim) -> bool:
+        """Tell whether a claim has a comment, or ends by itself, not with the list file."""
+        return bool(claim.comment) or (claim.until != schema.FOREVER and claim != self.requested.usual)
 
 
-def _kept_forms(claims: Mapping[bytes, Claim]) -> dict[str, KeptEntry]:
+def kept_forms(claims: Mapping[bytes, Claim]) -> dict[str, KeptEntry]:
     return {addresses.display(key): kept_form(claim) for key, claim in claims.items()}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from .. import durations
-from ..entries import addresses
+from ..entries import addresses, comments
 from ..entries.claims import Claim, direction
 from ..errors import printable
 from ..kernel import schema
@@ -30,10 +30,11 @@ class _Directed(TypedDict):
 
 
 class KeptEntry(_Directed, total=False):
-    """What is kept of an entry. Without ``until`` and ``ttl`` it is for good."""
+    """What is kept of an entry. Without ``until`` and ``ttl`` it is for good. A list file itself has no ``comment``."""
 
     until: str  #: when it ends, in ISO 8601 and UTC
     ttl: int  #: the seconds that were left when this was written
+    comment: str
 
 
 class KeptSource(KeptEntry, total=False):
@@ -82,6 +83,7 @@ def _checked(content: dict[str, Any]) -> EntriesNote:
     for address, entry in content.get("entries", {}).items():
         addresses.parse(address)
         _check_kept(entry)
+        _check_comment(entry)
     note: EntriesNote = {}
     if "sources" in content:
         note["sources"] = content["sources"]
@@ -104,6 +106,12 @@ def _check_kept(kept: Mapping[str, Any]) -> None:
             raise TypeError(kept["ttl"])
 
 
+def _check_comment(entry: Mapping[str, Any]) -> None:
+    comment = entry.get("comment", "")
+    if comments.checked(comment) != comment:
+        raise ValueError(comment)
+
+
 def _check_source(source: Mapping[str, Any]) -> None:
     for digest, name in source.get("copies", {}).items():
         schema.DIRECTIONS[name]
@@ -113,11 +121,13 @@ def _check_source(source: Mapping[str, Any]) -> None:
 
 def kept_form(claim: Claim) -> KeptEntry:
     """Return what is kept of an entry with this claim."""
-    name = direction(claim.sides)
-    if claim.until == schema.FOREVER:
-        return {"direction": name}
-    until = durations.iso(durations.from_boot(claim.until))
-    return {"direction": name, "until": until, "ttl": durations.left(claim.until)}
+    kept: KeptEntry = {"direction": direction(claim.sides)}
+    if claim.until != schema.FOREVER:
+        kept["until"] = durations.iso(durations.from_boot(claim.until))
+        kept["ttl"] = durations.left(claim.until)
+    if claim.comment:
+        kept["comment"] = claim.comment
+    return kept
 
 
 def unexpired(note: EntriesNote) -> EntriesNote:
@@ -157,7 +167,7 @@ def describe_entries(edit: Edit, when: str) -> str:
         for name, kept in mine.get(part, {}).items():
             if other.get(part, {}).get(name) != kept:
                 expiry = f" until={kept['until'][:16]}Z" if "until" in kept else ""
-                content = _describe_copies(kept) if part == "sources" else ""
+                content = _describe_copies(kept) if part == "sources" else comments.option(kept.get("comment", ""))
                 lines.append(
                     f"at boot: {printable(name)} direction={kept['direction']} owner={owner}{expiry}{content}\n"
                 )

@@ -14,7 +14,7 @@ from ..kernel import schema
 from . import copies
 from .directory import Store
 from .edit import understood
-from .entries_request import Copies, EntriesRequest, Staying
+from .entries_request import Copies, EntriesRequest, Staying, kept_forms
 from .entry_edit import EntriesEdit
 from .entry_notes import (
     EntriesNote,
@@ -39,10 +39,11 @@ def plan_entries(store: Store, request: EntriesRequest) -> list[EntriesEdit]:
     if options.absent:
         owners = owners_of_entries(store, options.name) if options.any_owner else [options.owner]
         return [_taken_out(_unchanged(store, options.name, owner), request, _other_sides) for owner in owners]
-    edits = [_plan_present(_unchanged(store, options.name, options.owner), request)]
-    if options.from_owner is not None:
-        edits.append(_taken_out(_unchanged(store, options.name, options.from_owner), request, _none))
-    return edits
+    mine = _unchanged(store, options.name, options.owner)
+    if options.from_owner is None:
+        return [_plan_present(mine, request, [mine])]
+    theirs = _unchanged(store, options.name, options.from_owner)
+    return [_plan_present(mine, request, [theirs, mine]), _taken_out(theirs, request, _none)]
 
 
 def _other_sides(kept: KeptEntry, claim: Claim) -> tuple[int, ...]:
@@ -56,7 +57,7 @@ def _none(_kept: KeptEntry, _claim: Claim) -> tuple[int, ...]:
 def _all_if_the_same(kept: KeptEntry, claim: Claim) -> tuple[int, ...]:
     """Otherwise several places that keep the same entry would undo each other's notes with every run."""
     sides = schema.DIRECTIONS[kept["direction"]]
-    return sides if claim == Claim(sides) and "until" not in kept else ()
+    return sides if claim == Claim(sides, comment=kept.get("comment", "")) and "until" not in kept else ()
 
 
 def _unchanged(store: Store, list_name: str, owner: str) -> EntriesEdit:
@@ -68,7 +69,8 @@ def _unchanged(store: Store, list_name: str, owner: str) -> EntriesEdit:
     return EntriesEdit(store=store, name=entries_name(list_name, owner), found=found, before=before, after=before)
 
 
-def _plan_present(edit: EntriesEdit, request: EntriesRequest) -> EntriesEdit:
+def _plan_present(edit: EntriesEdit, request: EntriesRequest, before: list[EntriesEdit]) -> EntriesEdit:
+    """Plan for the owner of the request. ``before`` are the edits of those whose comments it keeps, its own last."""
     options = request.options
     if options.persist is None and not edit.store.restores():
         return edit
@@ -81,9 +83,20 @@ def _plan_present(edit: EntriesEdit, request: EntriesRequest) -> EntriesEdit:
     rest = _beside(edit._replace(before=kept), request)
     return edit._replace(
         before=_without_copies(edit.before, missing),
-        after=_merged(rest.after, request.note),
+        after=_merged(_merged(rest.after, request.note), note_of({}, _with_old_comments(before, request))),
         packed={**rest.packed, **missing},
     )
+
+
+def _with_old_comments(before: list[EntriesEdit], request: EntriesRequest) -> dict[str, KeptEntry]:
+    """Return the requested entries that keep the comments that are kept of them."""
+    found: dict[bytes, Claim] = {}
+    for edit in before if request.options.keeps_comments else ():
+        for address, entry in edit.before.get("entries", {}).items():
+            claim = request.by_key.get(addresses.parse(address)) if "comment" in entry else None
+            if claim is not None and not claim.comment:
+                found[addresses.parse(address)] = claim._replace(comment=entry["comment"])
+    return kept_forms(found)
 
 
 def _beside(edit: EntriesEdit, request: EntriesRequest) -> EntriesEdit:
@@ -109,7 +122,7 @@ def _no_longer_in_file(edit: EntriesEdit, request: EntriesRequest, old: KeptSour
     """Return copies of the entries of a list file that are not in it any more."""
     present = request.copies.directions
     rest = without_damaged(edit, {**old, "copies": without(old["copies"], present)}, request=request, staying=_none)
-    if present.keys() <= old["copies"].keys() and not request.expiring:  # no other copy has entries of these
+    if present.keys() <= old["copies"].keys() and not request.apart:  # no other copy has entries of these
         return Copies(directions=rest["copies"], packed={})
     return narrowed_copies(edit, rest, request=request, staying=_none)
 

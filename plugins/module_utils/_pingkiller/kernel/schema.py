@@ -100,6 +100,8 @@ EVENT_BUFFER_SIZE = 1 << 20  #: bytes; a power of two and of whole pages
 OWNER_SIZE = 64  #: bytes of the longest name of an owner, with its final NUL
 MAX_OWNERS = 256  #: number 0 means several owners, which have claims
 MAX_CLAIMS = 65536
+COMMENT_SIZE = 256  #: bytes of the longest comment of an entry, with its final NUL
+MAX_COMMENTS = 65536
 META_SIZE = 16384
 
 ZERO = struct.pack("=I", 0)  #: the key of every map with one element
@@ -179,6 +181,15 @@ HOST_MAPS = {
 #: The ring buffer, which is made with the first filter that reports events.
 EVENTS_MAP = bpf.MapInfo(type=bpf.RINGBUF, key_size=0, value_size=0, max_entries=EVENT_BUFFER_SIZE, flags=0)
 
+#: The comments of entries, made with the first one. A change may add new comments before it deletes old ones.
+COMMENTS_MAP = bpf.MapInfo(
+    type=bpf.HASH,
+    key_size=CLAIM_KEY.size,
+    value_size=COMMENT_SIZE,
+    max_entries=2 * MAX_COMMENTS,
+    flags=bpf.NO_PREALLOC,
+)
+
 #: The maps of every filter.
 FILTER_MAPS = {
     "counters": _array(bpf.PERCPU_ARRAY, LAYOUTS["counters"].size),
@@ -203,7 +214,7 @@ CARRIED_MAP = _array(bpf.ARRAY, 8, max_entries=len(COUNTED))
 
 #: Every name that a filter's pin can have.
 FILTER_PINS = (*FILTER_MAPS, "timing", "event_budget", "sources")
-HOST_PINS = (*HOST_MAPS, "events")
+HOST_PINS = (*HOST_MAPS, "events", "comments")
 
 
 def is_declared(info: bpf.MapInfo, name: str, *, declared: bpf.MapInfo, any_size: bool) -> bool:

@@ -45,7 +45,7 @@ def change_batch(base: str, wishes: Sequence[Wish], request: ListRequest, *, loc
                 claims.pop(key, None)
                 gone[key] = None
             else:
-                claims[key] = claim._replace(comment="")  # which nothing keeps yet
+                claims[key] = claim
                 gone.pop(key, None)
     requests = []
     if claims:

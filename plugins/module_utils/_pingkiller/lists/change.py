@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from ..entries.plan import Demand, Plan, joined, make_plan, number_of_entries
+from ..entries.plan import Demand, Plan, gained_comments, joined, make_plan, number_of_entries
 from ..errors import PingKillerError
 from ..kept.edit import Edit
 from ..kept.entries_request import EntriesRequest
@@ -193,3 +193,4 @@ def _check_fits(request: ListRequest, plan: Plan, capacity: int | None = None) -
     added = number_of_entries(plan.added)
     limits.check_capacity(request.name, added, capacity or limits.DEFAULT_CAPACITY)
     limits.check_prefix_lengths(request.name, set(limits.ipv6_lengths(plan.added)))
+    limits.check_comments(gained_comments(plan))

@@ -11,7 +11,7 @@ import sys
 from typing import BinaryIO
 
 from .. import durations
-from ..entries import list_files
+from ..entries import comments, list_files
 from ..entries.claims import Claim
 from ..entries.list_lines import Reading
 from ..entries.plan import Demand
@@ -47,6 +47,7 @@ def read_demand(request: ListRequest) -> Demand:
         exclusive=request.exclusive or request.everything,
         from_owner=request.from_owner,
         any_owner=request.any_owner,
+        keeps_comments=request.keeps_comments,
     )
 
 
@@ -54,7 +55,8 @@ def _requested(request: ListRequest) -> RequestedEntries:
     if request.entries is not None:
         return request.entries
     until = schema.FOREVER if request.ttl is None else durations.until(durations.checked("ttl", request.ttl))
-    usual = Claim(schema.DIRECTIONS[request.direction or ("both" if request.absent else "src")], until)
+    sides = schema.DIRECTIONS[request.direction or ("both" if request.absent else "src")]
+    usual = Claim(sides, until, checked_comment(request.comment or ""))
     if request.everything:
         return RequestedEntries([], usual)
     if request.content is not None:
@@ -64,6 +66,14 @@ def _requested(request: ListRequest) -> RequestedEntries:
         return _read_file(request.src, usual, how=request.reading, most=_most(request))
     texts = [text.strip() for text in request.ip or []]
     return list_files.parse_all(texts, usual, request.reading)
+
+
+def checked_comment(text: str) -> str:
+    """Return the comment of a request as it is stored. Raises PingKillerError."""
+    try:
+        return comments.checked(text)
+    except ValueError as error:
+        raise PingKillerError(f"comment={quoted(text)} {error}") from None
 
 
 def _most(request: ListRequest) -> int:

@@ -70,7 +70,15 @@ class ListRequest(NamedTuple):
     from_owner: str | None = None
     any_owner: bool = False
     reading: Reading = Reading()
-    comment: str | None = None  #: of the entries; None: leave the comments that they have
+    comment: str | None = None  #: of entries that have none of their own; None: see ``keeps_comments``
     persist: bool | None = None  #: None: if the host restores its filters
     store: Store | None = None  #: None: leave alone what is restored at boot
     foreseen: Foreseen = Foreseen()  #: for a prediction
+
+    @property
+    def keeps_comments(self) -> bool:
+        """Whether entries without a comment keep the one that they have on the list.
+
+        A list file that is synced exactly says all comments. The addresses of a task have none of their own.
+        """
+        return self.comment is None and (not self.exclusive or self.ip is not None)

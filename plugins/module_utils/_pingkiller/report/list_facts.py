@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from ..entries import addresses
+from ..entries.claims import comment_of
 from ..store.entry_list import EntryList, opened_list
 from ..store.pins import Pins
 from . import list_file
@@ -48,9 +49,12 @@ def _busiest(entries: EntryList, number: int) -> Iterator[tuple[bytes, int]]:
 def _described(entries: EntryList, key: bytes, slot: int) -> dict[str, Any]:
     counts = entries.records.counts(slot)
     valid = validity(entries.records.untils(slot))
+    claims = entries.claims(slot)
+    comment = comment_of(claims)
     return {
         "ip": addresses.display(key),
-        "owners": sorted(entries.claims(slot)),
+        "owners": sorted(claims),
+        **({"comment": comment} if comment else {}),
         "direction": valid.direction,
         "expires_in": valid.seconds_left,
         "packets": counts.packets,

@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 
 from .. import durations
-from ..entries import addresses
+from ..entries import addresses, comments
+from ..entries.claims import comment_of
 from ..errors import PingKillerError, quoted_path
 from ..files import own
 from ..store.entry_list import EntryList
@@ -74,7 +75,7 @@ def _replace(path: str, first_line: str, lines: Iterable[str]) -> None:
     directory, name = os.path.split(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
     try:
-        with open(handle, "w", encoding="ascii") as file:
+        with open(handle, "w", encoding="utf-8") as file:
             file.write(first_line)
             file.writelines(lines)
         os.replace(temporary, path)
@@ -89,7 +90,7 @@ def _lines(entries: EntryList) -> Iterator[str]:
     for held in entries.held():
         direction, left = validity(held.untils)
         options = ("" if direction == "src" else f" direction={direction}") + ("" if left is None else f" ttl={left}s")
-        said = f"{options} # owners={','.join(sorted(held.claims))}"
+        said = f"{options}{comments.option(comment_of(held.claims))} # owners={','.join(sorted(held.claims))}"
         for key, slot in zip(held.keys, held.slots):
             counts = entries.records.counts(slot)
             seen = f" last_seen={moment(counts.last_seen)}" if counts.last_seen else ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ..entries.claims import Claims, effective
-from ..entries.plan import Change, Held, Plan, number_of_entries
+from ..entries.plan import Change, Held, Plan, gained_comments, number_of_entries
 from ..errors import PingKillerError
 from ..kernel import schema
 from . import limits
@@ -62,6 +62,7 @@ class EntryList(ListReader):
         self.known_owners.check({owner for change in plan.added + plan.updated for owner in change.after})
         shared = [change for change in plan.updated if len(change.after) > 1]
         self.shared_claims.check(sum(len(change.after) * len(change.keys) for change in shared))
+        self.comments.check(gained_comments(plan))
 
     def apply(self, plan: Plan) -> None:
         """Add, then update, then remove entries, so that what stays blocked is blocked throughout. Call ``settle`` before.
@@ -91,6 +92,7 @@ class EntryList(ListReader):
         try:
             for change in changes:
                 (owner,), untils = change.after, effective(change.after)
+                self.comments.store(change.keys, change.after)  # first, as a kill may leave it without an entry
                 slots = _taken(free, len(change.keys))
                 self.records.fill(slots, change.keys, untils=untils, owner=self.known_owners.number(owner))
                 self.control.add(self.name, change.kind, untils=untils, number=len(change.keys))
@@ -109,8 +111,8 @@ class EntryList(ListReader):
         # In this order, the filter always looks on each side on which an entry matches.
         self.control.add_matching(self.name, change.kind, untils=after, number=number)
         for key, slot in zip(change.keys, change.before.slots):
-            had_several = self.records.owner(slot) == SEVERAL
-            self.records.edit(slot, after, self._store_claims(key, change.after, had_several=had_several))
+            self._store_claims(key, slot, claims=change.after, untils=after)
+            self.comments.follow(key, change.after)
         self.control.add_matching(self.name, change.kind, untils=change.before.untils, number=-number)
 
     def _remove(self, changes: list[Change]) -> None:
@@ -121,14 +123,19 @@ class EntryList(ListReader):
                     self.shared_claims.forget(key)
             self.records.free(change.before.slots)
             self.control.add(self.name, change.kind, untils=change.before.untils, number=-len(change.keys))
+        self.comments.forget([change.keys for change in changes])
 
-    def _store_claims(self, key: bytes, claims: Claims, *, had_several: bool) -> int:
-        """Bring the shared claims on an entry up to date. Returns the owner's number for its record."""
+    def _store_claims(self, key: bytes, slot: int, *, claims: Claims, untils: tuple[int, int]) -> None:
+        """Bring an entry's record and its shared claims up to date.
+
+        In this order, a kill leaves too many shared claims, but never a record of several owners without theirs.
+        """
         shared = claims if len(claims) > 1 else {}
+        had_several = self.records.owner(slot) == SEVERAL
+        self.shared_claims.store(key, shared)
+        self.records.edit(slot, untils, SEVERAL if shared else self.known_owners.number(next(iter(claims))))
         if had_several:
             self.shared_claims.forget(key, but=shared)
-        self.shared_claims.store(key, shared)
-        return SEVERAL if len(claims) != 1 else self.known_owners.number(next(iter(claims)))
 
     def copy_from(self, other: EntryList) -> None:
         """Fill this empty list with the entries of ``other``, their counters at zero.

@@ -60,8 +60,10 @@ def _list_maps(prefix: str) -> dict[str, KnownMap]:
 
 _LISTS = Directory(directories={name: Directory(_list_maps(prefix)) for name, prefix in schema.LIST_PREFIX.items()})
 
+_HOST_MAPS = {**schema.HOST_MAPS, "events": schema.EVENTS_MAP, "comments": schema.COMMENTS_MAP}
+
 BASE = Directory(
-    maps={name: KnownMap(name, info) for name, info in {**schema.HOST_MAPS, "events": schema.EVENTS_MAP}.items()},
+    maps={name: KnownMap(name, info) for name, info in _HOST_MAPS.items()},
     directories={
         CURRENT: _LISTS,
         NEXT: _LISTS,

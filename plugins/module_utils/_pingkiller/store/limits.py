@@ -25,6 +25,15 @@ def check_capacity(name: str, count: int, capacity: int) -> None:
         )
 
 
+def check_comments(count: int) -> None:
+    """Raise PingKillerError if a host cannot hold this many comments of entries."""
+    if count > schema.MAX_COMMENTS:
+        raise PingKillerError(
+            f"this host would have {count} comments of entries and has room for {schema.MAX_COMMENTS}: nothing was changed; leave "
+            f"out some comments, or write them behind a # in the list file"
+        )
+
+
 def ipv6_lengths(changes: Iterable[Change]) -> Counter[int]:
     """Return how many IPv6 networks among the entries have which prefix length."""
     prefixes = Counter(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..errors import PingKillerError
 from ..kernel import bpf, schema
+from .comments import Comments
 from .control import Control
 from .host_maps import HostMaps
 from .indexes import Indexes
@@ -31,12 +32,14 @@ class ListMaps:
         self.indexes = Indexes(maps)
         self.known_owners = Owners(host.owners)
         self.shared_claims = SharedClaims(host.claims, name, self.known_owners)
+        self.comments = Comments(pins, name, self.known_owners)
 
     def close(self) -> None:
         self.records.close()
         self.control.close()
         self.table.close()
         self.indexes.close()
+        self.comments.close()
 
     @property
     def capacity(self) -> int:

@@ -130,10 +130,10 @@ class ListReader(ListMaps):
         signature = self.records.signature(slot)
         if signature is None:  # another run has removed it
             return {}
-        if signature.owner != SEVERAL:
-            return self._one_claim(signature)
         (key,) = self.records.keys(signature, (slot,))
-        return _unexpired(self.shared_claims.of(key))
+        several = signature.owner == SEVERAL
+        claims = _unexpired(self.shared_claims.of(key)) if several else self._one_claim(signature)
+        return self.comments.added_to(claims, key)
 
     def _one_claim(self, signature: Signature) -> Claims:
         """Return the claim on entries that have one owner."""
@@ -144,8 +144,10 @@ class ListReader(ListMaps):
         """Return the entries of these keys, by default all entries, grouped by their claims."""
         if keys is None:
             found, shared = self.live(), self.shared_claims.by_key()
-            return self._gathered(found, lambda key: shared.get(key, {}))
-        return self._gathered(self._looked_up(keys), self.shared_claims.of)
+            groups = self._gathered(found, lambda key: shared.get(key, {}))
+        else:
+            groups = self._gathered(self._looked_up(keys), self.shared_claims.of)
+        return self.comments.divide(groups, whole=keys is None)
 
     def _looked_up(self, keys: Iterable[bytes]) -> Iterator[Alike]:
         for slot in map(self.slot_of, keys):

@@ -19,7 +19,7 @@ from . import filter_meta, filter_programs, hooks, host_maps, pins
 from .paths import NEXT
 from .pins import Pins
 
-_BOUND = ("owners", "claims")  #: maps of the host that no program reads
+_BOUND = ("owners", "claims")  #: maps of the host that no program reads, apart from the comments, which may be missing
 
 
 def bind(pins_: Pins, name: str, fd: int) -> None:
@@ -32,6 +32,18 @@ def bind(pins_: Pins, name: str, fd: int) -> None:
                 raise PingKillerError(f"{path} was removed while in use: find out who removed it, and run again")
             with found:
                 program.bind(found)
+        comments = pins_.open_map(pins_.host_pin("comments"))
+        with comments or contextlib.nullcontext():
+            if comments:
+                program.bind(comments)
+
+
+def bind_to_all(pins_: Pins, map_: bpf.Map) -> None:
+    """Let the programs of all filters keep a map that is new."""
+    for name in pins_.filters():
+        for found in filter_programs.programs(pins_, name):
+            with contextlib.suppress(FileNotFoundError), bpf.Program.from_id(found.info.id) as program:
+                program.bind(map_)
 
 
 def restore(pins_: Pins, names: tuple[str, ...] | None) -> list[str]:

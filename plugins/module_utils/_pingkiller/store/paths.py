@@ -4,6 +4,7 @@
 """Name the directories and pins of a host.
 
 BASE/control, owners, claims           the host's maps
+BASE/events, comments                  maps that are made when they are needed
 BASE/lists/blocklist/, .../allowlist/  records and the four indexes of each list
 BASE/filters/INTERFACE/                counters and meta of one filter
 BASE_next/, BASE_old/                  the same while all maps are replaced

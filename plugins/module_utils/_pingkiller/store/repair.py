@@ -25,6 +25,7 @@ def repair(maps: ListMaps) -> None:
     An entry stays on the list if both an index and its record say that it is there.
     """
     maps.shared_claims.forget_strays(lambda key: _is_shared(maps, key))
+    maps.comments.forget_strays(lambda key, owner: _is_claimed(maps, key, owner))
     indexed = maps.indexes.read()
     _remove_dangling(maps.indexes, maps.records, indexed)
     for alike in maps.records.alike():
@@ -42,6 +43,12 @@ def strays(records: Records, alike: Alike, find: Callable[[bytes], int | None]) 
 def _is_shared(maps: ListMaps, key: bytes) -> bool:
     slot = maps.slot_of(key)
     return slot is not None and maps.records.owner(slot) == SEVERAL
+
+
+def _is_claimed(maps: ListMaps, key: bytes, owner: int) -> bool:
+    slot = maps.slot_of(key)
+    number = None if slot is None else maps.records.owner(slot)
+    return number == owner or (number == SEVERAL and maps.known_owners.name(owner) in maps.shared_claims.of(key))
 
 
 def _remove_dangling(indexes: Indexes, records: Records, indexed: dict[str, dict[bytes, int]]) -> None:

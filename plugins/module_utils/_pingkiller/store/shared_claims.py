@@ -10,21 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
-from ..entries import addresses
 from ..entries.claims import Claim, Claims
 from ..errors import PingKillerError
 from ..kernel import bpf, schema
+from .claim_keys import ClaimKey, unpacked
 from .owners import Owners
-
-
-class _Claim(NamedTuple):
-    """Whose claim an element of the map is, and on what."""
-
-    list_number: int
-    key: bytes  #: the entry's
-    owner: int
 
 
 class SharedClaims:
@@ -48,7 +39,7 @@ class SharedClaims:
         """Return all claims by the key of their entry. They include those that ``forget_strays`` would delete."""
         found: dict[bytes, Claims] = defaultdict(dict)
         for packed, value in self._map.read_all():
-            claim = _unpacked_key(packed)
+            claim = unpacked(packed)
             if claim.list_number == self._list_number:
                 found[claim.key][self._owners.name(claim.owner)] = _unpacked(value)
         return found
@@ -70,7 +61,7 @@ class SharedClaims:
     def forget_strays(self, is_shared: Callable[[bytes], bool]) -> None:
         """Delete the claims on entries that no longer exist, or no longer have several owners, as ``is_shared`` says."""
         for packed, _value in self._map.read_all():
-            claim = _unpacked_key(packed)
+            claim = unpacked(packed)
             if claim.list_number == self._list_number and not is_shared(claim.key):
                 self._map.delete(packed)
 
@@ -84,19 +75,7 @@ class SharedClaims:
             )
 
     def _claim_key(self, key: bytes, owner: int) -> bytes:
-        address, length = addresses.split(key)
-        kind = schema.KINDS.index(schema.KIND_OF_SIZE[len(key)])
-        return schema.CLAIM_KEY.pack(
-            list=self._list_number, kind=kind, prefix_length=length, owner=owner, address=address
-        )
-
-
-def _unpacked_key(packed: bytes) -> _Claim:
-    fields = schema.CLAIM_KEY.unpack(packed)
-    kind = schema.KINDS[fields["kind"]]
-    address = fields["address"][: 4 if kind.endswith("4") else 16]
-    prefix = schema.SLOT.pack(fields["prefix_length"]) if kind.startswith("network") else b""
-    return _Claim(list_number=fields["list"], key=prefix + address, owner=fields["owner"])
+        return ClaimKey(self._list_number, key, owner).packed()
 
 
 def _unpacked(value: bytes) -> Claim:
