@@ -20,11 +20,11 @@ class Measured(NamedTuple):
     peak_mb: int
 
 
-def measured(*command: object) -> Measured:
-    """Run a command. If it fails, exit with its output."""
-    with tempfile.TemporaryFile("w+") as file:
+def measured(*command: object, given: str | None = None) -> Measured:
+    """Run a command, which reads the file ``given``. If it fails, exit with its output."""
+    with tempfile.TemporaryFile("w+") as file, open(given or os.devnull) as stdin:
         began = time.perf_counter()
-        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        process = subprocess.Popen(list(map(str, command)), stdin=stdin, stdout=file, stderr=file)
         _pid, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -36,7 +36,8 @@ options:
 options:
   lock_timeout:
     description:
-      - How many seconds to wait for another PingKiller run on the same host to end, V(0) to V(86400).
+      - How many seconds to wait for another PingKiller run on the same host to end, V(0) to V(86400). If many runs wait for each other, the time
+        counts anew with each run that gets its turn.
       - After this timeout, the module fails. The message names the process that holds the lock, what it runs and since when.
     type: float
     default: 30

@@ -69,6 +69,24 @@ def held_by_another_process(take=lock.host_lock):
         os.waitpid(holder, 0)
 
 
+def test_the_time_counts_anew_with_each_holder(monkeypatch):
+    """The clock goes on by ten seconds whenever the lock is waited for. At 20 and 40 another run gets it, at 60 nobody."""
+    clock, holder = [0], contextlib.ExitStack()
+
+    def sleep(_seconds):
+        clock[0] += 10
+        if clock[0] in (20, 40, 60):
+            holder.close()
+        if clock[0] in (20, 40):
+            holder.enter_context(lock.host_lock())
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    holder.enter_context(lock.host_lock())
+    with lock.host_lock(30):
+        assert clock == [60]
+
+
 def test_the_lock_leaves_no_file(path):
     with lock.host_lock():
         assert path.exists()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 
@@ -12,7 +13,8 @@ from .errors import PingKillerError, quoted
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _NS = 1_000_000_000
-_LONGEST = 100 * 365 * 86400  #: seconds; in nanoseconds still far from 64 bits
+LONGEST = 100 * 365 * 86400  #: seconds; in nanoseconds still far from 64 bits
+_GO_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _ISO = "%Y-%m-%dT%H:%M:%S"
 
 # Durations
@@ -25,7 +27,7 @@ def parse(text: object) -> int:
     """
     found = re.fullmatch(r"([0-9]{1,12})([smhdw]?)", str(text).strip())
     seconds = int(found.group(1)) * _SECONDS[found.group(2)] if found else 0
-    if not 0 < seconds <= _LONGEST:
+    if not 0 < seconds <= LONGEST:
         raise ValueError("is not a duration: write a number of seconds above 0, or one like 90s, 10m, 1h, 2d or 1w")
     return seconds
 
@@ -36,6 +38,18 @@ def checked(name: str, text: object) -> int:
         return parse(text)
     except ValueError as error:
         raise PingKillerError(f"{name}={quoted(str(text))} {error}") from None
+
+
+def parse_go(text: str) -> float:
+    """Return the seconds of a duration as Go writes it, such as ``9m58.1s``, ``-1s`` or ``0s`` (time.ParseDuration).
+
+    Raises ValueError with a reason that can follow the value.
+    """
+    part = rf"([0-9]{{1,19}}(?:\.[0-9]{{0,19}})?)({'|'.join(_GO_SECONDS)})"
+    if not re.fullmatch(rf"[+-]?(?:{part})+", text):
+        raise ValueError("is not a duration as Go writes it, like 3h59m58s")
+    seconds = sum(float(number) * _GO_SECONDS[unit] for number, unit in re.findall(part, text))
+    return -seconds if text.startswith("-") else seconds
 
 
 # The clock of expiry, which goes on while the host is suspended
@@ -83,6 +97,7 @@ def iso(seconds: float) -> str:
     return time.strftime(f"{_ISO}Z", time.gmtime(round(seconds)))
 
 
+@functools.lru_cache(maxsize=65536)  # thousands of entries are read that end at the same time
 def from_iso(text: str) -> int:
     """Return the seconds of the wall clock that ``iso`` has written. Raises ValueError."""
     import calendar  # imports datetime, for which most commands have no use

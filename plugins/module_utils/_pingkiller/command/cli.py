@@ -34,8 +34,12 @@ _SUBCOMMANDS = {
     "stats": _Subcommand("stats", "Show what each filter passed and dropped and why, and the busiest entries"),
     "list": _Subcommand("entries", "Show the entries of the lists"),
     "explain": _Subcommand("explain", "Explain why pings of an address pass here or are dropped"),
-    "events": _Subcommand("events", "Show packets that the filters report, one on each line, as they come"),
+    "block": _Subcommand("acting", "Put addresses on the blocklist, or on the allowlist", fill="fill_block"),
+    "unblock": _Subcommand("acting", "Take addresses off the blocklist, or off the allowlist", fill="fill_unblock"),
+    "flush": _Subcommand("acting", "Remove all entries of an owner", fill="fill_flush"),
+    "stream": _Subcommand("stream", "Block and unblock what standard input says, line by line"),
     "validate": _Subcommand("validate", "Say whether a list file is one that the lists can take"),
+    "events": _Subcommand("events", "Show packets that the filters report, one on each line, as they come"),
     "metrics": _Subcommand("metrics", "Write counters and states in the text format of Prometheus"),
     "check": _Subcommand("restoring", "Show what apply would restore, and change nothing", fill="fill_check"),
     "apply": _Subcommand("restoring", "Restore the wanted filters and entries that are missing", fill="fill_apply"),
@@ -43,11 +47,11 @@ _SUBCOMMANDS = {
 }
 
 _DESCRIPTION = """\
-Show PingKiller on this host: the XDP filters on its interfaces, what they dropped, and the lists that they use. Restore
-filters and lists after a boot, as the host's own units do. Needs root.
+Show PingKiller on this host: the XDP filters on its interfaces, what they dropped, and the lists that they use. Block and
+unblock addresses. Restore filters and lists after a boot, as the host's own units do. Needs root.
 
-Ansible decides which filters and entries a host has; this command does not change them. To block an address from here,
-use the module: ansible localhost -c local -m pingkiller.fleet.xdp_blocklist -a ip=203.0.113.9
+Entries have owners. What is blocked here belongs to another owner than the entries of the inventory, so a deployment
+leaves it alone. Ansible decides which filters a host has; this command does not change them.
 """
 _ENDING = """\
 exit status:
@@ -69,6 +73,7 @@ examples:
   pingkiller stats                     what did it drop, and why?
   pingkiller list blocklist            what is blocked, and for which owner?
   pingkiller explain 203.0.113.9       is it blocked here, and why?
+  pingkiller block 203.0.113.9 --ttl 1h
   pingkiller check || echo drift       does the host still have what it should have?
   pingkiller stats --json | jq .filters.eth0.counters.dropped.packets
   pingkiller trace syscalls --latency  what do processes ask of the kernel, and how long does it take?

@@ -38,14 +38,16 @@ def amount(cell: Found) -> str:
 
 def complain(sentence: str) -> None:
     """Write an error. In the journal, ``<3>`` marks it as one (sd-daemon(3))."""
-    sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + on_screen(sentence) + "\n")
+    _say("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ", sentence)
 
 
 def warn(sentence: str) -> None:
-    """Write a warning, as ``complain`` does an error."""
-    sys.stderr.write(
-        ("<4>" if "JOURNAL_STREAM" in os.environ else "pingkiller: warning: ") + on_screen(sentence) + "\n"
-    )
+    """Write a warning. In the journal, ``<4>`` marks it as one."""
+    _say("<4>" if "JOURNAL_STREAM" in os.environ else "pingkiller: warning: ", sentence)
+
+
+def _say(mark: str, sentence: str) -> None:
+    sys.stderr.write(f"{mark}{on_screen(sentence)}\n")
 
 
 def open_missing_streams() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .. import durations
@@ -88,13 +88,10 @@ class LineReader:
 
     def _words(self, line: str) -> list[str]:
         """Split a line without the remark at its end into the entry and its options."""
-        text = line.partition("#")[0].partition(";")[0]
         if self._reading.format == "first_column":
-            first = re.split(r"[\s,|]", text.strip(), maxsplit=1)[0]
+            first = re.split(r"[\s,|]", _without_remark(line).strip(), maxsplit=1)[0]
             return [first] if first else []
-        if '"' in text:
-            return [word for word in _WORD.findall(line) if word[0] not in "#;"]
-        return text.split()
+        return words_of(line)
 
     def _claim(self, options: tuple[str, ...]) -> Claim:
         if options not in self._known:
@@ -102,6 +99,23 @@ class LineReader:
                 self._known.clear()
             self._known[options] = _with_options(self._usual, options)
         return self._known[options]
+
+
+def words_of(line: str) -> list[str]:
+    """Split a line without the remark at its end into words. A comment with its quotes is one word."""
+    text = _without_remark(line)
+    if '"' in text:
+        return [word for word in _WORD.findall(line) if word[0] not in "#;"]
+    return text.split()
+
+
+def _without_remark(line: str) -> str:
+    return line.partition("#")[0].partition(";")[0]
+
+
+def parse_words(words: Sequence[str], usual: Claim) -> tuple[list[bytes], Claim]:
+    """Read an entry and the options behind it. Raises ValueError with a reason that can follow the first word."""
+    return _keys(words[0], mask=False), _with_options(usual, words[1:])
 
 
 def _keys(word: str, *, mask: bool) -> list[bytes]:

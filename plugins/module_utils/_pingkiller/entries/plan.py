@@ -70,6 +70,14 @@ class Plan(NamedTuple):
         return bool(self.added or self.updated or self.removed)
 
 
+def joined(plans: Sequence[Plan]) -> Plan:
+    """Return plans for different entries as one plan."""
+    if len(plans) == 1:
+        return plans[0]
+    added, updated, removed, staying = (list(chain.from_iterable(parts)) for parts in zip(*plans))
+    return Plan(added, updated, removed, staying)
+
+
 def number_of_entries(changes: Iterable[Change]) -> int:
     """Return how many entries the changes concern."""
     return sum(len(change.keys) for change in changes)
@@ -91,7 +99,7 @@ class Demand(NamedTuple):
     requested: RequestedEntries
     owner: str
     absent: bool = False  #: remove the requested entries, on the sides that their claims name
-    exclusive: bool = False  #: the owner is to have the requested entries and no others
+    exclusive: bool = False  #: the owner is to have the requested entries and no others; with ``absent`` none at all
     from_owner: str | None = None  #: the owner that hands over the requested entries
     any_owner: bool = False  #: with ``absent``: remove the claims of all owners
     keeps_comments: bool = False  #: an entry that is requested without a comment keeps the one that it has

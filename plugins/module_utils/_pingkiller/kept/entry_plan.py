@@ -33,6 +33,9 @@ def plan_entries(store: Store, request: EntriesRequest) -> list[EntriesEdit]:
     """Plan what a request changes of what will be restored. Raises PingKillerError if the directory is not root's alone."""
     store.require_own()
     options = request.options
+    if options.everything:
+        edit = _unchanged(store, options.name, options.owner)
+        return [edit._replace(after={})]
     if options.absent:
         owners = owners_of_entries(store, options.name) if options.any_owner else [options.owner]
         return [_taken_out(_unchanged(store, options.name, owner), request, _other_sides) for owner in owners]

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-from ..entries.plan import Demand, Plan, gained_comments, make_plan, number_of_entries
+from ..entries.plan import Demand, Plan, gained_comments, joined, make_plan, number_of_entries
 from ..errors import PingKillerError
 from ..kept.edit import Edit
 from ..kept.entries_request import EntriesRequest
@@ -49,10 +51,32 @@ def change_list(base: str, request: ListRequest, *, check: bool = False, lock_ti
         return _prediction(pins, request._replace(foreseen=Foreseen()), demand, asked=asked)
     with host_lock(lock_timeout):
         edits = _plan_kept(pins, request, asked)
-        result = with_kept(_change(pins, request, demand), edits)
+        (outcome,) = _change(pins, [(request, demand)])
+        result = with_kept(result_of(request, demand, outcome), edits)
         for edit in edits:
             edit.write()
         return result
+
+
+def change_together(base: str, requests: Sequence[ListRequest], *, lock_timeout: float = 30.0) -> list[Outcome]:
+    """Bring one list to what several requests say, in one change. No entry may be in two of them.
+
+    ``lock_timeout`` is in seconds. Raises PingKillerError with nothing changed.
+    """
+    check_timeout(lock_timeout)
+    demands = list(map(read_demand, requests))
+    access.require_bpf()
+    pins = Pins(base)
+    pins.check_mount()
+    asked = [EntriesRequest(request, demand.requested) for request, demand in zip(requests, demands)]
+    # Planned one after another, since all may be about one note; the first before anything is changed, as it may be refused.
+    planned = (_plan_kept(pins, request, entries) for request, entries in zip(requests, asked))
+    with host_lock(lock_timeout):
+        first = next(planned, [])
+        outcomes = _change(pins, list(zip(requests, demands)))
+        for edit in chain(first, chain.from_iterable(planned)):
+            edit.write()
+        return outcomes
 
 
 def _prediction(pins: Pins, request: ListRequest, demand: Demand, *, asked: EntriesRequest) -> dict[str, Any]:
@@ -61,25 +85,33 @@ def _prediction(pins: Pins, request: ListRequest, demand: Demand, *, asked: Entr
     return with_kept(result_of(request, demand, outcome), _plan_kept(pins, request, asked))
 
 
-def _change(pins: Pins, request: ListRequest, demand: Demand) -> dict[str, Any]:
-    """Change the maps of a list, under the lock."""
+def _change(pins: Pins, asked: list[tuple[ListRequest, Demand]]) -> list[Outcome]:
+    """Change the maps of a list as requests say whose demands these are, under the lock."""
+    name = asked[0][0].name
     mended = recovery.settle(pins)
     recovery.require_same_lists(pins)
     host_maps.require_present_schema(pins)
-    if not request.absent:
-        _check_before_creating(pins, request, demand)
-        host_maps.create(pins, limits.DEFAULT_CAPACITY)
-    with entry_list.opened_list(pins, request.name) as entries:
+    for request, demand in asked:
+        if not request.absent:
+            _check_before_creating(pins, request, demand)
+            host_maps.create(pins, limits.DEFAULT_CAPACITY)
+    with entry_list.opened_list(pins, name) as entries:
         if entries is None:
-            return result_of(request, demand, Outcome(plan=_plan(None, demand), total=0, warnings=[]))
-        _compare(entries, demand)
+            return [Outcome(plan=_plan(None, demand), total=0, warnings=[]) for _request, demand in asked]
+        for _request, demand in asked:
+            _compare(entries, demand)
         entries.settle()
-        plan = _plan(entries, demand)
-        warnings = foresee(pins, PlannedChange(name=request.name, demand=demand, plan=plan, entries=entries))
-        if plan:
-            entries.apply(plan)
-        result = result_of(request, demand, Outcome(plan=plan, total=entries.count, warnings=mended + warnings))
-        return {**result, "changed": result["changed"] or bool(mended)}
+        changes = [
+            PlannedChange(name, demand, plan=_plan(entries, demand), entries=entries) for _request, demand in asked
+        ]
+        warnings = [foresee(pins, change) for change in changes]
+        whole = joined([change.plan for change in changes])
+        if whole:
+            entries.apply(whole)
+        return [
+            Outcome(change.plan, total=entries.count, warnings=mended + said, mended=bool(mended))
+            for change, said in zip(changes, warnings)
+        ]
 
 
 def _plan_kept(pins: Pins, request: ListRequest, asked: EntriesRequest) -> list[Edit]:

@@ -35,7 +35,7 @@ def read_demand(request: ListRequest) -> Demand:
         raise PingKillerError(
             "any_owner=true and state=present contradict each other: leave out any_owner, and say with owner who wants the entries"
         )
-    _check_owner("owner", request.owner)
+    check_owner("owner", request.owner)
     _check_handover(request)
     requested = _requested(request)
     if len(requested.keys) > _most(request):
@@ -44,7 +44,7 @@ def read_demand(request: ListRequest) -> Demand:
         requested=requested,
         owner=request.owner,
         absent=request.absent,
-        exclusive=request.exclusive,
+        exclusive=request.exclusive or request.everything,
         from_owner=request.from_owner,
         any_owner=request.any_owner,
         keeps_comments=request.keeps_comments,
@@ -56,7 +56,9 @@ def _requested(request: ListRequest) -> RequestedEntries:
         return request.entries
     until = schema.FOREVER if request.ttl is None else durations.until(durations.checked("ttl", request.ttl))
     sides = schema.DIRECTIONS[request.direction or ("both" if request.absent else "src")]
-    usual = Claim(sides, until, _comment(request.comment or ""))
+    usual = Claim(sides, until, checked_comment(request.comment or ""))
+    if request.everything:
+        return RequestedEntries([], usual)
     if request.content is not None:
         file = io.StringIO(request.content, newline=None)
         return list_files.parse_file(file, "content", usual, reading=request.reading, most=_most(request))
@@ -66,7 +68,8 @@ def _requested(request: ListRequest) -> RequestedEntries:
     return list_files.parse_all(texts, usual, request.reading)
 
 
-def _comment(text: str) -> str:
+def checked_comment(text: str) -> str:
+    """Return the comment of a request as it is stored. Raises PingKillerError."""
     try:
         return comments.checked(text)
     except ValueError as error:
@@ -78,7 +81,8 @@ def _most(request: ListRequest) -> int:
     return sys.maxsize if request.absent else limits.MAX_CAPACITY
 
 
-def _check_owner(option: str, owner: str) -> None:
+def check_owner(option: str, owner: str) -> None:
+    """Check the name of an owner, which ``option`` has. Raises PingKillerError."""
     allowed = owner.replace("-", "").replace("_", "").replace(".", "")
     if not (allowed.isascii() and allowed.isalnum()) or len(owner) >= schema.OWNER_SIZE:
         raise PingKillerError(
@@ -89,7 +93,7 @@ def _check_owner(option: str, owner: str) -> None:
 def _check_handover(request: ListRequest) -> None:
     if request.from_owner is None:
         return
-    _check_owner("from_owner", request.from_owner)
+    check_owner("from_owner", request.from_owner)
     if request.absent:
         raise PingKillerError(
             "from_owner and state=absent contradict each other: to remove what an owner wants, name that owner with owner"

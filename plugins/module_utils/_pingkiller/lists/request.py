@@ -54,13 +54,14 @@ def _is_filter(name: object, told: object) -> bool:
 
 
 class ListRequest(NamedTuple):
-    """What is asked of a list. One of ``ip``, ``src``, ``content`` and ``entries`` is set."""
+    """What is asked of a list. One of ``ip``, ``src``, ``content``, ``entries`` and ``everything`` is set."""
 
     name: str
     ip: list[str] | None = None
     src: str | None = None
     content: str | None = None  #: the text of a list file; with ``src``, the text that will be there
     entries: RequestedEntries | None = None  #: entries that were read before
+    everything: bool = False  #: with ``absent``: all entries of the owner
     absent: bool = False
     exclusive: bool = False
     owner: str = "adhoc"

@@ -23,13 +23,14 @@ class Outcome(NamedTuple):
     plan: Plan
     total: int  #: entries on the list after the change
     warnings: list[str]
+    mended: bool = False  #: what an earlier run had left was put in order
 
 
 def result_of(request: ListRequest, demand: Demand, outcome: Outcome) -> dict[str, Any]:
     """Return the module's result, as its documentation describes it."""
     plan = outcome.plan
     result: dict[str, Any] = {
-        "changed": bool(plan),
+        "changed": bool(plan) or outcome.mended,
         "count": outcome.total,
         "skipped_count": demand.requested.skipped,
         "warnings": [*demand.requested.notes, *outcome.warnings],

@@ -19,7 +19,7 @@ from ..errors import PingKillerError
 LOCK_FILE = "/run/pingkiller.lock"
 LISTENER_LOCK_FILE = "/run/pingkiller-listener.lock"
 MAX_TIMEOUT = 86400  #: seconds
-_POLL_SECONDS = 0.05
+_SHORTEST, _LONGEST = 0.05, 0.25  #: seconds between two tries
 _LONGEST_END = 1.0  #: seconds; the last listener holds the lock alone while it stops
 
 
@@ -31,7 +31,7 @@ def check_timeout(timeout: float) -> None:
 
 @contextlib.contextmanager
 def host_lock(timeout: float = 30.0) -> Iterator[None]:
-    """Hold the host's lock. Raises PingKillerError naming the holder if it is not free within ``timeout`` seconds."""
+    """Hold the host's lock. Raises PingKillerError naming the holder if one run keeps it for ``timeout`` seconds."""
     check_timeout(timeout)
     with _held(
         LOCK_FILE,
@@ -52,7 +52,7 @@ def listener_lock(end: Callable[[], None]) -> Iterator[None]:
     """
     fd = _acquire(
         LISTENER_LOCK_FILE,
-        time.monotonic() + _LONGEST_END,
+        _LONGEST_END,
         lambda holder: (
             f"another run is listening to the events of this host ({holder}) and shares them with nobody: wait for it to end, "
             f"or end it, and run again"
@@ -77,7 +77,7 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
     The file is removed before the lock is released, so that nothing stays on the host. A process that waited for the
     removed file sees that its path has another file now, and starts over.
     """
-    fd = _acquire(path, time.monotonic() + timeout, refusal)
+    fd = _acquire(path, timeout, refusal)
     try:
         yield
     finally:
@@ -85,21 +85,35 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
         os.close(fd)
 
 
-def _acquire(path: str, deadline: float, refusal: Callable[[str], str], *, shared: bool = False) -> int:
+def _acquire(path: str, timeout: float, refusal: Callable[[str], str], *, shared: bool = False) -> int:
+    """Wait for a lock. Of hundreds that wait, each gets its turn, since the time counts anew with each holder's file."""
+    began = time.monotonic()
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     while True:
         fd = _open(path)
-        if _try_lock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
-            if _is_at(path, fd):
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
-                return fd
-            os.close(fd)  # its holder has just removed it
-            continue
+        locked = _wait_for_lock(fd, kind, deadline=time.monotonic() + timeout, began=began)
+        if locked and _is_at(path, fd):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
+            return fd
         holder = os.pread(fd, 200, 0).decode(errors="replace")
         os.close(fd)
-        if time.monotonic() >= deadline:
+        if not locked:
             raise PingKillerError(refusal(_describe(holder)))
-        time.sleep(_POLL_SECONDS)
+        # Else its holder had removed it before letting it go.
+
+
+def _wait_for_lock(fd: int, kind: int, *, deadline: float, began: float) -> bool:
+    """Wait until this process has the lock of a file. Return False if it is not free by the deadline.
+
+    Who has been waiting for seconds tries less often, so that hundreds who wait leave the processors to the holder.
+    """
+    while not _try_lock(fd, kind):
+        now = time.monotonic()
+        if now >= deadline:
+            return False
+        time.sleep(min(max(_SHORTEST, (now - began) / 20), _LONGEST))
+    return True
 
 
 def _open(path: str) -> int:
