@@ -5,21 +5,37 @@ _pingkiller() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=pingkiller words="" each
     for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$command $each" in
-            "pingkiller status" | "pingkiller stats" | "pingkiller list" | "pingkiller check" | "pingkiller apply" | "pingkiller trace" | "pingkiller trace syscalls" | "pingkiller trace syscall" | "pingkiller trace processes") command+=" $each" ;;
+            "pingkiller status" | "pingkiller stats" | "pingkiller list" | "pingkiller explain" | "pingkiller block" | "pingkiller unblock" | "pingkiller flush" | "pingkiller stream" | "pingkiller validate" | "pingkiller events" | "pingkiller metrics" | "pingkiller check" | "pingkiller apply" | "pingkiller trace" | "pingkiller trace syscalls" | "pingkiller trace syscall" | "pingkiller trace processes") command+=" $each" ;;
         esac
     done
     COMPREPLY=()
     case "$command $before" in
         *" --config") compopt -o filenames && mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
-        *" --limit" | *" --lock-timeout" | *" --by" | *" --top" | *" --min-us" | *" --duration" | *" --pid" | *" --comm" | *" --unit" | *" --cgroup" | *" --max-overhead" | *" --name" | *" --small-bytes" | *" --slow-ms") :; return ;;
+        *" --limit" | *" --lock-timeout" | *" --ttl" | *" --owner" | *" --comment" | *" --duration" | *" --aggregate" | *" --by" | *" --top" | *" --min-us" | *" --pid" | *" --comm" | *" --unit" | *" --cgroup" | *" --max-overhead" | *" --name" | *" --small-bytes" | *" --slow-ms") :; return ;;
+        *" --list") mapfile -t COMPREPLY < <(compgen -W 'blocklist allowlist' -- "$word"); return ;;
+        *" --direction") mapfile -t COMPREPLY < <(compgen -W 'src dst both' -- "$word"); return ;;
+        "pingkiller stream --format") mapfile -t COMPREPLY < <(compgen -W 'lines crowdsec' -- "$word"); return ;;
+        "pingkiller validate --format") mapfile -t COMPREPLY < <(compgen -W 'plain first_column' -- "$word"); return ;;
+        *" --on-invalid") mapfile -t COMPREPLY < <(compgen -W 'fail skip' -- "$word"); return ;;
+        *" --host-bits") mapfile -t COMPREPLY < <(compgen -W 'refuse mask' -- "$word"); return ;;
         *" --interface") mapfile -t COMPREPLY < <(cd /sys/class/net && compgen -G "$word*"); return ;;
+        *" --reason") mapfile -t COMPREPLY < <(compgen -W 'not_icmp malformed protected allowlist type policy_pass unclassified blocklist ratelimit policy_drop too_many_tags' -- "$word"); return ;;
+        *" --output") compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         *" --user") mapfile -t COMPREPLY < <(compgen -u -- "$word"); return ;;
     esac
     case $command in
-        "pingkiller") words='status stats list check apply trace --help --version' ;;
+        "pingkiller") words='status stats list explain block unblock flush stream validate events metrics check apply trace --help --version' ;;
         "pingkiller status") words='--help --json --config' ;;
         "pingkiller stats") words='--help --json --config' ;;
         "pingkiller list") words='blocklist allowlist --help --json --config --limit' ;;
+        "pingkiller explain") words='--help --json --config' ;;
+        "pingkiller block") words='--help --json --check --list --config --lock-timeout --ttl --owner --direction --comment --no-persist' ;;
+        "pingkiller unblock") words='--help --json --check --list --config --lock-timeout --owner --any-owner --direction' ;;
+        "pingkiller flush") words='--help --json --check --list --config --lock-timeout --owner' ;;
+        "pingkiller stream") words='--help --json --owner --format --ttl --direction --comment --no-persist --quiet --list --config --lock-timeout' ;;
+        "pingkiller validate") words='--help --json --config --list --format --on-invalid --host-bits' ;;
+        "pingkiller events") words='--help --json --config --follow --duration --limit --interface --reason --aggregate' ;;
+        "pingkiller metrics") words='--help --json --config --output' ;;
         "pingkiller check") words='--help --json --config --lock-timeout' ;;
         "pingkiller apply") words='--help --json --config --interface --lock-timeout' ;;
         "pingkiller trace") words='syscalls syscall processes --help' ;;
