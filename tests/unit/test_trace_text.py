@@ -142,4 +142,4 @@ def test_names_of_others_do_nothing_to_a_terminal(name):
 @pytest.mark.parametrize("height", [1, 5, 10, 24, 60])
 @pytest.mark.parametrize("name", TOLD)
 def test_screen_is_never_overfull(name, height):
-    assert len(screen.fitted(TOLD[name], height, blocks=True)) <= height
+    assert len(tracing.fitted(TOLD[name], height, blocks=True)) <= height

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,13 @@ def amount(cell: Found) -> str:
 def complain(sentence: str) -> None:
     """Write an error. In the journal, ``<3>`` marks it as one (sd-daemon(3))."""
     sys.stderr.write(("<3>" if "JOURNAL_STREAM" in os.environ else "pingkiller: ") + on_screen(sentence) + "\n")
+
+
+def nobody_reads() -> bool:
+    """Return whether the reader of standard output has gone."""
+    watched = select.poll()
+    watched.register(sys.stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _file, event in watched.poll(0))
 
 
 def open_missing_streams() -> None:
