@@ -175,7 +175,7 @@ if os.geteuid() == 0:
 def test_what_is_planted_at_the_place_of_a_lock_is_refused_and_left_alone(path, listening, tmp_path, plant):
     target = tmp_path / "target"
     target.write_text("precious")
-    for place, take in ((path, lambda: lock.host_lock(0)), (listening, lock.listener_lock)):
+    for place, take in ((path, lambda: lock.host_lock(0)), (listening, joined)):
         plant(place, target)
         with pytest.raises(PingKillerError, match=f"^{place} is not a lock file"), take():
             pass
@@ -185,36 +185,63 @@ def test_what_is_planted_at_the_place_of_a_lock_is_refused_and_left_alone(path, 
     assert target.read_text() == "precious"
 
 
-def test_one_listens_at_a_time_and_the_one_who_does_is_named(listening):
-    with held_by_another_process(lock.listener_lock) as listener:
-        for _time in range(2):
-            with pytest.raises(PingKillerError) as refusal, lock.listener_lock():
-                pass
-            assert str(refusal.value).startswith(
-                f"another run is listening to the events of this host (process {listener}, "
-            )
+def nothing():
+    """Do nothing when the last listener stops."""
+
+
+def joined():
+    return lock.listener_lock(nothing)
+
+
+def test_several_listen_at_a_time_and_only_the_last_of_them_ends_it(listening):
+    ended = []
+    with held_by_another_process(joined):
+        with lock.listener_lock(lambda: ended.append("too early")):
+            pass
         assert listening.exists()
-    with lock.listener_lock(), lock.host_lock(0):
-        assert listening.read_text().split()[0] == str(os.getpid())
+    assert not listening.exists()
+    with lock.listener_lock(lambda: ended.append("first")), joined(), lock.host_lock(0):
+        pass
+    assert ended == ["first"]
     assert not listening.exists()
 
 
-def test_listeners_that_take_turns_without_a_pause_never_hear_at_once(tmp_path, listening):
+def test_the_last_listener_ends_the_listening_also_where_another_was_killed(listening):
+    ended = []
+    with lock.listener_lock(lambda: ended.append("last")):
+        with held_by_another_process(joined) as listener:
+            os.kill(listener, signal.SIGKILL)
+        assert not ended
+    assert ended == ["last"]
+
+
+def test_a_listener_of_an_earlier_version_is_not_joined_but_named(listening, monkeypatch):
+    monkeypatch.setattr(lock, "_LONGEST_END", 0)
+    alone = lambda: lock._held(str(listening), 0, str)  # noqa: E731
+    with held_by_another_process(alone) as listener, pytest.raises(PingKillerError) as refusal, joined():
+        pass
+    assert str(refusal.value).startswith(f"another run is listening to the events of this host (process {listener}, ")
+
+
+def test_nobody_begins_to_listen_while_the_last_one_stops(tmp_path, listening):
     tally = tmp_path / "tally"
     tally.write_text("0")
 
+    def end():
+        number = int(tally.read_text())
+        time.sleep(0)  # let another process run here
+        tally.write_text(str(number + 1))
+
     def count():
-        counted = 0
-        while counted < 20:
-            with contextlib.suppress(PingKillerError), lock.listener_lock():
-                number = int(tally.read_text())
-                time.sleep(0)  # let another process run here
-                tally.write_text(str(number + 1))
-                counted += 1
+        for _time in range(20):
+            with lock.listener_lock(end):
+                before = tally.read_text()
+                time.sleep(0)
+                assert tally.read_text() == before
 
     counting = [child(count) for _number in range(3)]
     assert [os.waitpid(process, 0)[1] for process in counting] == [0] * 3
-    assert tally.read_text() == "60"
+    assert int(tally.read_text()) > 0
     assert not listening.exists()
 
 

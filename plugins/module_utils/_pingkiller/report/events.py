@@ -5,77 +5,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
-from itertools import islice
 from typing import Any
 
 from ..durations import wall_clock
 from ..entries import addresses
 from ..errors import PingKillerError
-from ..kernel import access, schema
-from ..kernel.ring_buffer import RingBuffer
-from ..store import host_maps
-from ..store.control import Control
-from ..store.lock import listener_lock
-from ..store.pins import Pins
-
-_POLL_SECONDS = 0.05
+from ..kernel import schema
+from . import listening
 
 
 def listen(base: str, duration: float, limit: int) -> dict[str, Any]:
     """Return the events of the next ``duration`` seconds, or the first ``limit`` events. Raises PingKillerError."""
-    access.require_bpf()
     if duration <= 0 or limit < 1:
         raise PingKillerError(f"duration={duration:g} and limit={limit} leave nothing to listen to: give both above 0")
-    pins = Pins(base)
-    pins.check_mount()
-    ring_map = pins.open_map(pins.host_pin("events"), schema.EVENTS_MAP)
-    if ring_map is None:
-        raise _nobody_reports()
-    with ring_map, host_maps.opened(pins) as host, listener_lock():
-        if host is None:  # an interrupted removal has left the events only
-            raise _nobody_reports()
-        with contextlib.closing(RingBuffer(ring_map)) as ring, contextlib.closing(Control(host.control)) as control:
-            try:
-                records = _collect(ring, control, limit=limit, deadline=time.monotonic() + duration)
-            finally:
-                _end_listening(pins)
-    records.sort(key=lambda record: schema.EVENT.unpack(record)["time"])  # CPUs write their records in any order
-    events = [decode(record) for record in records]
-    return {"changed": False, "events": events, "count": len(events)}
-
-
-def _nobody_reports() -> PingKillerError:
-    return PingKillerError(
-        "no filter on this host reports events: set events of xdp_filter to dropped, all_icmp or trace"
-    )
-
-
-def _end_listening(pins: Pins) -> None:
-    """Tell the filters that nobody listens. All maps may have been replaced meanwhile, so open them again."""
-    with host_maps.opened(pins) as host:
-        if host:
-            with contextlib.closing(Control(host.control)) as control:
-                control.listening = False
-
-
-def _collect(ring: RingBuffer, control: Control, *, limit: int, deadline: float) -> list[bytes]:
-    """Return the records that arrive until the deadline, up to ``limit``."""
+    deadline = time.monotonic() + duration
     records: list[bytes] = []
-    ring.skip()
-    control.listening = True
-    try:
-        while len(records) < limit:
-            records += islice(ring.read(), limit - len(records))
+    with listening.opened(base) as listener:
+        while True:
+            records += listener.read()
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or len(records) >= limit:
                 break
-            time.sleep(min(_POLL_SECONDS, left))
-    finally:
-        control.listening = False
-    return records
+            time.sleep(min(listening.PAUSE, left))
+        missed = listener.missed()
+    events = [decode(record) for record in sorted(records[:limit], key=listening.time_of)]
+    return {"changed": False, "events": events, "count": len(events), **missed._asdict()}
 
 
 def decode(record: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .. import durations
 from ..entries import addresses
 from ..histogram import percentile
 from ..kernel import bpf, schema
+from ..kernel.layout import Layout
 from ..store import filter_meta, filter_programs, hooks, host_maps
 from ..store.pins import Pins
 
@@ -119,12 +120,17 @@ def map_sums(pins: Pins, name: str, pin: str, *, info: bpf.MapInfo) -> Counter[s
     """Return the fields of a per-CPU map of a filter, each the sum over all CPUs; empty if there is no such map."""
     layout = schema.layouts(host_maps.schema_number(pins))[pin]
     found = pins.open_map(pins.filter_pin(name, pin), info._replace(value_size=layout.size))
-    sums: Counter[str] = Counter()
     if found is None:
-        return sums
+        return Counter()
     with found:
-        for value in found.lookup_percpu(schema.ZERO):
-            sums.update(layout.unpack(value))
+        return sums_over_cpus(found, layout)
+
+
+def sums_over_cpus(found: bpf.Map, layout: Layout) -> Counter[str]:
+    """Return the fields of a per-CPU map with one element, each the sum over all CPUs."""
+    sums: Counter[str] = Counter()
+    for value in found.lookup_percpu(schema.ZERO):
+        sums.update(layout.unpack(value))
     return sums
 
 

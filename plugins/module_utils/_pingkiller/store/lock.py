@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One change at a time on a host: an advisory lock that dies with its holder."""
+"""One change at a time on a host, and who listens to its events: advisory locks that die with their holders."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ LISTENER_LOCK_FILE = "/run/pingkiller-listener.lock"
 LENDER_LOCK_FILE = "/run/pingkiller-lender.lock"
 MAX_TIMEOUT = 86400  #: seconds
 _POLL_SECONDS = 0.05
+_LONGEST_END = 1.0  #: seconds; the last listener holds the lock alone while it stops
 
 
 def check_timeout(timeout: float) -> None:
@@ -45,19 +46,29 @@ def host_lock(timeout: float = 30.0) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def listener_lock() -> Iterator[None]:
-    """Hold the lock of the host's only listener, since two listeners would each get a part of the events.
+def listener_lock(end: Callable[[], None]) -> Iterator[None]:
+    """Be one of the host's listeners. ``end`` is called when the last of them stops, before another one can begin.
 
-    Raises PingKillerError naming the holder if it is not free.
+    Raises PingKillerError naming the holder if an earlier version listens, which wants to be the only one.
     """
-    with _held(
+    fd = _acquire(
         LISTENER_LOCK_FILE,
-        0,
+        time.monotonic() + _LONGEST_END,
         lambda holder: (
-            f"another run is listening to the events of this host ({holder}): wait for it to end, or end it, and run again"
+            f"another run is listening to the events of this host ({holder}) and shares them with nobody: wait for it to end, "
+            f"or end it, and run again"
         ),
-    ):
+        shared=True,
+    )
+    try:
         yield
+    finally:
+        try:
+            if _try_lock(fd, fcntl.LOCK_EX):
+                end()
+                _remove(LISTENER_LOCK_FILE, fd)
+        finally:
+            os.close(fd)
 
 
 @contextlib.contextmanager
@@ -88,15 +99,14 @@ def _held(path: str, timeout: float, refusal: Callable[[str], str]) -> Iterator[
     try:
         yield
     finally:
-        if _is_at(path, fd):
-            os.unlink(path)
+        _remove(path, fd)
         os.close(fd)
 
 
-def _acquire(path: str, deadline: float, refusal: Callable[[str], str]) -> int:
+def _acquire(path: str, deadline: float, refusal: Callable[[str], str], *, shared: bool = False) -> int:
     while True:
         fd = _open(path)
-        if _try_lock(fd):
+        if _try_lock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if _is_at(path, fd):
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, f"{os.getpid()} {int(time.time())} {_command()}".encode(), 0)
@@ -145,12 +155,18 @@ def _describe(holder: str) -> str:
     return f"process {process}, {command}, since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(int(since)))}"
 
 
-def _try_lock(fd: int) -> bool:
+def _try_lock(fd: int, kind: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _remove(path: str, fd: int) -> None:
+    """Remove the file of a lock that is held. One that somebody has put in its place stays."""
+    if _is_at(path, fd):
+        os.unlink(path)
 
 
 def _is_at(path: str, fd: int) -> bool:
