@@ -9,7 +9,7 @@ import pytest
 from seen import processes, result, row, syscalls, timed
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import screen
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import tracing
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import text
 
 FORKED = {"event": "fork", "pid": 8, "parent": 7, "user": "root", "comm": "sh", "thread": False}

@@ -32,6 +32,7 @@ class _Subcommand(NamedTuple):
 _SUBCOMMANDS = {
     "status": _Subcommand("status", "Show the filters, their mode and options, and how full the lists are"),
     "stats": _Subcommand("stats", "Show what each filter passed and dropped and why, and the busiest entries"),
+    "top": _Subcommand("top", "Show what the filters do now, live: rates, reasons, processing times, busiest entries"),
     "list": _Subcommand("entries", "Show the entries of the lists"),
     "check": _Subcommand("restoring", "Show what apply would restore, and change nothing", fill="fill_check"),
     "apply": _Subcommand("restoring", "Restore the wanted filters and entries that are missing", fill="fill_apply"),
@@ -63,6 +64,7 @@ files:
 examples:
   pingkiller status                    does it filter?
   pingkiller stats                     what did it drop, and why?
+  pingkiller top                       what does it drop now?
   pingkiller list blocklist            what is blocked, and for which owner?
   pingkiller check || echo drift       does the host still have what it should have?
   pingkiller stats --json | jq .filters.eth0.counters.dropped.packets

@@ -15,5 +15,9 @@ from ..store.paths import DEFAULT_BASE
 
 def collect(store: Store, *, list_limit: int = 0, top: int = 0) -> dict[str, Any]:
     """Return what the module xdp_facts returns, from the base directory that the wanted state names."""
-    base = filter_notes.host(store).get("base", DEFAULT_BASE)
-    return facts.collect(base, list_limit=list_limit, top=top)
+    return facts.collect(base(store), list_limit=list_limit, top=top)
+
+
+def base(store: Store) -> str:
+    """Return the base directory that the wanted state names."""
+    return str(filter_notes.host(store).get("base", DEFAULT_BASE))

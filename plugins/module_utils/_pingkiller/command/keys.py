@@ -12,20 +12,22 @@ import select
 import signal
 import sys
 import termios
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from . import screen
+from . import output, screen
 
-#: Signals that end a command.
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_WAITED_FOR = (*ENDS, signal.SIGWINCH)
+#: Signals that end a command, and those that ask for another picture or a pause.
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_OTHERS = (signal.SIGWINCH, signal.SIGTSTP)
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 UP, DOWN, PAGE_UP, PAGE_DOWN = "up", "down", "page up", "page down"
 _NAMES = {
-    **{"\x1b[A": UP, "\x1bOA": UP, "k": UP, "\x1b[B": DOWN, "\x1bOB": DOWN, "j": DOWN},
-    **{"\x1b[5~": PAGE_UP, "\x1b[6~": PAGE_DOWN, " ": PAGE_DOWN},
+    **dict.fromkeys(("\x1b[A", "\x1bOA", "k"), UP),
+    **dict.fromkeys(("\x1b[B", "\x1bOB", "j"), DOWN),
+    "\x1b[5~": PAGE_UP,
+    "\x1b[6~": PAGE_DOWN,
+    " ": PAGE_DOWN,
 }
 
 
@@ -33,32 +35,57 @@ class News(NamedTuple):
     """What happened during a wait."""
 
     keys: list[str]  #: characters, and the names of keys that are none
+    resized: bool  #: the picture has to be drawn again
     end: bool  #: a signal asked for the end, or the terminal or the reader has gone
 
 
 class Inbox:
-    """Takes signals, and keys if ``keys`` says so. Use ``opened``."""
+    """Takes signals, and keys while a ``terminal`` is drawn on. Use ``opened``."""
 
-    def __init__(self, signals: int, *, keys: bool) -> None:
+    def __init__(self, signals: int) -> None:
         self._signals = signals
+        self._terminal: _Terminal | None = None
         self._watched = select.poll()
         self._watched.register(signals, select.POLLIN)
         self._watched.register(sys.stdout, 0)
-        if keys:
+
+    @contextlib.contextmanager
+    def terminal(self) -> Iterator[None]:
+        """Draw on the terminal's second screen, and take its keys, until the end."""
+        with_keys = sys.stdin is not None and sys.stdin.isatty()
+        if with_keys:
             self._watched.register(sys.stdin, select.POLLIN)
+        self._terminal = _Terminal(with_keys)
+        try:
+            self._terminal.enter()
+            yield
+        finally:
+            self._terminal.leave()
+
+    @property
+    def draws(self) -> bool:
+        """Whether a terminal is drawn on."""
+        return self._terminal is not None
 
     def wait(self, seconds: float) -> News:
-        """Wait until something happens, or for these seconds. A new size of the terminal is something, too."""
+        """Wait until something happens, or for these seconds."""
         happened = dict(self._watched.poll(max(0.0, seconds) * 1000))
         numbers = os.read(self._signals, 4096) if self._signals in happened else b""
-        keys, gone = [], bool(happened.get(sys.stdout.fileno(), 0) & (select.POLLERR | select.POLLHUP))
-        if happened.get(sys.stdin.fileno(), 0) & select.POLLIN:
-            typed = os.read(sys.stdin.fileno(), 4096)
+        gone = bool(happened.get(sys.stdout.fileno(), 0) & (select.POLLERR | select.POLLHUP))
+        typed = b""
+        if self._terminal and self._terminal.with_keys and happened.get(sys.stdin.fileno()):
+            with contextlib.suppress(OSError):  # the terminal has gone
+                typed = os.read(sys.stdin.fileno(), 4096)
             gone = gone or not typed
-            keys = names(typed.decode(errors="replace"))
-        if signal.SIGTSTP in numbers:
-            _stop()
-        return News(keys, end=gone or any(number in numbers for number in ENDS))
+        if self._terminal and signal.SIGTSTP in numbers:
+            self._terminal.leave()
+            os.kill(os.getpid(), signal.SIGSTOP)  # SIGCONT goes on here
+            self._terminal.enter()
+        return News(
+            keys=names(typed.decode(errors="replace")),
+            resized=any(number in numbers for number in _OTHERS),
+            end=gone or any(number in numbers for number in _ENDS),
+        )
 
 
 def names(typed: str) -> list[str]:
@@ -67,23 +94,17 @@ def names(typed: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def opened(*, live: bool) -> Iterator[Inbox]:
-    """Catch the signals that end a command, or ask for another picture. ``live`` is for a screen that is drawn.
+def opened() -> Iterator[Inbox]:
+    """Catch signals, so that they interrupt nothing and are seen by ``Inbox.wait``.
 
     A signal that was ignored stays ignored, as nohup(1) wants it.
     """
-    with_keys = live and sys.stdin is not None and sys.stdin.isatty()
     receiver, sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    caught = [*_WAITED_FOR, *([signal.SIGTSTP] if with_keys else [])]
-    before = {
-        number: signal.signal(number, lambda *_: None)
-        for number in caught
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    caught = [number for number in (*_ENDS, *_OTHERS) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: None) for number in caught}
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
     try:
-        with _single_keys() if with_keys else contextlib.nullcontext():
-            yield Inbox(receiver, keys=with_keys)
+        yield Inbox(receiver)
     finally:
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
@@ -92,19 +113,25 @@ def opened(*, live: bool) -> Iterator[Inbox]:
         os.close(sender)
 
 
-@contextlib.contextmanager
-def _single_keys() -> Iterator[None]:
-    """Have the terminal give each key at once and show none of them. Ctrl-C and Ctrl-Z stay signals."""
-    before = termios.tcgetattr(sys.stdin)
-    _set_single_keys()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(termios.error):  # the terminal has gone
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+class _Terminal:
+    """A terminal: its second screen, and each key at once, without showing it. Ctrl-C and Ctrl-Z stay signals."""
 
+    def __init__(self, with_keys: bool) -> None:
+        self.with_keys = with_keys
+        self._modes = termios.tcgetattr(sys.stdin) if with_keys else []
 
-def _set_single_keys() -> None:
-    modes = termios.tcgetattr(sys.stdin)
-    modes[3] &= ~(termios.ICANON | termios.ECHO)
-    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, modes)
+    def enter(self) -> None:
+        if self.with_keys:
+            input_, output_, control, local, *rest = self._modes
+            local &= ~(termios.ICANON | termios.ECHO)
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, [input_, output_, control, local, *rest])
+        screen.enter()
+
+    def leave(self) -> None:
+        """Put everything back, as far as the terminal is still there."""
+        try:
+            screen.leave()
+            if self.with_keys:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._modes)
+        except (OSError, termios.error):
+            output.drop()

@@ -25,11 +25,12 @@ def lend(base: str, name: str, options: dict[str, Any], *, sources: dict[str, st
     _change(base, name, options, sources=sources, lock_timeout=lock_timeout, lent=True)
 
 
-def put_back(base: str, name: str, *, sources: dict[str, str], lock_timeout: float) -> None:
-    """Put back the options that a filter has only for a while, if it still runs and has any. Raises PingKillerError."""
+def put_back(base: str, name: str, *, option: str | None = None, sources: dict[str, str], lock_timeout: float) -> None:
+    """Put back what a filter has only for a while, if it still runs: this option, or all of them. Raises PingKillerError."""
     now = filter_meta.running(Pins(base).in_use(), name)
-    if now and now.noted.lent:
-        _change(base, name, now.noted.lent, sources=sources, lock_timeout=lock_timeout, lent=False)
+    lent = {each: value for each, value in now.noted.lent.items() if option in (each, None)} if now else {}
+    if lent:
+        _change(base, name, lent, sources=sources, lock_timeout=lock_timeout, lent=False)
 
 
 def _change(

@@ -154,7 +154,9 @@ def _step(
     _check_maps(pins, name)
     before = filter_meta.running(pins, name)
     if request.only_running and before is None:
-        raise PingKillerError(f"the filter on {name!r} does not run any more: nothing was changed; set it up again first")
+        raise PingKillerError(
+            f"the filter on {name!r} does not run any more: nothing was changed; set it up again first"
+        )
     noted = before.noted if before else filter_meta.Noted()
     defines = definitions.of(options)
     # Without BCC, assume the version that compiled the running filter: the version to be installed is not known.

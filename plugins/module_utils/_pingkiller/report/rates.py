@@ -56,7 +56,9 @@ class Meter:
         rates = _per_second(self._counts, counts, seconds)
         self._moment, self._counts = moment, counts
         self._remember(moment, counts)
-        return Rates(rates, {name: list(history) for name, history in self._history.items()}, self._times(moment, timing))
+        return Rates(
+            rates, {name: list(history) for name, history in self._history.items()}, self._times(moment, timing)
+        )
 
     def _remember(self, moment: float, counts: Counts) -> None:
         """Put the seconds since the last ones into the history. Readings further apart count for several seconds."""

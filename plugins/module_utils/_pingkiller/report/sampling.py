@@ -104,7 +104,9 @@ class Watch:
         for name in names:
             now, counts = self._filter(pins, name)
             filters.append(now)
-            matched.update({each: counts[each] + counts[f"would_drop.{each}"] for each in schema.LISTS})  # reasons have their names
+            matched.update(
+                {each: counts[each] + counts[f"would_drop.{each}"] for each in schema.LISTS}
+            )  # reasons have their names
         return Look(
             wall_time=time.time(),
             filters=filters,
@@ -216,7 +218,8 @@ def _sources(pins: Pins, now: FilterNow, number: int) -> list[Source]:
     state = schema.SOURCE_STATE
     columns = memoryview(values).cast("Q")
     windows, untils, packets = (
-        columns[state.offsets[field] // 8 :: state.size // 8].tolist() for field in ("window", "blocked_until", "packets")
+        columns[state.offsets[field] // 8 :: state.size // 8].tolist()
+        for field in ("window", "blocked_until", "packets")
     )
     counted = (
         (max(0, until - clock), count if until <= clock else 0, place)
