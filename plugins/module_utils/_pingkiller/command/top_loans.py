@@ -6,15 +6,23 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import PingKillerError
-from ..report.sampling import FilterNow
 from ..store import filter_meta
 from ..store.lock import lender_lock
 from ..store.pins import Pins
 from . import output, runtime
+
+
+class Change(NamedTuple):
+    """A change of an option of filters, for a while or back."""
+
+    filters: list[str]  #: names
+    option: str
+    value: Any = None  #: None: put it back
 
 
 class Loans:
@@ -24,6 +32,8 @@ class Loans:
         self._base, self._lock_timeout = base, lock_timeout
         self._stack = contextlib.ExitStack()
         self._holds = False
+        self._thread: threading.Thread | None = None
+        self._refusal = ""
         self.failed = False  #: whether something could not be put back
 
     def __enter__(self) -> Loans:
@@ -33,6 +43,8 @@ class Loans:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        if self._thread:
+            self._thread.join()
         with self._stack:
             for name in self._lent() if self._holds else ():
                 try:
@@ -44,26 +56,46 @@ class Loans:
                         f"pingkiller top --count 1, which puts them back"
                     )
 
-    def lend(self, filters: Iterable[FilterNow], option: str, value: Any) -> None:
-        """Give filters another value of an option. Raises PingKillerError, and for the rest changes nothing."""
+    def make(self, changes: Iterable[Change]) -> None:
+        """Make changes. Raises PingKillerError at the first that is refused."""
         from ..filters import lending  # imports the compiler, which top needs for nothing else
 
-        self._hold()
-        for each in filters:
-            lending.lend(
-                self._base, each.name, {option: value}, sources=runtime.sources(), lock_timeout=self._lock_timeout
-            )
+        for change in changes:
+            self._hold()
+            for name in change.filters:
+                if change.value is None:
+                    self._put_back(name, change.option)
+                else:
+                    options, sources = {change.option: change.value}, runtime.sources()
+                    lending.lend(self._base, name, options, sources=sources, lock_timeout=self._lock_timeout)
 
-    def end(self, filters: Iterable[FilterNow], option: str) -> None:
-        """Put back one option of filters. Raises PingKillerError."""
-        self._hold()
-        for each in filters:
-            self._put_back(each.name, option)
+    def begin(self, changes: list[Change]) -> None:
+        """Begin to make changes, which takes a second or more for each filter. ``refusal`` has what came of it."""
+
+        def run() -> None:
+            try:
+                self.make(changes)
+            except (PingKillerError, OSError) as error:
+                self._refusal = str(error)
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether changes are being made."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def refusal(self) -> str:
+        """Return why the last changes could not be made, once."""
+        found, self._refusal = self._refusal, ""
+        return found
 
     def _put_back(self, name: str, option: str | None = None) -> None:
         from ..filters import lending  # imports the compiler
 
-        lending.put_back(self._base, name, option=option, sources=runtime.sources(), lock_timeout=self._lock_timeout)
+        sources = runtime.sources()
+        lending.put_back(self._base, name, option=option, sources=sources, lock_timeout=self._lock_timeout)
 
     def _hold(self) -> None:
         """Be the one who puts options back. Raises PingKillerError if somebody else is."""

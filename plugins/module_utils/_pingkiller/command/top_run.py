@@ -20,7 +20,7 @@ from ..report.sampling import FilterNow, Look, Watch
 from ..report.talkers import Ear
 from . import host, keys, screen, top_json, top_screen
 from .exit_status import ERROR, FINE
-from .top_loans import Loans
+from .top_loans import Change, Loans
 from .top_screen import SORTS, Heard, View
 
 _ALL_ICMP = ("all_icmp", "trace")  #: values of the option events with which all ICMP is reported
@@ -36,7 +36,6 @@ def run(given: argparse.Namespace) -> int:
         with Loans(base, lock_timeout=given.lock_timeout) as loans:
             top = _Top(given, base, inbox=inbox, ear=ear, loans=loans)
             top.look()
-            top.switch_on()
             if live:
                 with inbox.terminal():
                     draw(top)
@@ -85,7 +84,7 @@ class _Top:
         self._ear.read()
         missed = self._ear.missed()
         talkers = self._ear.talkers.take(max(seconds, 0.001), self._rows, by_total=by_total)
-        deaf = [printable(each.name) for each in _without("events", self._now.filters)]
+        deaf = [printable(name) for name in _without("events", self._now.filters)]
         if deaf:
             note = f"sources: not all ICMP is reported on {', '.join(deaf)}: key e or --events switches that on for a while"
         elif any(missed):
@@ -97,16 +96,23 @@ class _Top:
     def switch_on(self) -> None:
         """Switch on what was asked for, on filters that were not there before. Raises PingKillerError."""
         new = [each for each in self._now.filters if each.name not in self._known and each.mode != "none"]
+        if self._loans.busy or not new:
+            return
         self._known.update(each.name for each in new)
-        if self.given.timing:
-            self._loans.lend(_without("timing_sample", new), "timing_sample", self.given.timing)
-        if self.given.events:
-            self._loans.lend(_without("events", new), "events", "all_icmp")
+        wanted = {"timing_sample": self.given.timing, "events": "all_icmp" if self.given.events else None}
+        changes = [
+            Change(_without(option, new), option, value) for option, value in wanted.items() if value is not None
+        ]
+        if self._inbox.draws:
+            self._loans.begin(changes)
+        else:
+            self._loans.make(changes)
 
     # Showing
 
     def show(self, picture: Callable[[_Top], None], *, count: int | None = None) -> None:
         """Make a picture after each interval, ``count`` times or until the end."""
+        self.switch_on()
         self._due = time.monotonic() + self.given.interval
         pictures, failed = 0, False
         while pictures != count and self._pass_time():
@@ -114,6 +120,7 @@ class _Top:
                 self.look()
                 self.switch_on()
                 failed = False
+                self._tell_refusal()
             except (PingKillerError, OSError) as error:  # perhaps maps have been replaced at this moment
                 if failed and not self._inbox.draws:
                     raise
@@ -143,13 +150,18 @@ class _Top:
         return top_screen.lines(
             self.shown,
             self.heard,
-            self.view,
+            self.view._replace(message="compiling..." if self._loans.busy else self.view.message),
             interval=self.given.interval,
             columns=columns,
             rows=rows,
             blocks=screen.draws_blocks(),
             live=live,
         )
+
+    def _tell_refusal(self) -> None:
+        refusal = self._loans.refusal()
+        if refusal:
+            self._say(refusal)
 
     def _say(self, message: str) -> None:
         self.view = self.view._replace(message=printable(message))
@@ -177,18 +189,16 @@ class _Top:
 
     def _switch(self, option: str, value: Any) -> None:
         """Give filters an option for a while, or put it back."""
-        lent = [each for each in self._now.filters if option in each.lent]
-        self._say("compiling...")
-        draw(self)
-        try:
-            if lent:
-                self._loans.end(lent, option)
-            else:
-                self._loans.lend(_without(option, self._now.filters), option, value)
-            self._say("")
-        except (PingKillerError, OSError) as error:
-            self._say(str(error))
-        self._due = time.monotonic()
+        lent = [each.name for each in self._now.filters if option in each.lent]
+        off = _without(option, self._now.filters)
+        if self._loans.busy:
+            self._say("the change before is not complete yet: try again in a moment")
+        elif lent:
+            self._loans.begin([Change(lent, option)])
+        elif off:
+            self._loans.begin([Change(off, option, value)])
+        else:
+            self._say(f"every filter has {option} on already")
 
 
 def draw(top: _Top) -> None:
@@ -211,7 +221,7 @@ def write_json(top: _Top) -> None:
     sys.stdout.flush()
 
 
-def _without(option: str, filters: list[FilterNow]) -> list[FilterNow]:
-    """Return the filters that run and do not measure, or do not report all ICMP."""
+def _without(option: str, filters: list[FilterNow]) -> list[str]:
+    """Return the names of the filters that run and do not measure, or do not report all ICMP."""
     enough = _ALL_ICMP if option == "events" else range(1, 10**9 + 1)
-    return [each for each in filters if each.mode != "none" and each.options.get(option) not in enough]
+    return [each.name for each in filters if each.mode != "none" and each.options.get(option) not in enough]

@@ -75,8 +75,8 @@ def _head(look: Look, view: View, interval: float) -> Line:
     told = [
         time.strftime("%H:%M:%S", time.localtime(look.wall_time)),
         f"every {interval:g} s",
-        *(f"{name} {each.entries:,}/{each.capacity:,}" for name, each in look.lists.items() if each.capacity),
         f"by {view.sort}",
+        *(f"{name} {each.entries:,}" for name, each in look.lists.items() if each.capacity),
     ]
     return [("pingkiller top", BOLD), ("  " + "  ".join(told), ""), ("  paused" if view.paused else "", YELLOW)]
 
@@ -100,7 +100,7 @@ def _filter(now: FilterNow, columns: int, *, blocks: bool) -> list[Line]:
     return [
         _title(now),
         *(_rate_line(now, label, sum_, columns, blocks=blocks) for label, sum_ in rows),
-        *_reasons(rates.per_second),
+        *_reasons(rates.per_second, columns),
     ]
 
 
@@ -125,15 +125,28 @@ def _rate_line(now: FilterNow, label: str, name: str, columns: int, *, blocks: b
     return [(f"  {label:<11}", style), (start, style), (history, _VERDICT[label])]
 
 
-def _reasons(per_second_: dict[str, float]) -> list[Line]:
-    """Write the reasons in one line, those that drop first."""
-    would_drop = [f"would_drop.{reason}" for reason in schema.DROP_REASONS]
-    told = [
-        f"{name.replace('would_drop.', 'would drop by ')} {per_second(per_second_[name])}"
-        for name in (*schema.DROP_REASONS, *would_drop, *schema.PASS_REASONS)
-        if per_second_.get(name)
-    ]
-    return [[("  by reason  " + "  ".join(told), "")]] if told else []
+def _reasons(rates: dict[str, float], columns: int) -> list[Line]:
+    """Write the reasons of what is dropped, of what would be, and of what passes."""
+    found = []
+    for label, prefix, reasons in (
+        ("dropped", "", schema.DROP_REASONS),
+        ("would drop", "would_drop.", schema.DROP_REASONS),
+        ("passed", "", schema.PASS_REASONS),
+    ):
+        told = [f"{reason} {per_second(rates[prefix + reason])}" for reason in reasons if rates.get(prefix + reason)]
+        found += [f"{label} by {told[0]}", *told[1:]] if told else []
+    return [[("  " + line, "")] for line in _wrapped(found, columns - 2)]
+
+
+def _wrapped(words: list[str], columns: int) -> list[str]:
+    """Put words on as few lines as they need, two spaces apart."""
+    found: list[str] = []
+    for word in words:
+        if found and len(found[-1]) + 2 + len(word) <= columns:
+            found[-1] += f"  {word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _short(filters: list[FilterNow]) -> list[Line]:
@@ -172,9 +185,7 @@ def _notes(look: Look, heard: Heard, interval: float) -> list[Line]:
     """Say what is not seen and how to see it, and which numbers are older than the others."""
     found: list[Line] = [[]]
     if any(now.mode != "none" and not now.options.get("timing_sample") for now in look.filters):
-        found.append(
-            [("processing times are not measured everywhere: key t or --timing switches that on for a while", DIM)]
-        )
+        found.append([("processing times are not measured: key t switches that on for a while", DIM)])
     lent = {option: None for now in look.filters for option in now.lent}
     if lent:
         found.append([(f"on for a while, until top ends: {', '.join(lent)}", YELLOW)])
