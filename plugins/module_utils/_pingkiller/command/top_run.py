@@ -86,7 +86,7 @@ class _Top:
         talkers = self._ear.talkers.take(max(seconds, 0.001), self._rows, by_total=by_total)
         deaf = [printable(name) for name in _without("events", self._now.filters)]
         if deaf:
-            note = f"sources: not all ICMP is reported on {', '.join(deaf)}: key e or --events switches that on for a while"
+            note = f"e (or --events): show the sources of all ICMP on {', '.join(deaf)}"
         elif any(missed):
             note = f"sources: {missed.suppressed:,} events were above events_per_second, and {missed.lost:,} were lost"
         else:
@@ -150,7 +150,7 @@ class _Top:
         return top_screen.lines(
             self.shown,
             self.heard,
-            self.view._replace(message="compiling..." if self._loans.busy else self.view.message),
+            self.view._replace(message=self.view.message or ("compiling..." if self._loans.busy else "")),
             interval=self.given.interval,
             columns=columns,
             rows=rows,

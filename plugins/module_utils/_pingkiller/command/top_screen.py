@@ -31,8 +31,8 @@ _HELP = (
     "q, Ctrl-C     end; what was switched on is put back",
     "p             pause, and go on",
     "s             sort entries and sources by rate, total, address",
-    "t             measure processing times while top runs, or stop that",
-    "e             have filters report all ICMP, to see the busiest sources, or stop that",
+    "t             measure processing times while top runs, or stop",
+    "e             have filters report all ICMP, to show its busiest sources, or stop",
     "j k, up down  scroll entries and sources; also page up, page down",
     "",
     "t and e compile programs, which takes about a second for each filter.",
@@ -184,8 +184,9 @@ def per_second(rate: float) -> str:
 def _notes(look: Look, heard: Heard, interval: float) -> list[Line]:
     """Say what is not seen and how to see it, and which numbers are older than the others."""
     found: list[Line] = [[]]
-    if any(now.mode != "none" and not now.options.get("timing_sample") for now in look.filters):
-        found.append([("processing times are not measured: key t switches that on for a while", DIM)])
+    unmeasured = [now.name for now in look.filters if now.mode != "none" and not now.options.get("timing_sample")]
+    if unmeasured:
+        found.append([(f"t (or --timing): measure processing times on {printable(', '.join(unmeasured))}", DIM)])
     lent = {option: None for now in look.filters for option in now.lent}
     if lent:
         found.append([(f"on for a while, until top ends: {', '.join(lent)}", YELLOW)])

@@ -44,7 +44,8 @@ class Meter:
         self._moment: float | None = None
         self._counts: Counts = {}
         self._timings: deque[tuple[float, Counts]] = deque()
-        self._second: tuple[float, Counts] | None = None  #: the last reading that the history has
+        self._remembered: tuple[float, Counts] | None = None  #: the last reading that the history has
+        self._owed = 0.0  #: seconds that the history does not have yet
         self._history: dict[str, deque[float]] = {name: deque(maxlen=MINUTE) for name in watched}
 
     def read(self, moment: float, counts: Counts, timing: Counts) -> Rates:
@@ -62,16 +63,15 @@ class Meter:
 
     def _remember(self, moment: float, counts: Counts) -> None:
         """Put the seconds since the last ones into the history. Readings further apart count for several seconds."""
-        if self._second is None:
-            self._second = moment, counts
-            return
-        since, before = self._second
-        whole = int(moment - since + 0.1)  # a reading that comes a little early is one of its second
+        since, before = self._remembered or (moment, counts)
+        whole = int(self._owed + moment - since + 0.1)  # a reading that comes a little early is one of its second
         if whole:
             rates = _per_second(before, counts, moment - since)
             for name, history in self._history.items():
                 history.extend([rates.get(name, 0.0)] * min(whole, MINUTE))
-            self._second = moment, counts
+        if whole or self._remembered is None:
+            self._owed += moment - since - whole
+            self._remembered = moment, counts
 
     def _times(self, moment: float, timing: Counts) -> dict[str, Times]:
         self._timings.append((moment, timing))
