@@ -12,11 +12,10 @@ from .output import Found
 from .top_screen import Heard
 
 
-def found(look: Look, heard: Heard, seconds: float) -> Found:
-    """Return a look. ``seconds`` is the time since the look before, which rates are about."""
+def found(look: Look, heard: Heard) -> Found:
+    """Return a look, and what events have told."""
     return {
         "time": durations.iso(look.wall_time),
-        "seconds": round(seconds, 3),
         "filters": {now.name: _filter(now) for now in look.filters},
         "lists": {name: _list(each) for name, each in look.lists.items()},
         "limited_sources": [
@@ -43,6 +42,7 @@ def _filter(now: FilterNow) -> Found:
         "mode": now.mode,
         **{option: now.options.get(option) for option in ("policy", "monitor", "timing_sample", "events")},
         "lent": now.lent,
+        "seconds": round(now.rates.seconds, 3),
         "per_second": {name: round(rate, 3) for name, rate in now.rates.per_second.items()},
         "processing_time": {verdict: times._asdict() for verdict, times in now.rates.times.items()},
     }

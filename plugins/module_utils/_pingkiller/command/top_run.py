@@ -58,23 +58,26 @@ class _Top:
         self._watch = Watch(base)
         self._due = self._looked = time.monotonic()
         self._known: set[str] = set()  #: filters for which options were switched on, if they are to be
-        self._rows = given.top
         self._now = Look(time.time(), [], {}, [])
         self.view = View(sort=given.sort)
-        self.shown, self.heard, self.seconds = self._now, Heard(), 0.0
+        self.shown, self.heard = self._now, Heard()
 
     # Looking
 
     def look(self) -> None:
         """Look at the host. Raises PingKillerError and OSError, maybe only because maps are being replaced."""
         by_total = self.view.sort == "total"
-        self._now = self._watch.look(self._rows, by_total=by_total)
+        self._now = self._watch.look(self._rows(), by_total=by_total)
         now = time.monotonic()
-        heard, seconds = self._hear(now - self._looked, by_total=by_total), now - self._looked
+        heard = self._hear(now - self._looked, by_total=by_total)
         self._looked = now
         self._due = max(self._due + self.given.interval, now)
         if not self.view.paused:
-            self.shown, self.heard, self.seconds = self._now, heard, seconds
+            self.shown, self.heard = self._now, heard
+
+    def _rows(self) -> int:
+        """Return how many rows of a table can be shown."""
+        return min(_MOST_ROWS, screen.size().lines + self.view.first) if self._inbox.draws else int(self.given.top)
 
     def _hear(self, seconds: float, *, by_total: bool) -> Heard:
         """Return the busiest sources, if they are wanted."""
@@ -83,7 +86,7 @@ class _Top:
         self._ear.listen()
         self._ear.read()
         missed = self._ear.missed()
-        talkers = self._ear.talkers.take(max(seconds, 0.001), self._rows, by_total=by_total)
+        talkers = self._ear.talkers.take(max(seconds, 0.001), self._rows(), by_total=by_total)
         deaf = [printable(name) for name in _without("events", self._now.filters)]
         if deaf:
             note = f"e (or --events): show the sources of all ICMP on {', '.join(deaf)}"
@@ -174,7 +177,6 @@ class _Top:
         steps = {keys.UP: -1, keys.DOWN: 1, keys.PAGE_UP: -page, keys.PAGE_DOWN: page}
         if key in steps:
             self.view = view._replace(first=min(_MOST_ROWS, max(0, view.first + steps[key])))
-            self._rows = min(_MOST_ROWS, self.view.first + screen.size().lines)
         elif key == "s":
             self.view = view._replace(sort=SORTS[(SORTS.index(view.sort) + 1) % len(SORTS)])
         elif key == "p":
@@ -217,7 +219,7 @@ def write_text(top: _Top) -> None:
 
 def write_json(top: _Top) -> None:
     """Write a picture as a line of JSON."""
-    sys.stdout.write(json.dumps(top_json.found(top.shown, top.heard, top.seconds)) + "\n")
+    sys.stdout.write(json.dumps(top_json.found(top.shown, top.heard)) + "\n")
     sys.stdout.flush()
 
 

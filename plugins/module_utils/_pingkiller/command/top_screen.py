@@ -61,7 +61,7 @@ def lines(
 ) -> list[Line]:
     """Return at most ``rows`` lines. They may be wider than ``columns``, which only says how wide the histories can be."""
     head = _head(look, view, interval)
-    last: list[Line] = [[(view.message, YELLOW) if view.message else (_KEYS, DIM)]] if live else []
+    last: list[Line] = [[(view.message, BOLD) if view.message else (_KEYS, DIM)]] if live else []
     if view.helping:
         return [head, [], *([(text, "")] for text in _HELP)][: rows - 1] + last
     room = rows - 1 - len(last)
@@ -78,7 +78,7 @@ def _head(look: Look, view: View, interval: float) -> Line:
         f"by {view.sort}",
         *(f"{name} {each.entries:,}" for name, each in look.lists.items() if each.capacity),
     ]
-    return [("pingkiller top", BOLD), ("  " + "  ".join(told), ""), ("  paused" if view.paused else "", YELLOW)]
+    return [("pingkiller top", BOLD), ("  " + "  ".join(told), ""), ("  paused" if view.paused else "", BOLD)]
 
 
 # Filters
@@ -113,7 +113,7 @@ def _title(now: FilterNow) -> Line:
     if options.get("ratelimit_pps"):
         told.append((f"  limit {options['ratelimit_pps']:,} a second", ""))
     if options.get("monitor"):
-        told.append(("  monitors only and drops nothing", YELLOW))
+        told.append(("  monitors only and drops nothing", BOLD))
     return told
 
 
@@ -122,7 +122,7 @@ def _rate_line(now: FilterNow, label: str, name: str, columns: int, *, blocks: b
     start = f"{per_second(rate):>13}{tables.time(times.average):>10}{tables.time(times.p99):>9}  "
     history = sparkline(now.rates.history[name], columns - len(_HEADINGS) + len("the last minute"), blocks=blocks)
     style = _VERDICT[label] if rate and label != "passed" else ""
-    return [(f"  {label:<11}", style), (start, style), (history, _VERDICT[label])]
+    return [(f"  {label:<11}", style), (start, ""), (history, _VERDICT[label])]
 
 
 def _reasons(rates: dict[str, float], columns: int) -> list[Line]:
@@ -189,7 +189,7 @@ def _notes(look: Look, heard: Heard, interval: float) -> list[Line]:
         found.append([(f"t (or --timing): measure processing times on {printable(', '.join(unmeasured))}", DIM)])
     lent = {option: None for now in look.filters for option in now.lent}
     if lent:
-        found.append([(f"on for a while, until top ends: {', '.join(lent)}", YELLOW)])
+        found.append([(f"on for a while, until top ends: {', '.join(lent)}", DIM)])
     for name, each in look.lists.items():
         if each.every > interval:
             found.append([(f"the {name} is long: its entries are read every {each.every:.0f} s", DIM)])

@@ -32,6 +32,7 @@ class Times(NamedTuple):
 class Rates(NamedTuple):
     """What was counted per second, by the names of the counts, what it was in the last minute, and how long it took."""
 
+    seconds: float  #: that ``per_second`` is about: since the reading before; 0 for the first one
     per_second: dict[str, float]
     history: dict[str, list[float]]  #: for each count the last up to MINUTE seconds, oldest first
     times: dict[str, Times]  #: by verdict
@@ -57,9 +58,8 @@ class Meter:
         rates = _per_second(self._counts, counts, seconds)
         self._moment, self._counts = moment, counts
         self._remember(moment, counts)
-        return Rates(
-            rates, {name: list(history) for name, history in self._history.items()}, self._times(moment, timing)
-        )
+        history = {name: list(numbers) for name, numbers in self._history.items()}
+        return Rates(seconds, rates, history, self._times(moment, timing))
 
     def _remember(self, moment: float, counts: Counts) -> None:
         """Put the seconds since the last ones into the history. Readings further apart count for several seconds."""
