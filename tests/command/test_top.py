@@ -215,6 +215,14 @@ def test_what_is_restored_at_boot_stays_as_it_is(start, command):
     assert command("check").returncode == FINE
 
 
+def test_signal_ends_it_even_if_its_reader_does_not_read(start, filtered):
+    process = start("--json", "--interval", "0.1", "--timing", pipesize=4096)
+    wait_for(lambda: "pipe_write" in Path(f"/proc/{process.pid}/wchan").read_text())
+    process.terminate()
+    assert process.wait(PATIENCE) == FINE
+    assert options()["timing_sample"] == 0
+
+
 @pytest.mark.parametrize("number", ENDS)
 def test_signal_puts_back_what_was_switched_on(start, filtered, number):
     process = start("--json", "--interval", "0.1", "--timing", "--events")

@@ -39,12 +39,17 @@ class News(NamedTuple):
     end: bool  #: a signal asked for the end, or the terminal or the reader has gone
 
 
+class Interrupted(Exception):
+    """A signal asked for the end while output waited for its reader."""
+
+
 class Inbox:
     """Takes signals, and keys while a ``terminal`` is drawn on. Use ``opened``."""
 
     def __init__(self, signals: int) -> None:
         self._signals = signals
         self._terminal: _Terminal | None = None
+        self._interruptible = False
         self._watched = select.poll()
         self._watched.register(signals, select.POLLIN)
         self._watched.register(sys.stdout, 0)
@@ -61,6 +66,20 @@ class Inbox:
             yield
         finally:
             self._terminal.leave()
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Raise Interrupted in this context if a signal asks for the end. Elsewhere signals interrupt nothing."""
+        self._interruptible = True
+        try:
+            yield
+        finally:
+            self._interruptible = False
+
+    def caught(self, number: int, _frame: object) -> None:
+        """Handle a signal. The number of each signal also comes through the pipe that ``wait`` reads."""
+        if self._interruptible and number in _ENDS:
+            raise Interrupted
 
     @property
     def draws(self) -> bool:
@@ -101,10 +120,11 @@ def opened() -> Iterator[Inbox]:
     """
     receiver, sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     caught = [number for number in (*_ENDS, *_OTHERS) if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda *_: None) for number in caught}
+    inbox = Inbox(receiver)
+    before = {number: signal.signal(number, inbox.caught) for number in caught}
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
     try:
-        yield Inbox(receiver)
+        yield inbox
     finally:
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():

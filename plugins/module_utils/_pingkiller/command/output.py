@@ -53,4 +53,9 @@ def drop() -> None:
     """Drop output that could not be written. Python would try again at its end, and complain a second time."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
+    discard()
+
+
+def discard() -> None:
+    """Discard what is not written yet, without waiting for the reader, and all further output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,7 @@ from ..kept.directory import Store
 from ..report import listening
 from ..report.sampling import FilterNow, Look, Watch
 from ..report.talkers import Ear
-from . import host, keys, screen, top_json, top_screen
+from . import host, keys, output, screen, top_json, top_screen
 from .exit_status import ERROR, FINE
 from .top_loans import Change, Loans
 from .top_screen import SORTS, Heard, View
@@ -106,6 +106,8 @@ class _Top:
         changes = [
             Change(_without(option, new), option, value) for option, value in wanted.items() if value is not None
         ]
+        if not changes:  # and nothing is to be compiled, nor the compiler imported
+            return
         if self._inbox.draws:
             self._loans.begin(changes)
         else:
@@ -130,7 +132,12 @@ class _Top:
                 failed, self._due = True, time.monotonic() + self.given.interval
                 self._say(str(error))
             if not failed or self._inbox.draws:
-                picture(self)
+                try:
+                    with self._inbox.interruptible():
+                        picture(self)
+                except keys.Interrupted:  # the reader does not read
+                    output.discard()
+                    return
                 pictures += 1
 
     def _pass_time(self) -> bool:

@@ -78,7 +78,7 @@ def _head(look: Look, view: View, interval: float) -> Line:
         f"by {view.sort}",
         *(f"{name} {each.entries:,}" for name, each in look.lists.items() if each.capacity),
     ]
-    return [("pingkiller top", BOLD), ("  " + "  ".join(told), ""), ("  paused" if view.paused else "", BOLD)]
+    return [("pingkiller top" + ("  paused" if view.paused else ""), BOLD), ("  " + "  ".join(told), "")]
 
 
 # Filters
