@@ -49,7 +49,7 @@ class Inbox:
     def __init__(self, signals: int) -> None:
         self._signals = signals
         self._terminal: _Terminal | None = None
-        self._interruptible = False
+        self._interruptible = self._ended = False
         self._watched = select.poll()
         self._watched.register(signals, select.POLLIN)
         self._watched.register(sys.stdout, 0)
@@ -72,12 +72,15 @@ class Inbox:
         """Raise Interrupted in this context if a signal asks for the end. Elsewhere signals interrupt nothing."""
         self._interruptible = True
         try:
+            if self._ended:  # before this context, and not seen yet
+                raise Interrupted
             yield
         finally:
             self._interruptible = False
 
     def caught(self, number: int, _frame: object) -> None:
         """Handle a signal. The number of each signal also comes through the pipe that ``wait`` reads."""
+        self._ended = self._ended or number in _ENDS
         if self._interruptible and number in _ENDS:
             raise Interrupted
 
