@@ -5,29 +5,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 from pathlib import Path
 
 import installed
 import pytest
+from terminals import PATIENCE, Terminal, screens
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
 
 pytestmark = pytest.mark.kernel
 
-PATIENCE = 60  #: seconds
 PROBES = (("syscalls", "--latency"), ("syscall",), ("processes",))
-ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 
 
 @pytest.fixture(scope="module")
@@ -78,46 +71,6 @@ def looks(pid):
     return len(attached) > 1 and state == "S"
 
 
-class Terminal:
-    """A command in a terminal of a given size; keeps what the command draws."""
-
-    def __init__(self, command, lines, columns, **environment):
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS")}
-        self.process = subprocess.Popen(
-            command,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**inherited, "TERM": "xterm", **environment},
-            start_new_session=True,
-        )
-        os.close(slave)
-        self.drawn = b""
-
-    def read_until(self, condition):
-        deadline = time.monotonic() + PATIENCE
-        while not condition(self.drawn.decode(errors="replace")):
-            assert time.monotonic() < deadline, self.drawn
-            if select.select([self._master], [], [], 0.1)[0]:
-                try:
-                    self.drawn += os.read(self._master, 65536)
-                except OSError:  # the other end is closed
-                    break
-        return self.drawn.decode(errors="replace")
-
-    def end(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        said = self.read_until(lambda _drawn: False)
-        return self.process.wait(PATIENCE), said
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-
-
 @pytest.fixture
 def terminal(command):
     opened = []
@@ -129,13 +82,6 @@ def terminal(command):
     yield run
     for each in opened:
         each.close()
-
-
-def screens(drawn):
-    """Return the lines of each drawing on the terminal's second screen, and what the first screen got after that."""
-    live, _, rest = drawn.partition(ENTER)[2].partition(LEAVE)
-    drawings = [re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", each).split("\r\n") for each in live.split("\x1b[H")[1:]]
-    return [[line.replace("\r", "") for line in each] for each in drawings], rest
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=" ".join)

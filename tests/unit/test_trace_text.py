@@ -9,7 +9,7 @@ import pytest
 from seen import processes, result, row, syscalls, timed
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import screen
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import tracing
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.trace import text
 
 FORKED = {"event": "fork", "pid": 8, "parent": 7, "user": "root", "comm": "sh", "thread": False}
@@ -142,4 +142,4 @@ def test_names_of_others_do_nothing_to_a_terminal(name):
 @pytest.mark.parametrize("height", [1, 5, 10, 24, 60])
 @pytest.mark.parametrize("name", TOLD)
 def test_screen_is_never_overfull(name, height):
-    assert len(screen.fitted(TOLD[name], height, blocks=True)) <= height
+    assert len(tracing.fitted(TOLD[name], height, blocks=True)) <= height

@@ -32,6 +32,7 @@ class _Subcommand(NamedTuple):
 _SUBCOMMANDS = {
     "status": _Subcommand("status", "Show the filters, their mode and options, and how full the lists are"),
     "stats": _Subcommand("stats", "Show what each filter passed and dropped and why, and the busiest entries"),
+    "top": _Subcommand("top", "Show what the filters do now, live: rates, reasons, processing times, busiest entries"),
     "list": _Subcommand("entries", "Show the entries of the lists"),
     "explain": _Subcommand("explain", "Explain why pings of an address pass here or are dropped"),
     "block": _Subcommand("acting", "Put addresses on the blocklist, or on the allowlist", fill="fill_block"),
@@ -71,6 +72,7 @@ files:
 examples:
   pingkiller status                    does it filter?
   pingkiller stats                     what did it drop, and why?
+  pingkiller top                       what does it drop now?
   pingkiller list blocklist            what is blocked, and for which owner?
   pingkiller explain 203.0.113.9       is it blocked here, and why?
   pingkiller block 203.0.113.9 --ttl 1h

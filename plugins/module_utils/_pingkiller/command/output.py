@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,13 @@ def _say(mark: str, sentence: str) -> None:
     sys.stderr.write(f"{mark}{on_screen(sentence)}\n")
 
 
+def nobody_reads() -> bool:
+    """Return whether the reader of standard output has gone."""
+    watched = select.poll()
+    watched.register(sys.stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _file, event in watched.poll(0))
+
+
 def open_missing_streams() -> None:
     """Open /dev/null for streams that were closed when the command started. Python has None for these."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - it stays open
@@ -60,4 +68,9 @@ def drop() -> None:
     """Drop output that could not be written. Python would try again at its end, and complain a second time."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
+    discard()
+
+
+def discard() -> None:
+    """Discard what is not written yet, without waiting for the reader, and all further output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

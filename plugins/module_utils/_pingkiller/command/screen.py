@@ -1,45 +1,56 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw results of a trace on a terminal: on its second screen, each over the one before."""
+"""Draw on a terminal: on its second screen, each picture over the one before."""
 
 from __future__ import annotations
 
 import contextlib
 import locale
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from ..tables import cut
-from ..trace import text
-
-_LEAST_ROWS = 3  #: of a table, however few lines the terminal has
+from ..tables import cut, width
 
 #: Enter the second screen and hide the cursor; undo both.
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 #: Move to the first line; clear to the end of the line; clear to the end of the screen.
 _HOME, _CLEAR_LINE, _CLEAR_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
-Show = Callable[[text.Result], None]
+#: A piece of a line with its style, one of STYLES, or "" for the terminal's own colours.
+Piece = tuple[str, str]
+BOLD, DIM, RED, GREEN, YELLOW = "bold", "dim", "red", "green", "yellow"
+STYLES = {BOLD: "1", DIM: "2", RED: "31", GREEN: "32", YELLOW: "33"}
+
+Show = Callable[[Iterable[str]], None]
 
 
 @contextlib.contextmanager
 def opened() -> Iterator[Show]:
-    """Enter the second screen. Yield a function that draws a result at once, so that nothing flickers."""
-    blocks = draws_blocks()
+    """Enter the second screen. Yield a function that draws lines at once, so that nothing flickers.
 
-    def show(result: text.Result) -> None:
-        size = shutil.get_terminal_size()
-        lines = [encodable(line) for line in fitted(result, size.lines, blocks=blocks)]
-        drawn = f"{_CLEAR_LINE}\r\n".join(cut(line, size.columns) for line in lines)
-        _draw(_HOME + drawn + _CLEAR_LINE + _CLEAR_SCREEN)
-
-    _draw(_ENTER)
+    The lines have to fit: see ``size``, ``fitted`` and ``painted``.
+    """
+    enter()
     try:
         yield show
     finally:
-        _draw(_LEAVE)
+        leave()
+
+
+def enter() -> None:
+    _draw(_ENTER)
+
+
+def leave() -> None:
+    _draw(_LEAVE)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Draw lines over what the screen has."""
+    _draw(_HOME + f"{_CLEAR_LINE}\r\n".join(lines) + _CLEAR_LINE + _CLEAR_SCREEN)
 
 
 def _draw(characters: str) -> None:
@@ -47,10 +58,29 @@ def _draw(characters: str) -> None:
     sys.stdout.flush()
 
 
-def fitted(result: text.Result, height: int, *, blocks: bool) -> list[str]:
-    """Write a result in at most ``height`` lines: the longest table is cut, so that there is room for the rest."""
-    rest = len(text.lines(result, rows=_LEAST_ROWS, blocks=blocks)) - _LEAST_ROWS
-    return text.lines(result, rows=max(_LEAST_ROWS, height - rest), blocks=blocks)[:height]
+def is_drawable() -> bool:
+    """Whether standard output is a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def size() -> os.terminal_size:
+    """Return the columns and lines of the terminal."""
+    return shutil.get_terminal_size()
+
+
+def fitted(line: str, columns: int) -> str:
+    """Return as much of a line as fits, without characters that the terminal does not show."""
+    return cut(encodable(line), columns)
+
+
+def painted(line: Iterable[Piece], columns: int) -> str:
+    """Return a line of pieces as ``fitted`` does, in colour unless the environment has NO_COLOR (no-color.org)."""
+    colours, drawn = not os.environ.get("NO_COLOR"), ""
+    for text, style in line:
+        shown = fitted(text, columns)
+        columns -= width(shown)
+        drawn += f"\x1b[{STYLES[style]}m{shown}\x1b[0m" if style and shown and colours else shown
+    return drawn
 
 
 def draws_blocks() -> bool:

@@ -127,6 +127,7 @@ def _described(step: Step) -> filter_meta.Noted:
         options=step.options.as_dict(),
         attached_at=int(time.time()),
         mtu=step.link.mtu,
+        lent=step.lent,
     )
 
 

@@ -35,6 +35,7 @@ class Step(NamedTuple):
     old: hooks.Attached | None  #: the program to replace; with force, also a foreign one
     left: hooks.Attached | None  #: the stand-in that an interrupted change of mode has left
     needed: bool
+    lent: dict[str, Any]  #: options that are changed only for a while, with the values to put back
 
     @property
     def switches(self) -> bool:
@@ -152,6 +153,10 @@ def _step(
     link = usable_link(hooks.split_name(name)[0])
     _check_maps(pins, name)
     before = filter_meta.running(pins, name)
+    if request.only_running and before is None:
+        raise PingKillerError(
+            f"the filter on {name!r} does not run any more: nothing was changed; set it up again first"
+        )
     noted = before.noted if before else filter_meta.Noted()
     defines = definitions.of(options)
     # Without BCC, assume the version that compiled the running filter: the version to be installed is not known.
@@ -175,7 +180,19 @@ def _step(
         old=_to_replace(pins, link, name, before=before, force=request.force),
         left=left,
         needed=rebuild or left is not None or not settled,
+        lent=_lent(request, noted, options.as_dict()),
     )
+
+
+def _lent(request: FilterRequest, noted: filter_meta.Noted, options: dict[str, Any]) -> dict[str, Any]:
+    """Return which options the filter has only for a while from now on, with the values to put back.
+
+    Whoever changes a lent option in earnest ends the loan.
+    """
+    unchanged = {name: value for name, value in noted.options.items() if options.get(name) == value}
+    changed = {name: noted.options[name] for name in request.options if name in noted.options and name not in unchanged}
+    kept = {name: value for name, value in noted.lent.items() if name in unchanged}
+    return {**(changed if request.lent else {}), **kept}
 
 
 def _check_maps(pins: Pins, name: str) -> None:

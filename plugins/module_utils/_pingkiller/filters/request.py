@@ -26,6 +26,8 @@ class FilterRequest(NamedTuple):
     owner: str | None = None  #: who wants the filters; None: do not change the owners
     store: Store | None = None
     reset: bool = False  #: options that are not named get their defaults
+    lent: bool = False  #: the options are for a while only: note which values to put back
+    only_running: bool = False  #: refuse to attach a filter that does not run
 
     @property
     def hook(self) -> str:

@@ -59,8 +59,18 @@ def notes(pins: Pins, name: str) -> list[str]:
     if not found:
         return filter_programs.goes_on_notes(pins, name)
     if filter_programs.reads_lists(pins, found.info):
-        return []
+        return _loan_notes(name, filter_meta.read(pins, name), found.info.id)
     return [f"the filter on {name} reads other lists than those that are shown: run xdp_filter, which puts that right"]
+
+
+def _loan_notes(name: str, noted: filter_meta.Noted, program: int) -> list[str]:
+    if not noted.lent or noted.program_id != program:
+        return []
+    options = ", ".join(f"{option}={noted.options.get(option)} (else {value})" for option, value in noted.lent.items())
+    return [
+        f"the filter on {name} has for a while, to be looked at by pingkiller top: {options}; top puts this back when it ends, or "
+        f"pingkiller top --count 1 if it was killed"
+    ]
 
 
 def _program(found: filter_meta.RunningFilter) -> dict[str, Any]:
@@ -74,7 +84,7 @@ def _program(found: filter_meta.RunningFilter) -> dict[str, Any]:
 
 def _counters(pins: Pins, name: str) -> dict[str, Any]:
     """Return packets and bytes by reason and family. What monitor mode would have dropped has passed."""
-    sums = _sums(pins, name, "counters", info=schema.FILTER_MAPS["counters"])
+    sums = map_sums(pins, name, "counters", info=schema.FILTER_MAPS["counters"])
     reasons = {reason: _by_family(sums, reason, reason) for reason in schema.REASONS}
     would_drop = {reason: _by_family(sums, reason, f"would_drop.{reason}") for reason in schema.DROP_REASONS}
     passed, dropped = ([reasons[reason] for reason in group] for group in (schema.PASS_REASONS, schema.DROP_REASONS))
@@ -106,7 +116,7 @@ def _as_dicts(reasons: dict[str, dict[str, Tally]]) -> dict[str, dict[str, dict[
     }
 
 
-def _sums(pins: Pins, name: str, pin: str, *, info: bpf.MapInfo) -> Counter[str]:
+def map_sums(pins: Pins, name: str, pin: str, *, info: bpf.MapInfo) -> Counter[str]:
     """Return the fields of a per-CPU map of a filter, each the sum over all CPUs; empty if there is no such map."""
     layout = schema.layouts(host_maps.schema_number(pins))[pin]
     found = pins.open_map(pins.filter_pin(name, pin), info._replace(value_size=layout.size))
@@ -135,7 +145,7 @@ def _processing_time(pins: Pins, name: str, sample: int) -> dict[str, Any] | Non
 
 def times(pins: Pins, name: str) -> Counter[str]:
     """Return the fields of ``schema.TIMING``, each the sum over all CPUs; empty if the filter never measured its time."""
-    return _sums(pins, name, "timing", info=schema.TIMING_MAP)
+    return map_sums(pins, name, "timing", info=schema.TIMING_MAP)
 
 
 def _times(sums: Counter[str], verdict: str) -> dict[str, int | None]:
@@ -162,15 +172,14 @@ def _ratelimit(pins: Pins, name: str, options: dict[str, Any], *, limit: int) ->
     over = sorted(((until, key) for key, until in sources if until > now), reverse=True)
     ipv6_prefix = options.get("ratelimit_ipv6_prefix", 128)
     shown = [
-        {"ip": _source_name(key, ipv6_prefix), "seconds_left": -(-(until - now) // 10**9)}
-        for until, key in over[:limit]
+        {"ip": source_name(key, ipv6_prefix), "seconds_left": -(-(until - now) // 10**9)} for until, key in over[:limit]
     ]
     told = {"sources": len(sources), "blocked_count": 0, "blocked": [], "would_block_count": 0, "would_block": []}
     verb = "would_block" if options.get("monitor") else "blocked"
     return {**told, f"{verb}_count": len(over), verb: shown}
 
 
-def _source_name(key: bytes, ipv6_prefix: int) -> str:
+def source_name(key: bytes, ipv6_prefix: int) -> str:
     """Return an IPv4 address, or the IPv6 prefix whose addresses count as one source."""
     source = schema.SOURCE_KEY.unpack(key)
     if schema.FAMILIES[source["family"]] == "ipv4":
@@ -180,5 +189,5 @@ def _source_name(key: bytes, ipv6_prefix: int) -> str:
 
 def _event_counts(pins: Pins, name: str) -> dict[str, int] | None:
     """Return the number of events since the filter first reported any. None if it never did."""
-    sums = _sums(pins, name, "event_budget", info=schema.EVENT_BUDGET_MAP)
+    sums = map_sums(pins, name, "event_budget", info=schema.EVENT_BUDGET_MAP)
     return {field: sums[field] for field in ("sent", "suppressed", "lost")} if sums else None

@@ -32,6 +32,7 @@ class Noted(NamedTuple):
     program_id: int | None = None
     base: str | None = None  #: where the pins are
     made_clsact: bool = False  #: whether PingKiller made the interface's clsact qdisc for it
+    lent: dict[str, Any] = {}  #: options that were changed only for a while, with the values to put back
 
 
 _TYPES = {
@@ -39,6 +40,7 @@ _TYPES = {
     **dict.fromkeys(("version", "build_id", "bcc_version", "mode", "mode_reason", "base"), str),
     "options": dict,
     "made_clsact": bool,
+    "lent": dict,
 }
 
 

@@ -18,6 +18,7 @@ from ..errors import PingKillerError
 
 LOCK_FILE = "/run/pingkiller.lock"
 LISTENER_LOCK_FILE = "/run/pingkiller-listener.lock"
+LENDER_LOCK_FILE = "/run/pingkiller-lender.lock"
 MAX_TIMEOUT = 86400  #: seconds
 _SHORTEST, _LONGEST = 0.05, 0.25  #: seconds between two tries
 _LONGEST_END = 1.0  #: seconds; the last listener holds the lock alone while it stops
@@ -68,6 +69,23 @@ def listener_lock(end: Callable[[], None]) -> Iterator[None]:
                 _remove(LISTENER_LOCK_FILE, fd)
         finally:
             os.close(fd)
+
+
+@contextlib.contextmanager
+def lender_lock() -> Iterator[None]:
+    """Hold the lock of the only run that changes options of filters for a while, since it is the one to put them back.
+
+    Raises PingKillerError naming the holder if it is not free.
+    """
+    with _held(
+        LENDER_LOCK_FILE,
+        0,
+        lambda holder: (
+            f"another run has changed options of this host's filters for a while ({holder}): use what it measures, or end it "
+            f"and try again"
+        ),
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -218,14 +218,18 @@ class Records:
 
     def busy(self, number: int | None = None) -> Iterator[tuple[int, int]]:
         """Return the slot and the packets of each entry that matched packets. ``number`` is as in ``alike``."""
-        for start, used in self.used(number):
-            packets = self.as_u64[self._packets :: self._u64_size].tobytes()
+        for start, used, packets in self.packets(number):
             if packets == bytes(len(packets)):  # quickly seen, and true for most of a long list
                 continue
             counted = memoryview(packets).cast("Q")
             for place in compress(range(len(used)), counted):
                 if used[place]:
                     yield start + place, counted[place]
+
+    def packets(self, number: int | None = None) -> Iterator[tuple[int, bytes, bytes]]:
+        """Return the columns ``used``, as ``used`` does, and ``packets``, which has 64-bit numbers, by windows."""
+        for start, used in self.used(number):
+            yield start, used, self.as_u64[self._packets :: self._u64_size].tobytes()
 
     # Filling and freeing
 
