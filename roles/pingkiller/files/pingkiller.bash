@@ -5,13 +5,14 @@ _pingkiller() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=pingkiller words="" each
     for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$command $each" in
-            "pingkiller status" | "pingkiller stats" | "pingkiller list" | "pingkiller explain" | "pingkiller block" | "pingkiller unblock" | "pingkiller flush" | "pingkiller stream" | "pingkiller validate" | "pingkiller events" | "pingkiller metrics" | "pingkiller check" | "pingkiller apply" | "pingkiller trace" | "pingkiller trace syscalls" | "pingkiller trace syscall" | "pingkiller trace processes") command+=" $each" ;;
+            "pingkiller status" | "pingkiller stats" | "pingkiller top" | "pingkiller list" | "pingkiller explain" | "pingkiller block" | "pingkiller unblock" | "pingkiller flush" | "pingkiller stream" | "pingkiller validate" | "pingkiller events" | "pingkiller metrics" | "pingkiller check" | "pingkiller apply" | "pingkiller trace" | "pingkiller trace syscalls" | "pingkiller trace syscall" | "pingkiller trace processes") command+=" $each" ;;
         esac
     done
     COMPREPLY=()
     case "$command $before" in
         *" --config") compopt -o filenames && mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
-        *" --limit" | *" --lock-timeout" | *" --ttl" | *" --owner" | *" --comment" | *" --duration" | *" --aggregate" | *" --by" | *" --top" | *" --min-us" | *" --pid" | *" --comm" | *" --unit" | *" --cgroup" | *" --max-overhead" | *" --name" | *" --small-bytes" | *" --slow-ms") :; return ;;
+        *" --lock-timeout" | *" --interval" | *" --count" | *" --top" | *" --timing" | *" --limit" | *" --ttl" | *" --owner" | *" --comment" | *" --duration" | *" --aggregate" | *" --by" | *" --min-us" | *" --pid" | *" --comm" | *" --unit" | *" --cgroup" | *" --max-overhead" | *" --name" | *" --small-bytes" | *" --slow-ms") :; return ;;
+        *" --sort") mapfile -t COMPREPLY < <(compgen -W 'rate total address' -- "$word"); return ;;
         *" --list") mapfile -t COMPREPLY < <(compgen -W 'blocklist allowlist' -- "$word"); return ;;
         *" --direction") mapfile -t COMPREPLY < <(compgen -W 'src dst both' -- "$word"); return ;;
         "pingkiller stream --format") mapfile -t COMPREPLY < <(compgen -W 'lines crowdsec' -- "$word"); return ;;
@@ -24,9 +25,10 @@ _pingkiller() {
         *" --user") mapfile -t COMPREPLY < <(compgen -u -- "$word"); return ;;
     esac
     case $command in
-        "pingkiller") words='status stats list explain block unblock flush stream validate events metrics check apply trace --help --version' ;;
+        "pingkiller") words='status stats top list explain block unblock flush stream validate events metrics check apply trace --help --version' ;;
         "pingkiller status") words='--help --json --config' ;;
         "pingkiller stats") words='--help --json --config' ;;
+        "pingkiller top") words='--help --json --config --lock-timeout --interval --count --top --sort --sources --timing --events' ;;
         "pingkiller list") words='blocklist allowlist --help --json --config --limit' ;;
         "pingkiller explain") words='--help --json --config' ;;
         "pingkiller block") words='--help --json --check --list --config --lock-timeout --ttl --owner --direction --comment --no-persist' ;;
