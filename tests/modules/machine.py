@@ -14,6 +14,7 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import socket
 import struct
 import subprocess
@@ -91,9 +92,7 @@ def own_machine():
         mount("tmpfs", "/run")
         umount(BPFFS)  # hides the pins of the machine that runs the tests
         mount("bpf", BPFFS)
-        if os.path.isdir(CONFIG):  # what that machine restores at boot
-            mount("tmpfs", CONFIG)
-            os.chmod(CONFIG, 0o700)
+        _own_configuration()
         ip("link", "add", "pk0", "type", "veth", "peer", "name", "pk1")
         yield
     finally:
@@ -102,6 +101,16 @@ def own_machine():
             _checked(_libc.setns(namespace, 0), "setns")
             os.close(namespace)
         os.chdir(directory)
+
+
+def _own_configuration():
+    """Let this process write to /etc as it likes: what it writes ends with its mounts. Begin without CONFIG."""
+    mount("tmpfs", "/mnt")
+    for name in ("upper", "work"):
+        os.mkdir(f"/mnt/{name}", 0o755)
+    mount("overlay", "/etc", options="lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work")
+    umount("/mnt")  # the overlay goes on with it
+    shutil.rmtree(CONFIG, ignore_errors=True)
 
 
 def _threads() -> set[str]:
