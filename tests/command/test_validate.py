@@ -84,10 +84,10 @@ def test_a_file_that_does_not_fit_into_the_lists_of_this_host_is_refused(command
 
 
 def test_any_user_may_validate(pingkiller):
-    shutil.copy(pingkiller, "/run/pingkiller")  # where nobody can read it, and which ends with the test
+    shutil.copytree(pingkiller.parents[1], "/run/local")  # where anybody can read it, and which ends with the test
     Path("/run/list").write_text("192.0.2.1\n")
     os.chmod("/run", 0o755)
-    done = as_nobody("/run/pingkiller", "validate", "/run/list")
+    done = as_nobody("/run/local/sbin/pingkiller", "validate", "/run/list")
     assert (done.returncode, done.stderr) == (FINE, "")
 
 
