@@ -90,10 +90,11 @@ def _lists(pins: Pins) -> Iterator[_List]:
         control = stack.enter_context(contextlib.closing(Control(maps.control))) if maps else None
         for name in schema.LISTS:
             count = capacity = 0
-            records = pins.open_map(pins.list_pin(name, "records")) if control else None
-            if control and records:
-                with records:
-                    count, capacity = control.count(name), records.info.max_entries
+            if control:
+                records = pins.open_map(pins.list_pin(name, "records"))
+                if records:
+                    with records:
+                        count, capacity = control.count(name), records.info.max_entries
             yield _List({"list": name}, count, capacity)
 
 
