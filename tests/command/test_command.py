@@ -12,7 +12,7 @@ import os
 import subprocess
 
 import pytest
-from machine import LOCK_FILE, put_before
+from machine import LOCK_FILE
 from running import run
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
@@ -61,14 +61,6 @@ def line(tmp_path):
         return words
 
     return made
-
-
-@pytest.fixture
-def anyone(pingkiller):
-    """The path of the command where every user can read it."""
-    pingkiller.parents[1].chmod(0o755)
-    put_before("/usr/local", str(pingkiller.parents[1]))
-    return "/usr/local/sbin/pingkiller"
 
 
 @pytest.mark.parametrize("name", PARSERS)
