@@ -5,27 +5,26 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 import installed
 import pytest
-from machine import own_machine
-from running import run
-
-
-@pytest.fixture(autouse=True)
-def machine():
-    if os.geteuid() != 0:
-        pytest.skip("the command needs root")
-    with own_machine():
-        yield
+from machine import put_before
+from machine_fixtures import filtered, machine  # noqa: F401
 
 
 @pytest.fixture(scope="session")
 def pingkiller(tmp_path_factory):
     """The path of the command."""
     return installed.install(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture
+def anyone(pingkiller):
+    """The path of the command where every user can read it."""
+    pingkiller.parents[1].chmod(0o755)
+    put_before("/usr/local", str(pingkiller.parents[1]))
+    return "/usr/local/sbin/pingkiller"
 
 
 @pytest.fixture
@@ -39,10 +38,3 @@ def command(pingkiller):
         return subprocess.run(line, capture_output=True, text=True, timeout=120, **silence, **options)
 
     return call
-
-
-@pytest.fixture
-def filtered():
-    """A filter on pk0 with the default options."""
-    assert run("xdp_filter", interface="pk0")["changed"]
-    return "pk0"

@@ -12,7 +12,7 @@ import os
 import subprocess
 
 import pytest
-from machine import LOCK_FILE, put_before
+from machine import LOCK_FILE
 from running import run
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
@@ -21,6 +21,8 @@ FINE, ERROR = 0, 1
 LOOKS = ("status", "stats", "list")
 #: What stands for an argument that has to be given, by its name in the help.
 SAMPLES = {"IP": "192.0.2.1", "ADDRESS": "192.0.2.1", "FILE": "/dev/null"}
+WAITS_NOT = {"check", "stream"}  # the first changes nothing, the second answers with the sentence: see test_stream.py
+TO_CHANGE = {"top": ["--timing"]}  #: what a subcommand needs to change something
 IMPORTS_COMPILER = {"apply", "check"}  # the second takes what it says from the plan of the first, and compiles nothing
 
 
@@ -59,14 +61,6 @@ def line(tmp_path):
         return words
 
     return made
-
-
-@pytest.fixture
-def anyone(pingkiller):
-    """The path of the command where every user can read it."""
-    pingkiller.parents[1].chmod(0o755)
-    put_before("/usr/local", str(pingkiller.parents[1]))
-    return "/usr/local/sbin/pingkiller"
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -121,16 +115,14 @@ def test_output_that_cannot_be_written_is_one_sentence(pingkiller, line, name):
         assert "No space left on device" in done.stderr
 
 
-#: check takes no lock, top takes it only to switch something on, and stream answers the lines with the refusal.
-WAITING = [name for name in UNTRACED if "--lock-timeout" in flags(name) and name not in ("check", "top", "stream")]
-
-
-@pytest.mark.parametrize("name", WAITING)
+@pytest.mark.parametrize(
+    "name", [name for name in UNTRACED if "--lock-timeout" in flags(name) and name not in WAITS_NOT]
+)
 def test_lock_that_another_run_holds_is_waited_for_as_long_as_was_said(command, line, name):
     with open(LOCK_FILE, "w") as file:
         os.chmod(LOCK_FILE, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        done = command(*line(name), "--lock-timeout", "0.1")
+        done = command(*line(name), *TO_CHANGE.get(name, ()), "--lock-timeout", "0.1")
     assert done.returncode == ERROR
     assert "Traceback" not in done.stderr
     assert f"kept {LOCK_FILE} for the 0.1 s of lock_timeout" in done.stderr

@@ -249,9 +249,9 @@ def test_a_host_whose_filters_report_nothing_is_told_how_to_make_them(command, f
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--duration", "0"), "'0' is not a number of seconds: give one above 0"),
-        (("--duration", "nan"), "'nan' is not a number of seconds"),
-        (("--limit", "0"), "'0' is not a number of events: give 1 or more"),
+        (("--duration", "0"), "'0' is no such time: give 0.001 to 1000000000 seconds"),
+        (("--duration", "nan"), "'nan' is no such time"),
+        (("--limit", "0"), "'0' is no such number: give 1 to 999999999"),
         (("--reason", "spam"), "invalid choice: 'spam'"),
     ],
 )

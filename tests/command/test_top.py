@@ -15,9 +15,10 @@ from pathlib import Path
 
 import installed
 import pytest
+import terminals
 from machine import echo_request, look, program
 from running import facts, run
-from terminals import LEAVE, PATIENCE, Terminal, screens
+from terminals import LEAVE, PATIENCE, screens
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf
 
@@ -34,15 +35,8 @@ def top(pingkiller):
 
 @pytest.fixture
 def terminal(top):
-    opened = []
-
-    def begin(*arguments, lines=24, columns=80, **environment):
-        opened.append(Terminal([*top, *arguments], lines, columns, **environment))
-        return opened[-1]
-
-    yield begin
-    for each in opened:
-        each.close()
+    with terminals.opened(top) as begin:
+        yield begin
 
 
 @pytest.fixture
@@ -371,7 +365,7 @@ def test_program_that_does_not_compile_is_told_on_the_screen(pingkiller, tmp_pat
     broken.mkdir()
     (broken / "__init__.py").write_text("raise ImportError('no BCC here')\n")
     line = ["/usr/bin/python3", str(pingkiller), "top", "--interval", "0.1"]
-    screen = Terminal(line, 24, 80, PYTHONPATH=str(tmp_path))
+    screen = terminals.Terminal(line, 24, 80, PYTHONPATH=str(tmp_path))
     try:
         screen.read_until(lambda drawn: pictures(drawn) > 0)
         screen.type("t")

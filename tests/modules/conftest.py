@@ -10,8 +10,8 @@ import os
 
 import faults
 import pytest
-from machine import CONFIG, mount, own_machine, umount
-from running import run
+from machine import mount, umount
+from machine_fixtures import filtered, machine  # noqa: F401
 
 
 def pytest_addoption(parser):
@@ -25,23 +25,6 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "quarter" in metafunc.fixturenames:
         metafunc.parametrize("quarter", faults.of_the_day(range(1, 4), metafunc.config))
-
-
-@pytest.fixture(autouse=True)
-def machine():
-    if os.geteuid() != 0:
-        pytest.skip("the modules need root")
-    there = os.path.exists(CONFIG)
-    with own_machine():
-        yield
-    assert there or not os.path.exists(CONFIG), f"a test has left {CONFIG} on this machine: it needs a config_dir"
-
-
-@pytest.fixture
-def filtered():
-    """A filter on pk0 with the default options."""
-    assert run("xdp_filter", interface="pk0")["changed"]
-    return "pk0"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -69,6 +70,19 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         os.close(self._master)
+
+
+@contextlib.contextmanager
+def opened(command):
+    """Yield a function that runs a command with more arguments in a terminal. At the end all are closed."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*arguments, lines=24, columns=80, **environment):
+            terminal = Terminal([*command, *arguments], lines, columns, **environment)
+            stack.callback(terminal.close)
+            return terminal
+
+        yield begin
 
 
 def screens(drawn):

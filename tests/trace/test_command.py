@@ -14,7 +14,8 @@ from pathlib import Path
 
 import installed
 import pytest
-from terminals import PATIENCE, Terminal, screens
+import terminals
+from terminals import PATIENCE, screens
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
 
@@ -73,15 +74,8 @@ def looks(pid):
 
 @pytest.fixture
 def terminal(command):
-    opened = []
-
-    def run(*arguments, lines=24, columns=80, **environment):
-        opened.append(Terminal([*command, *arguments], lines, columns, **environment))
-        return opened[-1]
-
-    yield run
-    for each in opened:
-        each.close()
+    with terminals.opened(command) as begin:
+        yield begin
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=" ".join)

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
+
 
 def pytest_addoption(parser):
     today = datetime.date.today().toordinal()  # workers of pytest-xdist get it from the main process
@@ -14,3 +18,11 @@ def pytest_addoption(parser):
     parser.addoption(
         "--inputs-seed", type=int, default=today, metavar="S", help="make up those that a run with this seed has had"
     )
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """The path of the archive that installs the command."""
+    path = tmp_path_factory.mktemp("runtime") / "archive"
+    path.write_bytes(_runtime.build())
+    return path

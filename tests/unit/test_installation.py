@@ -35,13 +35,6 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runtime") / "archive"
-    path.write_bytes(_runtime.build())
-    return path
-
-
-@pytest.fixture(scope="module")
 def earlier(tmp_path_factory):
     """The archive of a version with another library."""
     path = tmp_path_factory.mktemp("earlier") / "archive"

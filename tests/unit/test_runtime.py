@@ -24,13 +24,6 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runtime") / "archive"
-    path.write_bytes(_runtime.build())
-    return path
-
-
-@pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
     """The path of the installed command."""
     return installed.install(tmp_path_factory.mktemp("installed"))

@@ -52,6 +52,11 @@ def parse_go(text: str) -> float:
     return -seconds if text.startswith("-") else seconds
 
 
+def rounded_up(nanoseconds: int) -> int:
+    """Return nanoseconds as whole seconds, so that what is not over has some left."""
+    return -(-nanoseconds // _NS)
+
+
 # The clock of expiry, which goes on while the host is suspended
 
 
@@ -65,7 +70,7 @@ def until(seconds: int) -> int:
 
     It is a whole second, so that two requests within one second are the same request.
     """
-    return -(-boot_time() // _NS) * _NS + seconds * _NS
+    return (rounded_up(boot_time()) + seconds) * _NS
 
 
 def left(end: int) -> int:

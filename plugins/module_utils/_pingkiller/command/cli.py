@@ -56,7 +56,7 @@ leaves it alone. Ansible decides which filters a host has; this command does not
 """
 _ENDING = """\
 exit status:
-  0   fine
+  0   fine, also if it was so already
   1   something could not be done or read; a message on standard error says what
   2   the command line is wrong
   3   status, check: the host does not have what it should have

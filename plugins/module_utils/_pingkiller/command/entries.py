@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 
 from ..entries import comments
-from ..errors import quoted
 from ..kept.directory import Store
 from ..kernel import schema
 from . import host, output, parsers
@@ -35,13 +34,11 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parser.add_argument("list", nargs="?", choices=schema.LISTS, help="the list to show (both if not given)")
-    parser.add_argument("--limit", type=_count, default=_ALL, metavar="N", help="show at most N entries of each list")
+    parser.add_argument("--limit", type=_limit, default=_ALL, metavar="N", help="show at most N entries of each list")
 
 
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number of entries: give 0 or more")
-    return int(text)
+def _limit(text: str) -> int:
+    return parsers.number(text, 0)
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import argparse
-import math
 
-from ..errors import PingKillerError, quoted
+from ..errors import PingKillerError
 from ..kernel import schema
 from . import output, parsers
 from .exit_status import FINE
@@ -47,40 +46,24 @@ examples:
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description=_DESCRIPTION)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ENDING
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parser.add_argument("--follow", action="store_true", help="write events as they come, until it is ended")
     parser.add_argument(
-        "--duration", type=_seconds, metavar="SECONDS", help="end after this time (5; with --follow never)"
+        "--duration", type=parsers.seconds, metavar="SECONDS", help="end after this time (5; with --follow never)"
     )
-    parser.add_argument("--limit", type=_number, metavar="N", help="end after N events (1000; with --follow never)")
+    parser.add_argument(
+        "--limit", type=parsers.number, metavar="N", help="end after N events (1000; with --follow never)"
+    )
     parser.add_argument("--interface", metavar="NAME", help="only events of this interface")
     parser.add_argument("--reason", choices=schema.REASONS, help="only events with this reason")
     parser.add_argument(
         "--aggregate",
-        type=_seconds,
+        type=parsers.seconds,
         metavar="SECONDS",
         help="with --follow: every so many seconds, one line for each source, interface, verdict and reason, with the number of "
         "events; a flood from a few sources makes a few lines",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number of seconds: give one above 0")
-    return seconds
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number of events: give 1 or more")
-    return int(text)
 
 
 def _run(given: argparse.Namespace) -> int:

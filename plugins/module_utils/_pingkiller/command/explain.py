@@ -39,22 +39,19 @@ examples:
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description=_DESCRIPTION)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ENDING
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parser.add_argument("address", nargs="+", metavar="ADDRESS", help="an IPv4 or IPv6 address or network")
 
 
 def _run(given: argparse.Namespace) -> int:
-    from ..kept import filter_notes
     from ..kept.directory import Store
     from ..report import explain_json, explain_text
     from ..report.explain import explain
-    from ..store.paths import DEFAULT_BASE
+    from . import host
 
     store = Store(given.config)
-    found = explain(filter_notes.host(store).get("base", DEFAULT_BASE), store, given.address)
+    found = explain(host.base(store), store, given.address)
 
     def lines(_found: Found) -> list[str]:
         return [line for each in found for line in explain_text.lines(each)]

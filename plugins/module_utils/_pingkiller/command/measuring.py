@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .. import VERSION
 from ..kept.directory import Store
 from ..kernel import schema
-from ..report import filter_facts
+from ..report import filter_facts, verdicts
 from ..store import filter_meta, hooks, host_maps
 from ..store.control import Control
 from ..store.pins import Pins
@@ -22,9 +22,6 @@ from .wanted import Noted
 
 #: The buckets of the histogram: of the times below 2^number ns. Bucket number - 1 of the map is the last one in it.
 _BUCKETS = range(6, 21)  # 63 ns to 1 ms
-
-#: The verdicts of packets as events have them.
-_PASS, _DROP, _WOULD_DROP = "pass", "drop", "would_drop"
 
 #: Options of a note that say nothing about how a filter is to be.
 _NOT_COMPARED = ("force", "hook")
@@ -93,10 +90,11 @@ def _lists(pins: Pins) -> Iterator[_List]:
         control = stack.enter_context(contextlib.closing(Control(maps.control))) if maps else None
         for name in schema.LISTS:
             count = capacity = 0
-            records = pins.open_map(pins.list_pin(name, "records")) if control else None
-            if control and records:
-                with records:
-                    count, capacity = control.count(name), records.info.max_entries
+            if control:
+                records = pins.open_map(pins.list_pin(name, "records"))
+                if records:
+                    with records:
+                        count, capacity = control.count(name), records.info.max_entries
             yield _List({"list": name}, count, capacity)
 
 
@@ -174,8 +172,8 @@ def _counted(each: _Filter, what: str) -> Iterator[Sample]:
     counters = each.facts["counters"]
     for reasons, monitored in ((counters["reasons"], False), (counters["would_drop"]["reasons"], True)):
         for reason, families in reasons.items():
-            dropping = _WOULD_DROP if monitored else _DROP
-            verdict = dropping if reason in schema.DROP_REASONS else _PASS
+            dropping = verdicts.WOULD_DROP if monitored else verdicts.DROP
+            verdict = dropping if reason in schema.DROP_REASONS else verdicts.PASS
             for family, cell in families.items():
                 yield Sample({**each.labels, "verdict": verdict, "reason": reason, "family": family}, cell[what])
 
@@ -184,7 +182,7 @@ def _of_times(filters: list[_Filter]) -> list[Metric]:
     samples = [
         sample
         for each in filters
-        for verdict, name in zip(schema.VERDICTS, (_PASS, _DROP))
+        for verdict, name in zip(schema.VERDICTS, (verdicts.PASS, verdicts.DROP))
         if each.times
         for sample in _histogram(each, verdict, {**each.labels, "verdict": name})
     ]

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import PingKillerError, printable, quoted_path
+from ..files import replacing
 
 GAUGE, COUNTER, HISTOGRAM = "gauge", "counter", "histogram"
 _MODE = 0o644  #: the exporter is not root
@@ -75,21 +76,10 @@ def as_json(metric: Metric) -> dict[str, Any]:
 
 
 def replace(path: str, text: str) -> None:
-    """Write a file under a temporary name, and rename it when it is complete. Raises PingKillerError."""
-    temporary = f"{path}.tmp.{os.getpid()}"  # an exporter reads names that end in .prom
+    """Replace the file that an exporter reads. Raises PingKillerError, and leaves it as it was then."""
     try:
         _check_replaceable(path)
-        with contextlib.suppress(FileNotFoundError):  # of a run that was killed
-            os.unlink(temporary)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
-        try:
-            with open(fd, "w", encoding="utf-8") as file:
-                os.fchmod(fd, _MODE)
-                file.write(text)
-            os.rename(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        replacing.replace(path, [text], mode=_MODE)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise PingKillerError(

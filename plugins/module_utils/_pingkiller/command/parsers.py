@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 
 from .. import CONFIG_DIRECTORY
+from ..errors import quoted
 
 #: Runs a subcommand with its parsed command line, and returns an exit status.
 Run = Callable[[argparse.Namespace], int]
 
 
-def fill(parser: argparse.ArgumentParser, *, run: Run, description: str, ending: str = "", root: bool = True) -> None:
+def fill(parser: argparse.ArgumentParser, *, run: Run, description: str, ending: str, root: bool = True) -> None:
     """Give the parser of a subcommand what every subcommand has. Without ``root`` any user may run it.
 
     The texts are shown as they are. ``make manual`` reads a paragraph that begins with a line such as ``examples:``, and goes on
@@ -46,3 +48,21 @@ def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long to wait for another run of PingKiller to end (%(default)s)",
     )
+
+
+def number(text: str, least: int = 1) -> int:
+    """Read the value of an option that counts something. Raises argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no such number: give {least} to {10**9 - 1}")
+    return int(text)
+
+
+def seconds(text: str, least: float = 0.001, most: float = 1e9) -> float:
+    """Read the value of an option that is a time in seconds. Raises argparse.ArgumentTypeError."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not least <= found <= most:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no such time: give {least:g} to {most:.0f} seconds")
+    return found

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import quoted
 from . import parsers
 
 _TIMING_SAMPLE = 10  #: one frame in so many: a clock costs more than the filter, and few frames tell little
@@ -26,12 +25,11 @@ changes. Key e, or --events, does the same with events=all_icmp, which --sources
 """
 _ENDING = """\
 columns:
-  packets/s  passed includes what monitor mode would have dropped
-  average    of the processing time, of a sample of frames
-  p99        99 of 100 frames took no longer
-  the last minute
-             the rate in this time; a high block is the highest rate in it
-  counted    packets of a source in the second that the rate limit is counting; none while the source is blocked
+  packets/s        passed includes what monitor mode would have dropped
+  average          of the processing time, of a sample of frames
+  p99              99 of 100 frames took no longer
+  the last minute  the rate in this time; a high block is the highest rate in it
+  counted          packets of a source in the second that the rate limit is counting; none while the source is blocked
 
 A long list is read less often, so that reading it takes 5 % of one processor at most: the screen then says how often.
 
@@ -54,19 +52,25 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parsers.add_config(parser)
     parsers.add_lock_timeout(parser)
     add = parser.add_argument
-    add("--interval", type=_seconds, default=1.0, metavar="SECONDS", help="time between two pictures (1)")
+    add("--interval", type=_interval, default=1.0, metavar="SECONDS", help="time between two pictures (1)")
     add(
         "--count",
-        type=_number,
+        type=parsers.number,
         metavar="N",
         help="end after N pictures (1 if output is no terminal; with --json no end)",
     )
-    add("--top", type=_number, default=10, metavar="N", help="entries and sources shown outside of a live screen (10)")
+    add(
+        "--top",
+        type=parsers.number,
+        default=10,
+        metavar="N",
+        help="entries and sources shown outside of a live screen (10)",
+    )
     add("--sort", choices=("rate", "total", "address"), default="rate", help="order of entries and sources (rate)")
     add("--sources", action="store_true", help="listen to events, and show the busiest sources of all ICMP")
     add(
         "--timing",
-        type=_number,
+        type=parsers.number,
         nargs="?",
         const=_TIMING_SAMPLE,
         metavar="N",
@@ -76,20 +80,8 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(timing_sample=_TIMING_SAMPLE)
 
 
-def _number(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 10**9:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number: give 1 or more")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is no such time: give 0.1 to 3600 seconds")
-    return seconds
+def _interval(text: str) -> float:
+    return parsers.seconds(text, 0.1, 3600)
 
 
 def _run(given: argparse.Namespace) -> int:

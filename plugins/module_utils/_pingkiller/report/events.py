@@ -14,7 +14,7 @@ from ..durations import wall_clock
 from ..entries import addresses
 from ..errors import PingKillerError
 from ..kernel import schema
-from . import listening
+from . import listening, verdicts
 
 #: Says whether an event, as ``schema.EVENT`` packs it, is asked for.
 Wanted = Callable[[bytes], bool]
@@ -45,6 +45,7 @@ def decode(record: bytes) -> dict[str, Any]:
     """Return an event as RETURN of the module xdp_events describes it, from ``schema.EVENT``."""
     event = schema.EVENT.unpack(record)
     family, reason = schema.FAMILIES[event["family"]], event["reason"]
+    verdict = verdicts.DROP if reason >= schema.FIRST_DROP else verdicts.PASS
     length = {"ipv4": 4, "ipv6": 16}.get(family)  # None if VLAN tags hide the addresses
     return {
         "time": wall_clock(event["time"]),
@@ -53,7 +54,7 @@ def decode(record: bytes) -> dict[str, Any]:
         "protocol": event["protocol"],
         "type": event["type"] if event["has_type"] else None,
         "code": event["code"] if event["has_type"] else None,
-        "verdict": "would_drop" if event["monitored"] else "drop" if reason >= schema.FIRST_DROP else "pass",
+        "verdict": verdicts.WOULD_DROP if event["monitored"] else verdict,
         "reason": reason_name(reason),
         "src": addresses.display(event["source"][:length]) if length else None,
         "dst": addresses.display(event["destination"][:length]) if length else None,

@@ -26,8 +26,8 @@ from ..store.pins import Pins
 from . import filter_facts
 from .at_boot import AtBoot, at_boot
 from .listed import Covers, Inside, Listed, covers_of, inside_of, opened_lists
+from .verdicts import DROP, PASS, UNKNOWN, WOULD_DROP
 
-PASS, DROP, WOULD_DROP, UNKNOWN = ("pass", "drop", "would_drop", "unknown")
 _SEVERITY = (PASS, UNKNOWN, WOULD_DROP, DROP)
 
 #: Reasons besides those of ``schema.REASONS``.
@@ -205,4 +205,4 @@ def _blocked_for(pins: Pins, name: str, key: bytes, options: FilterOptions) -> i
     with found:
         state = found.lookup(schema.SOURCE_KEY.pack(family=family, address=source))
     left = schema.SOURCE_STATE.unpack(state)["blocked_until"] - durations.boot_time() if state else 0
-    return -(-max(0, left) // 10**9)
+    return durations.rounded_up(max(0, left))

@@ -11,9 +11,10 @@ from .. import durations
 from ..entries import addresses
 from ..kernel import schema
 from .at_boot import AtBoot, Kept, Passing
-from .explain import DROP, NOT_ATTACHED, NOT_NOTED, OTHER_LISTS, PASS, UNKNOWN, WOULD_DROP, Explanation, Judged, Verdict
+from .explain import NOT_ATTACHED, NOT_NOTED, OTHER_LISTS, Explanation, Judged, Verdict
 from .listed import Inside, Listed
 from .validity import moment, validity
+from .verdicts import DROP, PASS, UNKNOWN, WOULD_DROP
 
 _DONE = {
     PASS: "passed",

@@ -172,7 +172,8 @@ def _ratelimit(pins: Pins, name: str, options: dict[str, Any], *, limit: int) ->
     over = sorted(((until, key) for key, until in sources if until > now), reverse=True)
     ipv6_prefix = options.get("ratelimit_ipv6_prefix", 128)
     shown = [
-        {"ip": source_name(key, ipv6_prefix), "seconds_left": -(-(until - now) // 10**9)} for until, key in over[:limit]
+        {"ip": source_name(key, ipv6_prefix), "seconds_left": durations.rounded_up(until - now)}
+        for until, key in over[:limit]
     ]
     told = {"sources": len(sources), "blocked_count": 0, "blocked": [], "would_block_count": 0, "would_block": []}
     verb = "would_block" if options.get("monitor") else "blocked"

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 
 from .. import durations
 from ..entries import addresses, comments
 from ..entries.claims import comment_of
 from ..errors import PingKillerError, quoted_path
-from ..files import own
+from ..files import own, replacing
 from ..store.entry_list import EntryList
 from .validity import moment, validity
 
@@ -30,7 +30,7 @@ def write(entries: EntryList | None, name: str, dest: str) -> str:
     try:
         _make_directory(dest)
         _check_replaceable(path, head)
-        _replace(path, first_line, _lines(entries) if entries else ())
+        replacing.replace(path, chain([first_line], _lines(entries) if entries else ()), mode=0o600)
     except OSError as error:
         raise PingKillerError(
             f"dest={quoted_path(dest)} cannot be written on the managed host ({error.strerror}): give a directory there that takes the files"
@@ -67,23 +67,6 @@ def _check_replaceable(path: str, head: str) -> None:
         raise PingKillerError(
             f"{path} is there and was not written by xdp_facts: it was left alone; give another directory as dest, or remove it"
         )
-
-
-def _replace(path: str, first_line: str, lines: Iterable[str]) -> None:
-    """Write a file under a temporary name, and rename it when it is complete."""
-    import tempfile  # takes longer to import than everything else here, and most looks write no file
-
-    directory, name = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(first_line)
-            file.writelines(lines)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
 
 
 def _lines(entries: EntryList) -> Iterator[str]:

@@ -233,7 +233,7 @@ def _sources(pins: Pins, now: FilterNow, number: int) -> list[Source]:
             name=filter_facts.source_name(keys[place * size : (place + 1) * size], prefix),
             packets=count,
             limit=limit,
-            seconds_left=-(-left // _NS),
+            seconds_left=durations.rounded_up(left),
         )
         for left, count, place in heapq.nlargest(number, counted)
     ]
