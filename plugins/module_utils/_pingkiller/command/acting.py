@@ -88,9 +88,7 @@ def fill_flush(parser: argparse.ArgumentParser) -> None:
 
 
 def _fill(parser: argparse.ArgumentParser, description: str, ending: str) -> None:
-    parsers.fill(parser, run=_run, description=description)
-    parser.epilog = ending
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parsers.fill(parser, run=_run, description=description, ending=ending)
     parser.add_argument("--check", action="store_true", help="change nothing, and show what a run would do")
     list_parsers.add_list(parser)
     parsers.add_config(parser)

@@ -39,9 +39,7 @@ examples:
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description=_DESCRIPTION)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ENDING
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parser.add_argument("address", nargs="+", metavar="ADDRESS", help="an IPv4 or IPv6 address or network")
 

@@ -33,9 +33,7 @@ examples:
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description=_DESCRIPTION)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ENDING
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parser.add_argument("--output", metavar="FILE", help="write to this file and not to standard output")
 

@@ -42,9 +42,7 @@ examples:
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description=_DESCRIPTION)
-    parser.epilog = _ENDING
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parser.add_argument("--owner", metavar="NAME", required=True, help="whose entries these are")
     parser.add_argument("--format", choices=("lines", "crowdsec"), default="lines", help="of the lines (%(default)s)")
     parser.add_argument("--ttl", help="of lines without a ttl: 90s, 10m, 1h, 2d, 1w (for good)")

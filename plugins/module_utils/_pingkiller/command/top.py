@@ -50,9 +50,7 @@ examples:
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ENDING
-    parsers.fill(parser, run=_run, description=_DESCRIPTION)
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING)
     parsers.add_config(parser)
     parsers.add_lock_timeout(parser)
     add = parser.add_argument

@@ -37,9 +37,7 @@ _KINDS = ("IPv4 addresses", "IPv6 addresses", "IPv4 networks", "IPv6 networks") 
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Complete the parser of the subcommand."""
-    parsers.fill(parser, run=_run, description=_DESCRIPTION, root=False)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ENDING
+    parsers.fill(parser, run=_run, description=_DESCRIPTION, ending=_ENDING, root=False)
     parsers.add_config(parser)
     parser.add_argument("file", metavar="FILE", help="the list file; - for standard input")
     parser.add_argument(
