@@ -36,8 +36,8 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
     entry_notes,
     entry_plan,
     filter_notes,
-    filter_plan,
     filter_owners,
+    filter_plan,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest

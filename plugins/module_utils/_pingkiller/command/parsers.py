@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 
 from .. import CONFIG_DIRECTORY
@@ -35,8 +34,8 @@ def _columns() -> int:
     if told.isdecimal() and int(told):
         return int(told)
     try:
-        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL
-    except (AttributeError, ValueError, OSError):  # standard output is closed, or is no terminal
+        return os.get_terminal_size().columns or _USUAL
+    except OSError:  # standard output is closed, or is no terminal
         return _USUAL
 
 

@@ -26,12 +26,11 @@ changes. Key e, or --events, does the same with events=all_icmp, which --sources
 """
 _ENDING = """\
 columns:
-  packets/s  passed includes what monitor mode would have dropped
-  average    of the processing time, of a sample of frames
-  p99        99 of 100 frames took no longer
-  the last minute
-             the rate in this time; a high block is the highest rate in it
-  counted    packets of a source in the second that the rate limit is counting; none while the source is blocked
+  packets/s        passed includes what monitor mode would have dropped
+  average          of the processing time, of a sample of frames
+  p99              99 of 100 frames took no longer
+  the last minute  the rate in this time; a high block is the highest rate in it
+  counted          packets of a source in the second that the rate limit is counting; none while the source is blocked
 
 A long list is read less often, so that reading it takes 5 % of one processor at most: the screen then says how often.
 

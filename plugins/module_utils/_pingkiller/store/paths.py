@@ -27,7 +27,10 @@ CURRENT, NEXT = "lists", "lists_next"
 #: What is added to the base for the directories that exist beside it while all maps are replaced.
 _NEW, _OLD = "_next", "_old"
 
-_UNSAFE, _ESCAPED = re.compile(rb"[^A-Za-z0-9_~-]"), re.compile(rb"%([0-9A-Fa-f]{2})")  #: in the name of a filter's directory
+_UNSAFE, _ESCAPED = (
+    re.compile(rb"[^A-Za-z0-9_~-]"),
+    re.compile(rb"%([0-9A-Fa-f]{2})"),
+)  #: in the name of a filter's directory
 
 _AnyPaths = TypeVar("_AnyPaths", bound="Paths")
 
