@@ -41,7 +41,7 @@ class Host(NamedTuple):
 
     pingkiller: Path
     config: str  #: the directory of the wanted state
-    line: Path  #: a line of a stream
+    line: Path  #: a line of a stream or of a list file
     lines: Path  #: many of them
     metrics: Path
 
@@ -60,7 +60,7 @@ class Host(NamedTuple):
             "unblock IP": ("unblock", address),
             "flush": ("flush", "--owner", "nobody"),
             "stream, one line": ("stream", "--owner", "feed"),
-            "validate": ("validate", self.lines),
+            "validate": ("validate", self.line),
             **({"events": ("events", "--duration", "0.1")} if filtered else {}),
             "metrics": ("metrics",),
             "metrics --output": ("metrics", "--output", self.metrics),
@@ -150,7 +150,7 @@ def main() -> None:
             lines=directory / "lines",
             metrics=directory / "pingkiller.prom",
         )
-        host.line.write_text("add 198.51.100.10\n")
+        host.line.write_text("198.51.100.10\n")
         host.lines.write_text("".join(f"{address} ttl=1h\n" for address in addresses(LINES)))
         figures = {EMPTY: least(host, options.runs, filtered=False)}
         measured(*host.call("flush", "--owner", "feed"))
