@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-acting bench-adhoc bench-command bench-fleet bench-trace lint sanity build options manual changelog pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-command bench-fleet bench-trace lint sanity build options manual changelog pins clean test-vm test-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -62,14 +62,10 @@ bench-lists: ## Measure changes of long lists beside ipset, nftables and xdp-fil
 	@tools/setup bench
 	@cd bench && python -m lists
 
-bench-acting: ## Measure the commands on a host that block and unblock
-	@tools/setup bench
-	@cd bench && python -m acting
-
 bench-adhoc: setup ## Measure single commands on a host with a million entries, beside Ansible's ping
 	@cd bench && python -m adhoc
 
-bench-command: setup ## Measure the processor time of the command pingkiller on a host, over that of starting Python
+bench-command: setup ## Measure the command pingkiller on a host: each subcommand, over starting Python, and many at once
 	@cd bench && python -m command
 
 bench-fleet: setup ## Measure deployments and single commands on 8, 16 and 32 hosts, beside Ansible's ping

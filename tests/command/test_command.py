@@ -23,6 +23,23 @@ LOOKS = ("status", "stats", "list")
 SAMPLES = {"IP": "192.0.2.1", "ADDRESS": "192.0.2.1", "FILE": "/dev/null"}
 WAITS_NOT = {"check", "stream"}  # the first changes nothing, the second answers with the sentence: see test_stream.py
 TO_CHANGE = {"top": ["--timing"]}  #: what a subcommand needs to change something
+#: Modules of Python that take long to import, and that nobody needs who only looks, blocks or unblocks.
+HEAVY = {
+    "asyncio",
+    "bz2",
+    "copy",
+    "dataclasses",
+    "email",
+    "importlib.resources",
+    "inspect",
+    "ipaddress",
+    "lzma",
+    "shlex",
+    "shutil",
+    "subprocess",
+    "tempfile",
+    "urllib.parse",
+}
 IMPORTS_COMPILER = {"apply", "check"}  # the second takes what it says from the plan of the first, and compiles nothing
 
 
@@ -128,14 +145,34 @@ def test_lock_that_another_run_holds_is_waited_for_as_long_as_was_said(command, 
     assert f"kept {LOCK_FILE} for the 0.1 s of lock_timeout" in done.stderr
 
 
+#: Runs a program, and says at its end which modules it has imported. It imports nothing that Python has not.
+TELLING = """
+import atexit, sys
+sys.argv = sys.argv[1:]
+__file__ = sys.argv[0]
+atexit.register(lambda: print("imported", *sys.modules, file=sys.stderr))
+exec(open(__file__).read())
+"""
+
+
+def imported(pingkiller, line: list[str]) -> set[str]:
+    """Return the names of what a run of the command imports, without what other packages import at every start of Python."""
+    python = ["/usr/bin/python3", "-IS", "-c", TELLING]
+    done = subprocess.run([*python, pingkiller, *line], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    _mark, *names = done.stderr.splitlines()[-1].split()
+    return set(names)
+
+
 @pytest.mark.parametrize("name", [name for name in UNTRACED if name != "apply"])
-def test_subcommand_that_compiles_nothing_imports_no_compiler(pingkiller, line, name):
-    python = ["/usr/bin/python3", "-I", "-X", "importtime"]
-    done = subprocess.run([*python, pingkiller, *line(name)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    imported = {each.rpartition("|")[2].strip() for each in done.stderr.splitlines() if each.startswith("import time")}
-    assert "pingkiller.command.parsers" in imported
-    assert not imported & {
-        "bcc",
-        "importlib.resources",
-        *(() if name in IMPORTS_COMPILER else ["pingkiller.kernel.compiler"]),
+def test_subcommand_that_compiles_nothing_imports_little(pingkiller, line, name):
+    found = imported(pingkiller, line(name))
+    assert "pingkiller.command.parsers" in found
+    assert not found & {"bcc", *HEAVY, *(() if name in IMPORTS_COMPILER else ["pingkiller.kernel.compiler"])}
+
+
+def test_only_the_called_subcommand_is_imported(pingkiller, line):
+    found = imported(pingkiller, line("status"))
+    assert "pingkiller.command.status" in found
+    assert not found & {
+        f"pingkiller.command.{file}" for file in ("acting", "entries", "stats", "stream", "top", "trace")
     }

@@ -37,6 +37,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
     entry_plan,
     filter_notes,
     filter_owners,
+    filter_plan,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest
@@ -194,13 +195,13 @@ def use_wanted(store: Store) -> None:
 def use_plans(store: Store) -> None:
     """Make the plans that the modules make from the files."""
     plans = [
-        judged(filter_notes.plan_forgetting, store),
-        judged(filter_notes.plan_filters, store, {"base": "/b"}, {"lo": None}),
+        judged(filter_plan.plan_forgetting, store),
+        judged(filter_plan.plan_filters, store, {"base": "/b"}, {"lo": None}),
     ]
     plans.append([judged(filter_owners.plan_owner, store, ["lo"], owner="me", own_name=lambda name: name)])
     for edits in plans:
         for when in ("before", "after"):
-            json.dumps(filter_notes.describe_filters([edit for edit in edits or [] if edit is not None], when))
+            json.dumps(filter_plan.describe_filters([edit for edit in edits or [] if edit is not None], when))
     for options in ({"persist": True}, {"absent": True}, {"persist": False}):
         request = ListRequest("blocklist", ip=["192.0.2.1", "2001:db8::/32"], store=store, **options)
         asked = EntriesRequest(request, read_demand(request).requested)

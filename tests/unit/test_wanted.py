@@ -19,7 +19,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept 
     copies,
     entry_notes,
     entry_plan,
-    filter_notes,
+    filter_plan,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Broken, Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.entries_request import EntriesRequest
@@ -171,10 +171,10 @@ def test_everything_forgotten_leaves_no_copy_also_none_without_a_note(host):
     host.take(LINES)
     host.take("192.0.2.1\n", owner="a.b")
     (host.directory / "a.b.json").unlink()
-    for edit in filter_notes.plan_forgetting(host.store):
+    for edit in filter_plan.plan_forgetting(host.store):
         assert edit
         edit.write()
-    assert filter_notes.plan_forgetting(host.store) == []
+    assert filter_plan.plan_forgetting(host.store) == []
     assert not host.directory.parent.exists()
 
 

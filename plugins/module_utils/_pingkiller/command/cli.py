@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .. import VERSION
 from ..errors import PingKillerError
 from ..kernel import access
-from . import output
+from . import output, parsers
 from .exit_status import ERROR, FINE, INTERRUPTED
 
 
@@ -107,17 +107,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the command line. If ``only`` is the name of a subcommand, the others have no options."""
+    """Return the parser of the command line. If ``only`` is the name of a subcommand, the others are left out: a parser is not cheap."""
     top = argparse.ArgumentParser(
         prog="pingkiller",
         description=_DESCRIPTION,
         epilog=_ENDING,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=parsers.Formatter,
     )
     top.add_argument("--version", action="version", version=f"pingkiller {VERSION}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, subcommand in _SUBCOMMANDS.items():
-        own = commands.add_parser(name, help=subcommand.summary)
+    for name in [only] if only in _SUBCOMMANDS else _SUBCOMMANDS:
+        subcommand = _SUBCOMMANDS[name]
+        own = commands.add_parser(name, help=subcommand.summary, formatter_class=parsers.Formatter)
         if only in (name, None):
             file = importlib.import_module(f".{subcommand.file}", __package__)
             getattr(file, subcommand.fill)(own)

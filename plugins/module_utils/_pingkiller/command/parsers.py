@@ -7,24 +7,48 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable
 
 from .. import CONFIG_DIRECTORY
 from ..errors import quoted
 
+_USUAL = 80  #: columns
+
 #: Runs a subcommand with its parsed command line, and returns an exit status.
 Run = Callable[[argparse.Namespace], int]
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Writes texts as they are.
+
+    argparse makes a formatter for every option that is added, which imports shutil to ask for the width of the terminal, and
+    with it four ways to compress files. This one asks by itself.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return how wide the help may be, as shutil.get_terminal_size does."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size().columns or _USUAL
+    except OSError:  # standard output is closed, or is no terminal
+        return _USUAL
 
 
 def fill(parser: argparse.ArgumentParser, *, run: Run, description: str, ending: str, root: bool = True) -> None:
     """Give the parser of a subcommand what every subcommand has. Without ``root`` any user may run it.
 
-    The texts are shown as they are. ``make manual`` reads a paragraph that begins with a line such as ``examples:``, and goes on
+    ``make manual`` reads a paragraph that begins with a line such as ``examples:``, and goes on
     with indented lines, as a list of two columns.
     """
     parser.description = description
     parser.epilog = ending
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--json", action="store_true", help="for programs: write JSON")
     parser.set_defaults(run=run, root=root)
 

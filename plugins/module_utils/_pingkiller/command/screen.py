@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import locale
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
@@ -65,6 +64,8 @@ def is_drawable() -> bool:
 
 def size() -> os.terminal_size:
     """Return the columns and lines of the terminal."""
+    import shutil  # what is no terminal is not asked for its size
+
     return shutil.get_terminal_size()
 
 

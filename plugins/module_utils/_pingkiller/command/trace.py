@@ -62,7 +62,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     probes = parser.add_subparsers(title="probes", metavar="PROBE", required=True)
     for probe, description in _PROBES.items():
-        own = probes.add_parser(probe, help=description.partition(":")[0].rstrip("."))
+        own = probes.add_parser(
+            probe, help=description.partition(":")[0].rstrip("."), formatter_class=parsers.Formatter
+        )
         parsers.fill(own, run=_run, description=description, ending=_ENDINGS[probe])
         for option in _OPTIONS:
             if probe in option.probes:

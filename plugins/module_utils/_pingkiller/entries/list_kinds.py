@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import NamedTuple
 
 from ..errors import PingKillerError
@@ -52,6 +51,8 @@ def check_kind(head: str, name: str, path: str | None) -> None:
     Raises PingKillerError for what is no list, saying what it is and how to make a list of it: of the file at ``path``, or
     for None of the file that the text was read from.
     """
+    import shlex  # only for this message
+
     it, quoted_path = ("what it was read from", "FILE") if path is None else ("it", shlex.quote(path))
     comments = _COMMENTS.match(head)
     body = head[comments.end() :] if comments else head

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shlex
 import stat
 
 from ..errors import PingKillerError, shortened_path
@@ -85,6 +84,8 @@ def _changeable(path: str, status: os.stat_result) -> PingKillerError:
     """
     remedy = ""
     if _trusted(status) and stat.S_ISDIR(status.st_mode):
+        import shlex  # only for this message
+
         remedy = f"take the right to write from group and others (chmod go-w {shlex.quote(shortened_path(path))}), or "
     return PingKillerError(
         f"{shortened_path(path)} is {_described(status)}, so that others than root could replace what is below it: nothing was changed; "

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..kernel import access
-from ..store import filter_meta, recovery
+from ..store import filter_meta, filter_programs, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from .apply import apply, complete_interrupted_move
@@ -45,7 +45,9 @@ def _predict(pins: Pins, request: FilterRequest) -> Result:
     pins.require_ours()
     to_mend = recovery.unfinished(pins) or bool(recovery.reading_others(pins))
     used = pins.in_use()
-    plan = make_plan(used, request, ask(used, request, links), own_name=own_names(used))
+    # Interfaces that were renamed concern only what is kept, and finding them means a look at every filter.
+    own_name = own_names(used) if request.store else filter_programs.own_name
+    plan = make_plan(used, request, ask(used, request, links), own_name=own_name)
     notes = plan_notes(used, request, plan) + prediction_warnings(plan.steps)
     result = result_of(plan, request, notes, after={})
     return with_kept({**result, "changed": result["changed"] or to_mend}, plan.kept, request.owner)

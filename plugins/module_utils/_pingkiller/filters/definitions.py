@@ -31,10 +31,10 @@ def _type_test(types: tuple[TypeAndCode, ...] | None) -> str:
 
 def _exclusion_tests(texts: tuple[str, ...]) -> dict[int, str]:
     """Return C expressions over the words of an address, by the length of the address in bytes."""
-    import ipaddress  # few filters leave anything out, and it takes longer to import than the rest here
-
     tests: dict[int, list[str]] = {4: [], 16: []}
     for text in texts:
+        import ipaddress  # few filters leave anything out, and it takes longer to import than the rest here
+
         network = ipaddress.ip_network(text)
         size = len(network.network_address.packed)
         pairs = zip(_words(network.netmask.packed), _words(network.network_address.packed))

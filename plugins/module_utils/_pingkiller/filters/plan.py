@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from ..errors import PingKillerError, shortened
 from ..kept.directory import Store
 from ..kept.edit import Edit
-from ..kept.filter_notes import HostNote, plan_filters
+from ..kept.filter_notes import HostNote
 from ..kept.filter_owners import plan_owner
+from ..kept.filter_plan import plan_filters
 from ..kernel import bcc_package, netlink, schema, xdp_links
 from ..store import entry_list, filter_meta, filter_programs, hooks, host_maps, limits, lost_pins, recovery
 from ..store.pins import Pins

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..kept.edit import Edit
-from ..kept.filter_notes import plan_filters, plan_forgetting
 from ..kept.filter_owners import plan_owner
+from ..kept.filter_plan import plan_filters, plan_forgetting
 from ..kernel import access, compiler
 from ..store import filter_meta, filter_programs, hooks, lost_pins, recovery
 from ..store.lock import check_timeout, host_lock

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kept.edit import Edit
-from ..kept.filter_notes import describe_filters
 from ..kept.filter_owners import owned_by
+from ..kept.filter_plan import describe_filters
 from ..store.filter_meta import RunningFilter
 from .options import FilterOptions
 from .plan import Plan, Step

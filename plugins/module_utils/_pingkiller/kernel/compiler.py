@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -103,6 +102,7 @@ def _load(compilation: _Compilation, text: str, flags: list[str]) -> dict[str, F
 @contextlib.contextmanager
 def _headers(sources: dict[str, str]) -> Iterator[None]:
     """Let BCC use headers of our own in place of the kernel's, which a host need not have."""
+    import shutil
     import tempfile
 
     remove_abandoned_headers()
@@ -123,6 +123,8 @@ def remove_abandoned_headers() -> None:
 
     Headers that are locked belong to a run in another PID namespace, whose processes cannot be seen from here.
     """
+    import shutil
+
     for name in os.listdir(_RUN):
         process = name.removeprefix(_TREE).partition("-")[0]
         if name.startswith(_TREE) and process.isdigit() and not os.path.exists(f"/proc/{process}"):

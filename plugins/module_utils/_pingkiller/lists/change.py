@@ -14,7 +14,8 @@ from ..errors import PingKillerError
 from ..kept.edit import Edit
 from ..kept.entries_request import EntriesRequest
 from ..kept.entry_plan import plan_entries
-from ..kept.filter_notes import HostNote, plan_host
+from ..kept.filter_notes import HostNote
+from ..kept.filter_plan import plan_host
 from ..kernel import access
 from ..store import entry_list, host_maps, limits, lost_pins, recovery
 from ..store.entry_list import EntryList

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
-from ..entries.plan import Change
 from ..errors import PingKillerError
 from ..kernel import schema
+
+if TYPE_CHECKING:
+    from ..entries.plan import Change
 
 DEFAULT_CAPACITY = 65536  #: entries of one list
 MAX_CAPACITY = 4_000_000

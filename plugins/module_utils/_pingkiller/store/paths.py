@@ -12,10 +12,9 @@ BASE_next/, BASE_old/                  the same while all maps are replaced
 
 from __future__ import annotations
 
-import copy
 import os
+import re
 from typing import TypeVar
-from urllib.parse import quote, unquote
 
 from ..errors import PingKillerError, quoted_path
 from . import mounts
@@ -27,6 +26,11 @@ CURRENT, NEXT = "lists", "lists_next"
 
 #: What is added to the base for the directories that exist beside it while all maps are replaced.
 _NEW, _OLD = "_next", "_old"
+
+_UNSAFE, _ESCAPED = (
+    re.compile(rb"[^A-Za-z0-9_~-]"),
+    re.compile(rb"%([0-9A-Fa-f]{2})"),
+)  #: in the name of a filter's directory
 
 _AnyPaths = TypeVar("_AnyPaths", bound="Paths")
 
@@ -69,7 +73,7 @@ class Paths:
         directory = self.host_pin("filters")
         self.refuse_links(directory)
         try:
-            return sorted(unquote(name, errors="surrogateescape") for name in os.listdir(directory))
+            return sorted(map(_filter_name, os.listdir(directory)))
         except FileNotFoundError:
             return []
 
@@ -97,8 +101,8 @@ class Paths:
         return self._beside(_OLD)
 
     def _beside(self: _AnyPaths, suffix: str) -> _AnyPaths:
-        beside = copy.copy(self)
-        beside.base += suffix
+        beside = object.__new__(type(self))  # its name would be refused as a base
+        beside.base = self.base + suffix
         return beside
 
     def in_use(self: _AnyPaths) -> _AnyPaths:
@@ -107,5 +111,14 @@ class Paths:
 
 
 def _component(filter_name: str) -> str:
-    """Return a filter's name as the name of a directory. The BPF file system reserves the dot, which VLAN names contain."""
-    return quote(filter_name, safe="", errors="surrogateescape").replace(".", "%2E")
+    """Return a filter's name as the name of a directory: what is no letter, digit, dash, underscore or tilde is %XX.
+
+    The BPF file system reserves the dot, which VLAN names contain. urllib.parse can do nearly this, and takes longer to import
+    than most subcommands take to look at a host.
+    """
+    return _UNSAFE.sub(lambda found: f"%{found[0][0]:02X}".encode(), os.fsencode(filter_name)).decode()
+
+
+def _filter_name(component: str) -> str:
+    """Return the name of the filter whose directory this is."""
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), os.fsencode(component)))
