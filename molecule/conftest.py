@@ -63,6 +63,12 @@ def on(run_tool):
 
 
 @pytest.fixture(scope="session")
+def subcommands():
+    """A script that runs each subcommand of ``pingkiller`` once. It prints their number, and before that what went wrong."""
+    return (CHECKOUT / "molecule/subcommands.sh").read_text()
+
+
+@pytest.fixture(scope="session")
 def ping(run_tool):
     """Ping a host once from an address; return whether it answers. A ping that cannot be sent fails the test."""
 

@@ -43,10 +43,13 @@ if on_interrupt is signal.default_int_handler:  # or Ctrl-C makes a traceback of
 gc.set_threshold(100_000)  # what is imported stays: looking for garbage in it takes a tenth of a short command's time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../{directory}"))
-from pingkiller.command.cli import main
+try:
+    from pingkiller.command.cli import main
 
-signal.signal(signal.SIGINT, on_interrupt)
-sys.exit(main())
+    signal.signal(signal.SIGINT, on_interrupt)
+    sys.exit(main())
+except ImportError as error:
+    sys.exit(f"pingkiller: a file of the command is missing ({{error}}): deploy again; if a deployment runs now, call this again")
 """
 
 

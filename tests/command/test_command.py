@@ -9,6 +9,7 @@ import argparse
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -176,3 +177,15 @@ def test_only_the_called_subcommand_is_imported(pingkiller, line):
     assert not found & {
         f"pingkiller.command.{file}" for file in ("acting", "entries", "stats", "stream", "top", "trace")
     }
+
+
+@pytest.mark.parametrize("missing", ["command/explain.py", "command/cli.py", "report/explain.py", "."])
+def test_file_of_the_command_that_is_missing_is_one_sentence(pingkiller, tmp_path, missing):
+    shutil.copytree(pingkiller.parents[1], tmp_path / "local")
+    (library,) = tmp_path.glob("local/lib/pingkiller/*/pingkiller")
+    gone = library / missing
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    done = subprocess.run([tmp_path / "local/sbin/pingkiller", "explain", "192.0.2.1"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pingkiller: a file of the command is missing (")
+    assert done.stderr.count("\n") == 1

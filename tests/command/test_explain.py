@@ -280,6 +280,16 @@ def test_filters_that_differ_are_told_apart(command, filtered):
     )
 
 
+def test_a_filter_of_the_other_direction_is_told_with_the_pings_that_it_judges(command, filtered):
+    changed("xdp_filter", interface="pk0", hook="tc_egress")
+    changed("xdp_blocklist", ip=ADDRESS)
+    first = command("explain", ADDRESS).stdout.splitlines()[0]
+    assert first == (
+        f"{ADDRESS}: pings from it are dropped on pk0, since the blocklist has {ADDRESS} (owner adhoc); "
+        "pings to it are passed on pk0/tc_egress"
+    )
+
+
 def test_of_a_network_what_covers_it_and_what_lies_inside_is_told(command, filtered):
     inside = [f"198.51.100.{number}" for number in range(12)]
     changed(

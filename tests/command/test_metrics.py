@@ -170,14 +170,19 @@ def test_a_foreign_program_is_no_filter(measured):
     assert not [name for name, _labels in measured() if name.startswith("pingkiller_filter")]
 
 
-def test_a_broken_file_of_the_wanted_state_is_a_drift_and_a_warning(command):
-    changed("xdp_filter", interface="pk0", persist=True)
-    with open(f"{CONFIG}/filters/pk0.json", "w") as note:
+@pytest.mark.parametrize("name", ["filters/pk0.json", "owners.json"])
+def test_a_broken_file_of_the_wanted_state_is_a_drift_and_a_warning(command, name):
+    changed("xdp_filter", interface="pk0", persist=True, owner="inventory")
+    with open(f"{CONFIG}/{name}", "w") as note:
         note.write("{")
     done = command("metrics")
     assert done.returncode == FINE
-    assert done.stderr.startswith(f"pingkiller: warning: {CONFIG}/filters/pk0.json is not JSON")
+    assert done.stderr.startswith(f"pingkiller: warning: {CONFIG}/{name} is not JSON")
     assert value(parsed(done.stdout), "pingkiller_drift_items") == 1
+    status = command("status")
+    assert status.returncode == ERROR
+    assert "filter pk0: native" in status.stdout
+    assert status.stderr.startswith(f"pingkiller: {CONFIG}/{name} is not JSON")
 
 
 def test_json_has_the_same_values(filtered, command, measured):

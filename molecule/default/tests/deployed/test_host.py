@@ -47,6 +47,12 @@ def test_units_have_of_roots_powers_what_it_takes_to_filter(host, unit):
     assert host.run(f"systemd-analyze verify {unit}").stderr == ""
 
 
+def test_each_subcommand_does_its_work(on, name, subcommands):
+    *wrong, number = on(name, "sh", "-c", subcommands).splitlines()
+    assert wrong == []
+    assert int(number) > 10
+
+
 def test_wanted_lists_are_for_root_only(host):
     assert host.file("/etc/pingkiller").mode == 0o700
     for name in ("blocklist", "allowlist"):

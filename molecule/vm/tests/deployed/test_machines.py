@@ -84,6 +84,13 @@ def test_facts_count_exactly_the_packets_that_were_sent(everywhere, facts_of, pi
         assert (counts["packets"] - old["packets"], counts["bytes"] - old["bytes"]) == (20, 20 * frame)
 
 
+def test_each_subcommand_does_its_work(everywhere, shell, subcommands):
+    for host, said in everywhere(lambda host: shell(host, subcommands)).items():
+        *wrong, number = said.splitlines()
+        assert (host, wrong) == (host, [])
+        assert int(number) > 10
+
+
 def test_readme_lists_this_release_as_tested_with_these_versions(host, name, attached):
     bcc = host.check_output("dpkg-query -W -f '${Version}' python3-bpfcc")
     python = host.check_output("python3 -V").split()[1]

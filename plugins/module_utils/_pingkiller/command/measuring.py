@@ -59,16 +59,16 @@ def measure(store: Store) -> Measured:
     pins.check_mount()
     pins = pins.in_use()
     noted = wanted.noted(store)
-    filters, lists = _filters(pins, store, noted), list(_lists(pins))
+    filters, lists = _filters(pins, noted), list(_lists(pins))
     drifted = _drifted(pins, store, noted=noted, filters=filters, lists=lists)
     build = Metric("pingkiller_build_info", GAUGE, "Version of PingKiller.", [Sample({"version": VERSION}, 1)])
     metrics = [build, *_of_states(filters), *_of_packets(filters), *_of_times(filters), *_of_lists(lists), drifted]
     return Measured(metrics, noted.faults)
 
 
-def _filters(pins: Pins, store: Store, noted: Noted) -> list[_Filter]:
+def _filters(pins: Pins, noted: Noted) -> list[_Filter]:
     present = pins.filters()
-    asked = {*noted.filters, *wanted.owned(store)}
+    asked = {*noted.filters, *noted.owned}
     filters = []
     for name in sorted({*present, *asked}):
         interface, hook = hooks.split_name(name)

@@ -50,14 +50,13 @@ def _run(given: argparse.Namespace) -> int:
 
 def _found(store: Store, noted: Noted) -> Found:
     seen = host.collect(store)
-    owned = wanted.owned(store)
     filters = {
         name: {
-            "wanted": name in noted.filters or name in owned,
+            "wanted": name in noted.filters or name in noted.owned,
             "restored_at_boot": name in noted.filters,
             **_shown_filter(seen["filters"].get(name, {})),
         }
-        for name in sorted({*noted.filters, *owned, *seen["filters"]})
+        for name in sorted({*noted.filters, *noted.owned, *seen["filters"]})
     }
     lists = {name: {"count": each["count"], "capacity": each["capacity"]} for name, each in seen["lists"].items()}
     return {"version": VERSION, "kernel": seen["kernel"], "filters": filters, "lists": lists, "notes": seen["notes"]}

@@ -17,14 +17,19 @@ class Noted(NamedTuple):
     """What the wanted state says."""
 
     filters: dict[str, dict[str, Any]]  #: the options of the filters that are restored at boot, by name
+    owned: set[str]  #: the names of the filters that have an owner, restored at boot or not
     faults: list[str]  #: what is wrong with its files, as sentences
 
 
 def noted(store: Store) -> Noted:
-    """Read what is restored at boot, as far as it can be read."""
-    found = Noted(filters={}, faults=[])
+    """Read what is restored at boot and what is owned, as far as it can be read."""
+    found = Noted(filters={}, owned=set(), faults=[])
     try:
         filter_notes.check_there(store)
+    except PingKillerError as error:
+        found.faults.append(str(error))
+    try:
+        found.owned.update(map(filter_programs.own_name, filter_owners.owners(store)))
     except PingKillerError as error:
         found.faults.append(str(error))
     for interface in store.names("filters"):
@@ -35,8 +40,3 @@ def noted(store: Store) -> Noted:
         except PingKillerError as error:
             found.faults.append(str(error))
     return found
-
-
-def owned(store: Store) -> set[str]:
-    """Return the names of the filters that have an owner, restored at boot or not. Raises PingKillerError."""
-    return set(map(filter_programs.own_name, filter_owners.owners(store)))

@@ -37,10 +37,19 @@ def sentence(found: Explanation) -> str:
     deciding = [each for each in found.filters if each.main.verdict == found.verdict]
     first = deciding[0]
     alike = [each.name for each in deciding if (each.main, each.main_side) == (first.main, first.main_side)]
-    others = [each.name for each in found.filters if each.main.verdict != found.verdict]
-    rest = (f"; not on {', '.join(others)}" if others else "") + _unless_inside(found.inside)
+    others = [each for each in found.filters if each.main.verdict != found.verdict]
+    rest = _otherwise(first, others) + _unless_inside(found.inside)
     which = f"pings {_PREPOSITIONS[first.main_side]} it"
     return f"{which} are {_DONE[found.verdict]} on {', '.join(alike)}, since {_because(first, first.main)}{rest}"
+
+
+def _otherwise(first: Judged, others: list[Judged]) -> str:
+    """Name the filters that do something else. A filter of another direction may judge the named pings as the first does."""
+    alike = [each.name for each in others if each.main_side == first.main_side]
+    across = [each for each in others if each.main_side != first.main_side]
+    return (f"; not on {', '.join(alike)}" if alike else "") + "".join(
+        f"; pings {_PREPOSITIONS[each.main_side]} it are {_DONE[each.main.verdict]} on {each.name}" for each in across
+    )
 
 
 def _unless_inside(inside: list[Inside]) -> str:
