@@ -87,16 +87,29 @@ def _blocks(text: str, heading: str = "") -> Iterator[str]:
 
 
 def _items(lines: list[str], *, commands: bool) -> Iterator[str]:
-    """Write lines of two columns: a term, and after at least two spaces what is said about it. Prose has no second column."""
-    prose = False
+    """Write lines of two columns: a term, and after at least two spaces what is said about it. Prose has no second column.
+
+    A line that is indented further goes on with the second column of the line before.
+    """
+    prose, joined = False, list[str]()
     for line in lines:
+        if joined and not commands and _indented(line) > _indented(lines[0]):
+            joined[-1] += f"   {line.strip()}"
+        else:
+            joined.append(line)
+    for line in joined:
         term, _gap, text = re.fullmatch(r"(.*?)(\s{2,}(.*))?", line.strip()).groups()
+        text = text and " ".join(text.split())
         if text or commands:
             yield from (".TP", f"\\fB{_escaped(term)}\\fR", *([_escaped(text)] if text else ["\\&"]))
         else:
             yield from ([] if prose else [".PP"])
             yield _escaped(term)
         prose = not text and not commands
+
+
+def _indented(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _escaped(text: str) -> str:

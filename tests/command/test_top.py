@@ -81,6 +81,11 @@ def pictures(drawn):
     return drawn.count("\x1b[H")
 
 
+def is_whole(drawn):
+    """Whether the last picture is there up to its last line, which always has a style."""
+    return "\x1b[J" in drawn.rpartition("\x1b[H")[2] and drawn.endswith("\x1b[0m")
+
+
 def wait_for(condition):
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -249,6 +254,22 @@ def test_second_one_leaves_to_the_first_what_the_first_has_switched_on(start, co
     assert f"process {process.pid}" in refused.stderr
 
 
+def test_option_that_somebody_sets_to_the_value_that_it_has_for_a_while_is_theirs(start, filtered):
+    run("xdp_filter", interface="pk1")
+    process = start("--json", "--interval", "0.1", "--timing", "7")
+    frames(process, 1)
+    wanted = {"interface": "pk0", "timing_sample": 7}
+    assert run("xdp_filter", check=True, **wanted)["changed"]
+    done = run("xdp_filter", **wanted, max_entries=1000)
+    assert done["changed"]
+    assert done["diff"]["before"]["filters"]["pk0"]["put_back_later"] == {"timing_sample": 0}
+    assert "put_back_later" not in done["diff"]["after"]["filters"]["pk0"]
+    assert not run("xdp_filter", **wanted)["changed"]
+    process.terminate()
+    assert process.wait(PATIENCE) == FINE
+    assert (options("pk0")["timing_sample"], options("pk1")["timing_sample"]) == (7, 0)
+
+
 def test_option_that_somebody_sets_meanwhile_is_theirs(start, filtered):
     process = start("--json", "--interval", "0.1", "--timing")
     frames(process, 1)
@@ -291,7 +312,36 @@ def test_busiest_sources_of_all_icmp_are_told_listed_or_not(start, filtered):
 def test_sources_that_are_not_reported_come_with_what_to_do(command, filtered):
     done = command("top", "--sources", "--json", "--count", "1", "--interval", "0.1")
     found = json.loads(done.stdout)
-    assert (found["sources"], "--events" in found["note"]) == (None, True)
+    assert (found["sources"], "--events" in found["notes"][0]) == (None, True)
+
+
+def test_events_that_sources_are_short_of_are_told_also_while_a_filter_does_not_report_all_icmp(start, filtered):
+    run("xdp_filter", interface="pk0", events="all_icmp", events_per_second=10)
+    run("xdp_filter", interface="pk1")
+    process = start("--json", "--interval", "0.3", "--sources")
+    frames(process, 1)
+    ping("192.0.2.1", 30)
+    now = until(process, lambda now: now["suppressed"])
+    seen = sum(each["packets"] for each in now["sources"])
+    assert (now["suppressed"] + now["lost"] + seen, now["lost"]) == (30, 0)
+    assert "pk1" in now["notes"][0]
+
+
+def test_help_describes_each_key_of_the_json(start, command, filtered):
+    """The filter has a limited source, an entry that is busy and a source of events, so that each key is there."""
+    run("xdp_filter", interface="pk0", ratelimit_pps=50, events="all_icmp")
+    run("xdp_blocklist", ip=LISTED)
+    process = start("--json", "--interval", "0.3", "--sources")
+    frames(process, 1)
+    ping("192.0.2.1", 80)
+    ping(LISTED, 1)
+    now = until(process, lambda now: now["limited_sources"] and now["lists"]["blocklist"]["busiest"] and now["sources"])
+    (one,) = now["filters"].values()
+    (blocklist, _allowlist) = now["lists"].values()
+    parts = now, one, one["processing_time"]["passed"], blocklist, blocklist["busiest"][0]
+    told = command("top", "--help").stdout.partition("JSON")[2]
+    for part in (*parts, now["limited_sources"][0], now["sources"][0]):
+        assert [key for key in part if not re.search(rf"\b{key}\b", told)] == []
 
 
 # In a terminal
@@ -334,7 +384,7 @@ def test_keys_act_at_once_and_not_at_the_next_picture(terminal, filtered):
     ):
         number = pictures(screen.drawn.decode())
         screen.type(key)
-        drawn = screen.read_until(lambda drawn, number=number: pictures(drawn) > number and drawn.endswith("\x1b[J"))
+        drawn = screen.read_until(lambda drawn, number=number: pictures(drawn) > number and is_whole(drawn))
         assert shown in drawn.rpartition("\x1b[H")[2]
     screen.type("q")
     assert screen.process.wait(PATIENCE) == FINE
@@ -344,7 +394,7 @@ def test_new_size_is_drawn_at_once(terminal, filtered):
     screen = terminal("--interval", "3600")
     screen.read_until(lambda drawn: pictures(drawn) == 1)
     screen.resize(9, 30)
-    screen.read_until(lambda drawn: pictures(drawn) == 2 and drawn.endswith("\x1b[J"))
+    screen.read_until(lambda drawn: pictures(drawn) == 2 and is_whole(drawn))
     last = screens(screen.drawn.decode())[0][-1]
     assert len(last) <= 9
     assert max(map(len, last)) <= 30
@@ -374,6 +424,26 @@ def test_program_that_does_not_compile_is_told_on_the_screen(pingkiller, tmp_pat
         assert screen.process.wait(PATIENCE) == FINE
     finally:
         screen.close()
+
+
+def test_pasted_text_is_no_key(terminal, filtered):
+    screen = terminal("--interval", "3600")
+    screen.read_until(lambda drawn: pictures(drawn) == 1 and is_whole(drawn))
+    assert "\x1b[?2004h" in screen.drawn.decode()
+    screen.type("\x1b[200~quit it\x1b[201~s")
+    screen.read_until(lambda drawn: "by total" in drawn and is_whole(drawn))
+    assert options()["timing_sample"] == 0
+    screen.type("q")
+    assert screen.read_until(lambda _drawn: False).endswith("\x1b[?2004l\x1b[?25h" + LEAVE)
+    assert screen.process.wait(PATIENCE) == FINE
+
+
+def test_waiting_for_what_is_put_back_at_the_end_is_told(terminal, filtered):
+    screen = terminal("--interval", "0.1", "--timing")
+    screen.read_until(lambda drawn: "on for a while" in drawn)
+    _status, drawn = screen.end()
+    assert "putting back what was switched on" in drawn.rpartition(LEAVE)[2]
+    assert options()["timing_sample"] == 0
 
 
 def test_stopped_command_gives_the_terminal_back_and_takes_it_again(terminal, filtered):

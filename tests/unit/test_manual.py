@@ -94,3 +94,16 @@ def test_bash_completes_values_that_it_can_know_and_offers_nothing_for_others():
 
 def test_a_value_that_is_called_like_a_subcommand_is_none():
     assert "--interface" in completed("pingkiller apply --interface status --i")
+
+
+def test_help_that_goes_on_in_its_second_column_stays_with_its_term():
+    sys.path.insert(0, str(CHECKOUT / "tools"))
+    try:
+        import manual_page
+    finally:
+        del sys.path[0]
+    text = "keys:\n  a     first\n        and more   of it\n  a term\n        of its own line\n"
+    assert list(manual_page._blocks(text))[2:] == [
+        *(".TP", "\\fBa\\fR", "first and more of it"),
+        *(".TP", "\\fBa term\\fR", "of its own line"),
+    ]

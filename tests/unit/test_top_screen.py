@@ -20,7 +20,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.repor
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.talkers import Talker
 
-SIZES = ((80, 24), (200, 60), (40, 10), (20, 4))
+SIZES = ((80, 24), (200, 60), (40, 10), (20, 4), (20, 2), (1, 1))
 
 
 def a_filter(name="eth0", mode="native", lent=None, **options):
@@ -92,6 +92,27 @@ def test_many_filters_get_a_line_each():
     assert [line.split()[0] for line in found if line.startswith("eth")] == [f"eth{number}" for number in range(9)]
 
 
+def test_busiest_entries_and_sources_are_seen_beside_four_filters_on_a_small_screen():
+    filters = [a_filter(f"eth{number}", monitor=True) for number in range(4)]
+    source = Source("eth0", "192.0.2.1", 3, 50, 0)
+    found = text(a_look(*filters, entries=[entry(number) for number in range(9)], sources=[source] * 9))
+    assert sum(line.startswith("203.0.113.") for line in found) >= 1
+    assert sum(line.startswith("192.0.2.1") for line in found) >= 1
+
+
+def test_reasons_go_before_histories_do():
+    filters = [a_filter(f"eth{number}") for number in range(4)]
+    assert not any("dropped by blocklist" in line for line in text(a_look(*filters), rows=19))
+    assert sum("█" in line for line in text(a_look(*filters), rows=19)) == 8
+    assert sum("dropped by blocklist" in line for line in text(a_look(*filters), rows=21)) == 4
+
+
+def test_line_as_wide_as_the_terminal_keeps_its_last_character(capsys):
+    screen.show(["a" * 80, "b" * 80])
+    # After the last column, xterm(1) and others have the cursor on the last character still, and would clear it.
+    assert capsys.readouterr().out == "\x1b[H\x1b[K" + "a" * 80 + "\r\n\x1b[J" + "b" * 80
+
+
 def test_times_that_are_not_measured_are_offered():
     assert any("t (or --timing)" in line for line in text(a_look(a_filter(), a_filter("eth1", timing_sample=5))))
     assert not any("--timing" in line for line in text(a_look(a_filter(timing_sample=5))))
@@ -149,3 +170,10 @@ def test_name_that_a_terminal_would_obey_is_escaped():
 
 def test_keys_of_all_terminals_are_known():
     assert keys.names("q\x1b[A\x1bOBjk\x1b[5~x") == ["q", keys.UP, keys.DOWN, keys.DOWN, keys.UP, keys.PAGE_UP, "x"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])
+def test_pasted_text_is_left_out_in_whatever_pieces_it_comes(size):
+    typed, typing = "s\x1b[200~quit\x1b[20\x1b[201~p\x1b[200~t\x1b[201~", keys.Typing()
+    pieces = [typed[start : start + size] for start in range(0, len(typed), size)]
+    assert "".join(map(typing.without_pasted, pieces)) == "sp"

@@ -21,6 +21,9 @@ from . import output, screen
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OTHERS = (signal.SIGWINCH, signal.SIGTSTP)
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
+#: Ask the terminal to mark what is pasted, and no more; its marks. A text is no command, whatever letters it has.
+_MARK_PASTED, _NO_MARKS = "\x1b[?2004h", "\x1b[?2004l"
+_PASTED_FROM, _PASTED_TO = "\x1b[200~", "\x1b[201~"
 UP, DOWN, PAGE_UP, PAGE_DOWN = "up", "down", "page up", "page down"
 _NAMES = {
     **dict.fromkeys(("\x1b[A", "\x1bOA", "k"), UP),
@@ -49,6 +52,7 @@ class Inbox:
     def __init__(self, signals: int) -> None:
         self._signals = signals
         self._terminal: _Terminal | None = None
+        self._typing = Typing()
         self._interruptible = self._ended = False
         self._watched = select.poll()
         self._watched.register(signals, select.POLLIN)
@@ -104,7 +108,7 @@ class Inbox:
             os.kill(os.getpid(), signal.SIGSTOP)  # SIGCONT goes on here
             self._terminal.enter()
         return News(
-            keys=names(typed.decode(errors="replace")),
+            keys=names(self._typing.without_pasted(typed.decode(errors="replace"))),
             resized=any(number in numbers for number in _OTHERS),
             end=gone or any(number in numbers for number in _ENDS),
         )
@@ -113,6 +117,30 @@ class Inbox:
 def names(typed: str) -> list[str]:
     """Return the keys that a terminal has sent: characters, and the names of those that move."""
     return [_NAMES.get(key, key) for key in _KEY.findall(typed)]
+
+
+class Typing:
+    """Leaves out what is pasted. A text may come in several pieces, and so may the marks around it. Pure."""
+
+    def __init__(self) -> None:
+        self._pasting = False
+        self._kept = ""  #: what may be the beginning of a mark
+
+    def without_pasted(self, typed: str) -> str:
+        """Return what was typed of the next piece."""
+        left, found = self._kept + typed, ""
+        while left:
+            sought = _PASTED_TO if self._pasting else _PASTED_FROM
+            before, mark, left = left.partition(sought)
+            self._kept = "" if mark else _begun(before, sought)
+            found += "" if self._pasting else before.removesuffix(self._kept)
+            self._pasting ^= bool(mark)
+        return found
+
+
+def _begun(text: str, mark: str) -> str:
+    """Return what a text ends with of the beginning of a mark."""
+    return next(mark[:size] for size in range(len(mark) - 1, -1, -1) if text.endswith(mark[:size]))
 
 
 @contextlib.contextmanager
@@ -148,12 +176,12 @@ class _Terminal:
             input_, output_, control, local, *rest = self._modes
             local &= ~(termios.ICANON | termios.ECHO)
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, [input_, output_, control, local, *rest])
-        screen.enter()
+        screen.enter(_MARK_PASTED if self.with_keys else "")
 
     def leave(self) -> None:
         """Put everything back, as far as the terminal is still there."""
         try:
-            screen.leave()
+            screen.leave(_NO_MARKS if self.with_keys else "")
             if self.with_keys:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._modes)
         except (OSError, termios.error):

@@ -47,6 +47,11 @@ def warn(sentence: str) -> None:
     _say("<4>" if "JOURNAL_STREAM" in os.environ else "pingkiller: warning: ", sentence)
 
 
+def say(sentence: str) -> None:
+    """Write what goes on, for somebody who waits."""
+    _say("pingkiller: ", sentence)
+
+
 def _say(mark: str, sentence: str) -> None:
     sys.stderr.write(f"{mark}{on_screen(sentence)}\n")
 

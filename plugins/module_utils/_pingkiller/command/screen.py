@@ -39,17 +39,24 @@ def opened() -> Iterator[Show]:
         leave()
 
 
-def enter() -> None:
-    _draw(_ENTER)
+def enter(more: str = "") -> None:
+    """Enter the second screen, and ask the terminal for something more."""
+    _draw(_ENTER + more)
 
 
-def leave() -> None:
-    _draw(_LEAVE)
+def leave(more: str = "") -> None:
+    """Ask the terminal for something, and leave the second screen."""
+    _draw(more + _LEAVE)
 
 
 def show(lines: Iterable[str]) -> None:
-    """Draw lines over what the screen has."""
-    _draw(_HOME + f"{_CLEAR_LINE}\r\n".join(lines) + _CLEAR_LINE + _CLEAR_SCREEN)
+    """Draw lines over what the screen has.
+
+    What was there is cleared before a line is drawn. After a line that fills its row, many terminals have the cursor on its
+    last character, and would clear that one.
+    """
+    *before, last = lines
+    _draw(_HOME + "".join(f"{_CLEAR_LINE}{line}\r\n" for line in before) + _CLEAR_SCREEN + last)
 
 
 def _draw(characters: str) -> None:

@@ -33,6 +33,19 @@ columns:
 
 A long list is read less often, so that reading it takes 5 % of one processor at most: the screen then says how often.
 
+JSON, an object on a line:
+  time              end of the interval, in UTC
+  filters           by name: mode (none: not attached); the options policy, monitor, timing_sample, events; lent (options
+                    that are on until top ends, with the values that are put back); seconds (that the rates are about);
+                    per_second (passed, which includes would_drop, dropped, would_drop, each reason, would_drop.REASON);
+                    processing_time of passed and dropped (samples, average, p99; in ns, null without samples)
+  lists             by name: count, capacity, read_every (seconds at least), and the busiest entries: ip, owners, direction,
+                    expires_in (seconds), per_second, packets (ever)
+  limited_sources   filter, ip, packets in this second, limit, seconds_left (blocked so long; 0: not blocked)
+  sources           ip, per_second, dropped_per_second, packets (since top began); null if nobody listens
+  suppressed, lost  events that sources is short of, since top began
+  notes             what to switch on to see more sources
+
 exit status:
   0   ended by a key, a signal or --count, or there is no filter
   1   something could not be read, switched on or put back

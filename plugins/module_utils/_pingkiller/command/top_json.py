@@ -33,7 +33,8 @@ def found(look: Look, heard: Heard) -> Found:
             }
             for each in heard.talkers
         ],
-        "note": heard.note or None,
+        **heard.missed._asdict(),
+        "notes": list(heard.notes),
     }
 
 

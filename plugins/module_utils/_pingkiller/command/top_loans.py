@@ -28,8 +28,9 @@ class Change(NamedTuple):
 class Loans:
     """Changes options of filters until the end of the context. Also puts back what a run that was killed has left."""
 
-    def __init__(self, base: str, *, lock_timeout: float) -> None:
-        self._base, self._lock_timeout = base, lock_timeout
+    def __init__(self, base: str, *, lock_timeout: float, tells: bool) -> None:
+        """``tells``: at the end, say on standard error that it takes its time."""
+        self._base, self._lock_timeout, self._tells = base, lock_timeout, tells
         self._stack = contextlib.ExitStack()
         self._holds = False
         self._thread: threading.Thread | None = None
@@ -43,18 +44,24 @@ class Loans:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        if self._tells and (self.busy or (self._holds and self._lent())):
+            with contextlib.suppress(OSError):  # the terminal has gone
+                output.say("putting back what was switched on: this takes a second or more for each filter")
         if self._thread:
             self._thread.join()
+        refusals: list[tuple[str, Exception]] = []
         with self._stack:
             for name in self._lent() if self._holds else ():
                 try:
                     self._put_back(name)
                 except (PingKillerError, OSError) as error:
-                    self.failed = True
-                    output.complain(
-                        f"the filter on {name} keeps the options that it was to have for a while: {error}; then run "
-                        f"pingkiller top --count 1, which puts them back"
-                    )
+                    refusals.append((name, error))
+        self.failed = bool(refusals)
+        for name, refusal in refusals:
+            output.complain(
+                f"the filter on {name} keeps the options that it was to have for a while: {refusal}; then run "
+                f"pingkiller top --count 1, which puts them back"
+            )
 
     def make(self, changes: Iterable[Change]) -> None:
         """Make changes. Raises PingKillerError at the first that is refused."""

@@ -33,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
     base = host.base(Store(given.config))
     live = screen.is_drawable() and not given.json
     with keys.opened() as inbox, contextlib.closing(Ear(base)) as ear:
-        with Loans(base, lock_timeout=given.lock_timeout) as loans:
+        with Loans(base, lock_timeout=given.lock_timeout, tells=live) as loans:
             top = _Top(given, base, inbox=inbox, ear=ear, loans=loans)
             top.look()
             if live:
@@ -88,13 +88,8 @@ class _Top:
         missed = self._ear.missed()
         talkers = self._ear.talkers.take(max(seconds, 0.001), self._rows(), by_total=by_total)
         deaf = [printable(name) for name in _without("events", self._now.filters)]
-        if deaf:
-            note = f"e (or --events): show the sources of all ICMP on {', '.join(deaf)}"
-        elif any(missed):
-            note = f"sources: {missed.suppressed:,} events were above events_per_second, and {missed.lost:,} were lost"
-        else:
-            note = ""
-        return Heard(talkers if self._ear.listens else None, note)
+        notes = [f"e (or --events): show the sources of all ICMP on {', '.join(deaf)}"] if deaf else []
+        return Heard(talkers if self._ear.listens else None, missed, notes)
 
     def switch_on(self) -> None:
         """Switch on what was asked for, on filters that were not there before. Raises PingKillerError."""

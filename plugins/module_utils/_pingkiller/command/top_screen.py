@@ -13,6 +13,7 @@ from .. import tables
 from ..entries import addresses
 from ..errors import printable
 from ..kernel import schema
+from ..report.listening import Missed
 from ..report.rates import MINUTE, Times
 from ..report.sampling import FilterNow, ListNow, Look, Source
 from ..report.talkers import Talker
@@ -23,7 +24,7 @@ Line = Sequence[Piece]
 
 SORTS = ("rate", "total", "address")
 _BLOCKS, _ASCII = " ▁▂▃▄▅▆▇█", " .:-=+*%#"
-_LEAST_TABLE = 4  #: lines that entries and sources get, however many filters there are
+_LEAST_TABLES = 4  #: lines that entries and sources get if they have as many, however many filters there are
 _HEADINGS = f"  {'':<11}{'packets/s':>13}{'average':>10}{'p99':>9}  the last minute"
 _VERDICT = {"passed": GREEN, "dropped": RED, "would drop": YELLOW}
 _KEYS = "q quit  p pause  s sort  t timing  e events  up, down scroll  ? help"
@@ -50,10 +51,11 @@ class View(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What events have told. ``talkers`` is None if nothing listens."""
+    """What events have told. ``talkers`` is None if nobody listens."""
 
     talkers: list[Talker] | None = None
-    note: str = ""  #: what is missing from it, or what to do to see something
+    missed: Missed = Missed(0, 0)  #: how many events they are short of
+    notes: Sequence[str] = ()  #: what to do to see more
 
 
 def lines(
@@ -64,11 +66,13 @@ def lines(
     last: list[Line] = [[(view.message, BOLD) if view.message else (_KEYS, DIM)]] if live else []
     if view.helping:
         return [head, [], *([(text, "")] for text in _HELP)][: rows - 1] + last
-    room = rows - 1 - len(last)
-    body = _filters(look.filters, columns=columns, room=room - _LEAST_TABLE, blocks=blocks)
+    room = max(0, rows - 1 - len(last))
     notes = _notes(look, heard, interval)
-    tables_ = _tables(look, heard, view, room=room - len(body) - len(notes))
-    return [head, *(body + notes + tables_)[:room], *last]
+    found = _found(look, heard, view)
+    least = min(_LEAST_TABLES, sum(map(len, found)))
+    body = _filters(look.filters, columns=columns, room=room - len(notes) - least, blocks=blocks)
+    tables_ = _tables(found, view, room=room - len(body) - len(notes))
+    return [head, *(body + notes + tables_)[:room], *last][-rows:]
 
 
 def _head(look: Look, view: View, interval: float) -> Line:
@@ -85,14 +89,18 @@ def _head(look: Look, view: View, interval: float) -> Line:
 
 
 def _filters(filters: list[FilterNow], *, columns: int, room: int, blocks: bool) -> list[Line]:
-    """Write the filters, with one line for each if there is no room for more."""
+    """Write the filters; without their reasons, or with one line for each, if there is no room for more."""
     if not filters:
         return [[("no filter on this host: waiting for one", "")]]
-    whole = [[(_HEADINGS, DIM)], *(line for each in filters for line in _filter(each, columns, blocks=blocks))]
-    return whole if len(whole) <= room else _short(filters)
+    for reasons in (True, False):
+        each = (line for now in filters for line in _filter(now, columns, blocks=blocks, reasons=reasons))
+        whole = [[(_HEADINGS, DIM)], *each]
+        if len(whole) <= room:
+            return whole
+    return _short(filters)
 
 
-def _filter(now: FilterNow, columns: int, *, blocks: bool) -> list[Line]:
+def _filter(now: FilterNow, columns: int, *, blocks: bool, reasons: bool) -> list[Line]:
     rates = now.rates
     rows = [("passed", "passed"), ("dropped", "dropped")]
     if now.options.get("monitor") or any(rates.history["would_drop"]) or rates.per_second.get("would_drop"):
@@ -100,7 +108,7 @@ def _filter(now: FilterNow, columns: int, *, blocks: bool) -> list[Line]:
     return [
         _title(now),
         *(_rate_line(now, label, sum_, columns, blocks=blocks) for label, sum_ in rows),
-        *_reasons(rates.per_second, columns),
+        *(_reasons(rates.per_second, columns) if reasons else ()),
     ]
 
 
@@ -193,13 +201,25 @@ def _notes(look: Look, heard: Heard, interval: float) -> list[Line]:
     for name, each in look.lists.items():
         if each.every > interval:
             found.append([(f"the {name} is long: its entries are read every {each.every:.0f} s", DIM)])
-    return found + ([[(heard.note, DIM)]] if heard.note else [])
+    if any(heard.missed):
+        suppressed, lost = heard.missed
+        told = f"sources: {suppressed:,} events were above events_per_second, and {lost:,} were lost"
+        found.append([(told, DIM)])
+    return found + [[(note, DIM)] for note in heard.notes]
 
 
-def _tables(look: Look, heard: Heard, view: View, *, room: int) -> list[Line]:
-    """Write the tables that have rows. Short ones are shown whole, and long ones share what is left; scrolling moves these."""
+def _found(look: Look, heard: Heard, view: View) -> list[list[Line]]:
+    """Write the tables that have rows, each with its heading."""
     every = (_talkers(heard, view), _entries(look.lists, view), _sources(look.sources, view))
-    found = [table for table in every if len(table) > 1]
+    return [table for table in every if len(table) > 1]
+
+
+def _tables(found: list[list[Line]], view: View, *, room: int) -> list[Line]:
+    """Fit tables into so many lines. Short ones stay whole, and long ones share what is left; scrolling moves these.
+
+    Where not each can have a heading and a row, the last ones are left out.
+    """
+    found = found[: max(0, room // 2)]
     heights: dict[int, int] = {}
     for done, place in enumerate(sorted(range(len(found)), key=lambda place: len(found[place]))):
         heights[place] = min(len(found[place]), (room - sum(heights.values())) // (len(found) - done))

@@ -139,7 +139,7 @@ def steps_of_others(
     pins: Pins, request: FilterRequest, *, named: Collection[str], bcc_version: str | None, rebuild: bool
 ) -> list[Step]:
     """Plan the host's other filters, with their current options. New lists need new programs for these filters, too."""
-    steps = []
+    steps, request = [], request._replace(options={}, lent=False)
     for name in pins.filters():
         found = filter_meta.running(pins, name)
         if name not in named and found and found.noted.options:
@@ -164,8 +164,10 @@ def _step(
     version = bcc_version or noted.bcc_version or "none"
     build_id = definitions.build_id(request.sources, defines, version)
     left = filter_programs.stand_in(pins, name)
+    lent = _lent(request, noted, options.as_dict())
     settled = (
         before is not None
+        and lent == noted.lent
         and before.reads_current_lists
         and (noted.build_id, noted.options) == (build_id, options.as_dict())
         and _mode_settled(before.mode, noted, options=options, link=link)
@@ -181,18 +183,19 @@ def _step(
         old=_to_replace(pins, link, name, before=before, force=request.force),
         left=left,
         needed=rebuild or left is not None or not settled,
-        lent=_lent(request, noted, options.as_dict()),
+        lent=lent,
     )
 
 
 def _lent(request: FilterRequest, noted: filter_meta.Noted, options: dict[str, Any]) -> dict[str, Any]:
     """Return which options the filter has only for a while from now on, with the values to put back.
 
-    Whoever changes a lent option in earnest ends the loan.
+    Whoever sets a lent option in earnest ends the loan, also if the value is the same.
     """
     unchanged = {name: value for name, value in noted.options.items() if options.get(name) == value}
     changed = {name: noted.options[name] for name in request.options if name in noted.options and name not in unchanged}
-    kept = {name: value for name, value in noted.lent.items() if name in unchanged}
+    ended = () if request.lent else request.options
+    kept = {name: value for name, value in noted.lent.items() if name in unchanged and name not in ended}
     return {**(changed if request.lent else {}), **kept}
 
 

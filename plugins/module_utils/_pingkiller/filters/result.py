@@ -55,13 +55,19 @@ def _shown_before(step: Step) -> Result:
         return {"foreign_program": step.old.program_id} if step.old else {}
     options = step.noted.options
     shown = {name: options[name] for name in _shown(step) if name in options}
-    return {"build_id": step.noted.build_id, **shown}
+    return {"build_id": step.noted.build_id, **shown, **_loan(step.noted.lent)}
 
 
 def _shown_wanted(step: Step) -> Result:
     """Return the new state for the diff. Shows the build id only if there is an old one to compare it with."""
     options = step.options.as_dict()
-    return {**({"build_id": step.build_id} if step.before else {}), **{name: options[name] for name in _shown(step)}}
+    shown = {name: options[name] for name in _shown(step)}
+    return {**({"build_id": step.build_id} if step.before else {}), **shown, **_loan(step.lent)}
+
+
+def _loan(lent: Mapping[str, Any]) -> Result:
+    """Return what ``pingkiller top`` puts back when it ends: whoever sets such an option to the value it has ends that."""
+    return {"put_back_later": dict(lent)} if lent else {}
 
 
 def _shown(step: Step) -> list[str]:
