@@ -253,7 +253,8 @@ def test_a_line_that_a_signal_cuts_off_is_not_done(running):
     os.write(process.stdin.fileno(), b"add 192.0.2.2\nadd 192.0.0.0/2")
     assert process.stdout.readline() == "changed\n"
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60) == ("", "")
+    assert process.wait(timeout=60) == FINE  # before its input ends
+    assert process.communicate() == ("", "")
     assert listed() == ["192.0.2.1", "192.0.2.2"]
 
 

@@ -75,7 +75,6 @@ class _Input:
         self._wake = wake
         self._rest = b""  #: the beginning of a line
         self._ended = False
-        self._stopped = False  #: by a signal, so that a line may have more to come
         self._poll = select.poll()
         for file, events in ((self._file, select.POLLIN), (wake, select.POLLIN), (sys.stdout.fileno(), 0)):
             self._poll.register(file, events)
@@ -85,10 +84,13 @@ class _Input:
         while not self._ended:
             *lines, rest = self._together().split(b"\n")
             self._rest = rest[: _LONGEST + 1]  # what is behind makes it no better
-            if self._ended and rest and not self._stopped:
+            if self._ended and rest and not self._is_asked_to_end():  # then the rest of this line may be missing
                 lines.append(rest)
             if lines:
                 yield lines
+
+    def _is_asked_to_end(self) -> bool:
+        return bool(select.select([self._wake], [], [], 0)[0])
 
     def _together(self) -> bytes:
         """Return what arrives within the window, which begins with the first byte."""
@@ -108,7 +110,7 @@ class _Input:
         left = None if deadline == math.inf else max(0, math.ceil((deadline - time.monotonic()) * 1000))
         ready = dict(self._poll.poll(left))
         if self._wake in ready:
-            self._ended = self._stopped = True
+            self._ended = True
             return False
         if ready.get(sys.stdout.fileno(), 0) & (select.POLLERR | select.POLLHUP):
             raise BrokenPipeError
