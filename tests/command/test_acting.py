@@ -10,7 +10,7 @@ import os
 import re
 
 import pytest
-from machine import LOCK_FILE, held, look, ping
+from machine import CONFIG, LOCK_FILE, held, look, mount, ping, umount
 from running import facts, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
@@ -206,6 +206,24 @@ def test_who_flushes_the_inventory_learns_that_a_deployment_brings_it_back(comma
     done = command("flush", "--owner", "inventory")
     assert "the next deployment puts the entries of the inventory back" in done.stderr
     assert entries() == []
+
+
+@pytest.mark.usefixtures("filtered")
+@pytest.mark.parametrize("line", [("block", "192.0.2.1"), ("stream", "--owner", "local")])
+def test_on_a_full_disk_the_list_changes_and_the_message_says_that_a_boot_undoes_it(command, line):
+    os.mkdir(CONFIG, 0o700)
+    mount("tmpfs", CONFIG, options="size=64k,mode=0700")
+    full = os.path.join(CONFIG, "full")
+    with open(full, "w") as file:
+        file.write("x" * 65536)
+    said = {"block": "stderr", "stream": "stdout"}[line[0]]
+    done = command(*line, "--persist", input="add 192.0.2.1\n")
+    assert "the change is made, but a boot will undo it, since it could not be noted ([Errno 28]" in getattr(done, said)
+    assert len(entries()) == 1
+    os.unlink(full)
+    done = command("block", "192.0.2.1", "--persist")
+    umount(CONFIG)
+    assert "only what is restored at boot changed" in done.stdout
 
 
 @pytest.mark.usefixtures("filtered")

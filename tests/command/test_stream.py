@@ -246,6 +246,19 @@ def test_a_signal_ends_it_with_all_answers_given(running, number):
 
 
 @pytest.mark.usefixtures("filtered")
+def test_a_line_that_a_signal_cuts_off_is_not_done(running):
+    """The end of "add 192.0.0.0/24" may be missing."""
+    process = running()
+    assert asked(process, "add 192.0.2.1") == "changed"
+    os.write(process.stdin.fileno(), b"add 192.0.2.2\nadd 192.0.0.0/2")
+    assert process.stdout.readline() == "changed\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == FINE  # before its input ends
+    assert process.communicate() == ("", "")
+    assert listed() == ["192.0.2.1", "192.0.2.2"]
+
+
+@pytest.mark.usefixtures("filtered")
 def test_it_ends_when_nobody_reads_its_answers(running):
     process = running()
     assert asked(process, "add 192.0.2.1") == "changed"

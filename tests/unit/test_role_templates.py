@@ -596,3 +596,9 @@ def test_probe_takes_another_bcc_for_none(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     run = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.split()[1] == "False"
+
+
+def test_unit_of_an_interface_waits_longer_than_the_lock_so_that_the_journal_names_who_keeps_it():
+    unit = (ROLE / "templates/pingkiller@.service.j2").read_text()
+    lock, start = (float(re.search(rf"{name}[ =](\d+)", unit)[1]) for name in ("--lock-timeout", "TimeoutStartSec"))
+    assert start >= 3 * lock  # the time for the lock counts anew with each run that comes before

@@ -68,6 +68,16 @@ def test_what_looks_like_a_comment_in_a_remark_is_a_remark():
     assert stream_lines.of_line('192.0.2.1 # was comment="old"', USUAL).claim.comment == ""
 
 
+def test_a_list_file_may_begin_with_a_byte_order_mark():
+    assert names(stream_lines.of_line("\ufeff192.0.2.1", USUAL)) == ["192.0.2.1"]
+    assert stream_lines.of_line("\ufeff# a list", USUAL) is None
+
+
+def test_a_refusal_offers_no_option_that_stream_does_not_have():
+    with pytest.raises(PingKillerError, match="may follow$"):
+        stream_lines.of_line("192.0.2.1 scanner", USUAL)
+
+
 def test_a_range_is_the_networks_that_cover_it():
     assert names(stream_lines.of_line("del 192.0.2.1-192.0.2.3", USUAL)) == ["192.0.2.1", "192.0.2.2/31"]
 

@@ -70,7 +70,7 @@ def add_lock_timeout(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=30.0,
         metavar="SECONDS",
-        help="how long to wait for another run of PingKiller to end (%(default)s)",
+        help="how long to wait for another run of PingKiller to end, anew for each that comes before (%(default)s)",
     )
 
 

@@ -27,7 +27,7 @@ lines of the format crowdsec:
 answers, on standard output after each change:
   changed                  the list has changed
   ok                       it was so already, or there was nothing to do
-  error SENTENCE           nothing was done for this line; the next lines are read all the same
+  error SENTENCE           the line was refused or could not be done; the next lines are read all the same
   With --json they are {"changed": true}, {"changed": false} and {"failed": true, "msg": "SENTENCE"}.
 
 If an address is in several lines of one change, the last of them counts, and all are answered alike. Warnings are on standard

@@ -15,6 +15,7 @@ from ..entries.claims import Claim
 from ..errors import PingKillerError, quoted
 from ..lists.batch import Wish
 
+_MARK = "\ufeff"  #: the byte order mark, with which a list file may begin
 _SCOPES = ("ip", "range")  #: of decisions; others are countries and autonomous systems
 
 
@@ -23,7 +24,7 @@ def of_line(text: str, usual: Claim) -> Wish | None:
 
     Raises PingKillerError.
     """
-    words = list_lines.words_of(text)
+    words = list_lines.words_of(text.removeprefix(_MARK))
     action = words.pop(0) if words and words[0] in ("add", "del") else ""
     if not words:
         if not action:

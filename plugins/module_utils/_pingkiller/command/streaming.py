@@ -84,10 +84,13 @@ class _Input:
         while not self._ended:
             *lines, rest = self._together().split(b"\n")
             self._rest = rest[: _LONGEST + 1]  # what is behind makes it no better
-            if self._ended and rest:
+            if self._ended and rest and not self._is_asked_to_end():  # then the rest of this line may be missing
                 lines.append(rest)
             if lines:
                 yield lines
+
+    def _is_asked_to_end(self) -> bool:
+        return bool(select.select([self._wake], [], [], 0)[0])
 
     def _together(self) -> bytes:
         """Return what arrives within the window, which begins with the first byte."""
@@ -107,7 +110,7 @@ class _Input:
         left = None if deadline == math.inf else max(0, math.ceil((deadline - time.monotonic()) * 1000))
         ready = dict(self._poll.poll(left))
         if self._wake in ready:
-            self._ended, self._rest = True, b""
+            self._ended = True
             return False
         if ready.get(sys.stdout.fileno(), 0) & (select.POLLERR | select.POLLHUP):
             raise BrokenPipeError

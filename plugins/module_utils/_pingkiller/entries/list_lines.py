@@ -97,7 +97,7 @@ class LineReader:
         if options not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known[options] = _with_options(self._usual, options)
+            self._known[options] = _with_options(self._usual, options, ", unless format=first_column")
         return self._known[options]
 
 
@@ -124,7 +124,7 @@ def _keys(word: str, *, mask: bool) -> list[bytes]:
     return addresses.parse_entry(word, mask=mask)
 
 
-def _with_options(claim: Claim, options: Iterable[str]) -> Claim:
+def _with_options(claim: Claim, options: Iterable[str], way_out: str = "") -> Claim:
     for word in options:
         name, _equals, value = word.partition("=")
         if name == "direction" and value in schema.DIRECTIONS:
@@ -135,8 +135,7 @@ def _with_options(claim: Claim, options: Iterable[str]) -> Claim:
             claim = claim._replace(comment=_comment(value[1:-1]))
         else:
             raise ValueError(
-                f'is followed by {quoted(word)}: only direction=src|dst|both, ttl=DURATION and comment="TEXT" may follow, '
-                f"unless format=first_column"
+                f'is followed by {quoted(word)}: only direction=src|dst|both, ttl=DURATION and comment="TEXT" may follow{way_out}'
             )
     return claim
 

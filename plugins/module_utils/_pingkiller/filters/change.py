@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..kept.edit import write_all
 from ..kernel import access
 from ..store import filter_meta, filter_programs, recovery
 from ..store.lock import check_timeout, host_lock
@@ -33,8 +34,7 @@ def present(base: str, request: FilterRequest, *, check: bool = False, lock_time
         plan = make_plan(pins, request, asked, own_name=own_name)
         notes = mended + plan_notes(pins, request, plan)
         notes += apply(pins, request, plan)
-        for edit in plan.kept:
-            edit.write()
+        write_all(plan.kept)
         after = {step.name: filter_meta.running(pins, step.name) for step in plan.steps}
         result = result_of(plan, request, notes, after=after)
         return with_kept({**result, "changed": result["changed"] or bool(mended)}, plan.kept, request.owner)

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from ..errors import quoted
+from ..errors import PingKillerError, quoted
 from .directory import REMEDY, Broken, Store
 
 Note = TypeVar("Note")
@@ -50,6 +50,17 @@ class NoteEdit(NamedTuple):
     def write(self) -> None:
         if self.found != self.after:
             self.store.write(self.name, self.after)
+
+
+def write_all(edits: Iterable[Edit]) -> None:
+    """Write edits after what they note was done in the kernel. Raises PingKillerError, which says so if a disk is full."""
+    try:
+        for edit in edits:
+            edit.write()
+    except OSError as error:
+        raise PingKillerError(
+            f"the change is made, but a boot will undo it, since it could not be noted ({error}): fix the cause and run this again"
+        ) from None
 
 
 def understood(read: Callable[[], Note]) -> Note | None:

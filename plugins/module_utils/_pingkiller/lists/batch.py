@@ -35,7 +35,7 @@ class Done(NamedTuple):
 def change_batch(base: str, wishes: Sequence[Wish], request: ListRequest, *, lock_timeout: float = 30.0) -> Done:
     """Fulfil wishes in one change, as if one after another: of several for one entry the last counts.
 
-    ``request`` says the rest: the list, the owner, and what is kept. Raises PingKillerError with nothing changed.
+    ``request`` says the rest: the list, the owner, and what is kept. Raises PingKillerError as ``change_list``.
     """
     claims: dict[bytes, Claim] = {}
     gone: dict[bytes, None] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..entries.plan import Demand, Plan, gained_comments, joined, make_plan, number_of_entries
 from ..errors import PingKillerError
-from ..kept.edit import Edit
+from ..kept.edit import Edit, write_all
 from ..kept.entries_request import EntriesRequest
 from ..kept.entry_plan import plan_entries
 from ..kept.filter_notes import HostNote
@@ -34,7 +34,8 @@ _COMPARED, _COMPARED_EXACTLY = 4096, 131072  #: entries of a list whose indexes 
 def change_list(base: str, request: ListRequest, *, check: bool = False, lock_timeout: float = 30.0) -> dict[str, Any]:
     """Bring a list to what the request says, and return the module's result.
 
-    With ``check`` only predict it. ``lock_timeout`` is in seconds. Raises PingKillerError with nothing changed.
+    With ``check`` only predict it. ``lock_timeout`` is in seconds. Raises PingKillerError with nothing changed, or with what
+    ``write_all`` says.
     """
     check_timeout(lock_timeout)
     demand = read_demand(request)
@@ -54,15 +55,14 @@ def change_list(base: str, request: ListRequest, *, check: bool = False, lock_ti
         edits = _plan_kept(pins, request, asked)
         (outcome,) = _change(pins, [(request, demand)])
         result = with_kept(result_of(request, demand, outcome), edits)
-        for edit in edits:
-            edit.write()
+        write_all(edits)
         return result
 
 
 def change_together(base: str, requests: Sequence[ListRequest], *, lock_timeout: float = 30.0) -> list[Outcome]:
     """Bring one list to what several requests say, in one change. No entry may be in two of them.
 
-    ``lock_timeout`` is in seconds. Raises PingKillerError with nothing changed.
+    ``lock_timeout`` is in seconds. Raises PingKillerError as ``change_list``.
     """
     check_timeout(lock_timeout)
     demands = list(map(read_demand, requests))
@@ -75,8 +75,7 @@ def change_together(base: str, requests: Sequence[ListRequest], *, lock_timeout:
     with host_lock(lock_timeout):
         first = next(planned, [])
         outcomes = _change(pins, list(zip(requests, demands)))
-        for edit in chain(first, chain.from_iterable(planned)):
-            edit.write()
+        write_all(chain(first, chain.from_iterable(planned)))
         return outcomes
 
 
