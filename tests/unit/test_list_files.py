@@ -235,7 +235,7 @@ def test_bits_behind_a_prefix_are_taken_for_zeros_if_that_is_asked_for():
     ("content", "said"),
     [
         (
-            gzip.compress(b"192.0.2.1\n"),
+            gzip.compress(b"192.0.2.1\n", mtime=0),
             "is compressed with gzip, which is no list of addresses: unpack it first: zcat ",
         ),
         (lzma.compress(b"192.0.2.1\n"), "is compressed with xz, "),
@@ -266,7 +266,7 @@ def test_what_is_no_list_is_named_as_what_it_is(tmp_path, content, said, more):
     ("content", "said"),
     [
         (
-            gzip.compress(b"192.0.2.1\n"),
+            gzip.compress(b"192.0.2.1\n", mtime=0),
             "is compressed with gzip, {} unpack what it was read from first: zcat FILE > LIST",
         ),
         (
@@ -284,7 +284,7 @@ def test_advice_for_a_text_that_is_no_list_names_no_file_that_is_not_there(conte
 
 
 CONVERTED = [
-    (gzip.compress(b"192.0.2.1\n"), ["192.0.2.1"]),
+    (gzip.compress(b"192.0.2.1\n", mtime=0), ["192.0.2.1"]),
     (lzma.compress(b"192.0.2.1\n"), ["192.0.2.1"]),
     (bz2.compress(b"192.0.2.1\n"), ["192.0.2.1"]),
     ("192.0.2.1\n".encode("utf-16"), ["192.0.2.1"]),
