@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -21,9 +21,11 @@ from ..kept.entries_request import reading_of
 from ..kept.entry_notes import KeptEntry, KeptSource
 from ..kernel import schema
 from ..lists.change import change_list
+from ..lists.covering import MANY
 from ..lists.demand import read_demand
 from ..lists.request import Foreseen, ListRequest
 from ..store import entry_list
+from ..store.entry_list import EntryList
 from ..store.pins import Pins
 from .run import Run
 
@@ -81,15 +83,8 @@ def _restore_parts(run: Run, owned: Owned, parts: list[Part]) -> None:
 def _restore_part(run: Run, owned: Owned, part: Part) -> int:
     """Restore entries. Return how many of them the list did not have, or not in this way."""
     valid = [alike for alike in part if alike.claim.until]
-    # An entry with an expiry that is on its list keeps the expiry that it has there.
-    ending = [key for alike in valid if alike.claim.until != schema.FOREVER for key in alike.keys]
-    present = _present(run, owned, ending)
-    left = [
-        alike
-        if alike.claim.until == schema.FOREVER
-        else alike._replace(keys=[key for key in alike.keys if key not in present])
-        for alike in valid
-    ]
+    with entry_list.opened_list(Pins(run.base), owned.list_name) as entries:
+        left = valid if entries is None else _missing(entries, owned.owner, valid)
     if not any(alike.keys for alike in left):
         return 0
     request = ListRequest(
@@ -102,11 +97,25 @@ def _restore_part(run: Run, owned: Owned, part: Part) -> int:
     return int(result["added_count"] + result["updated_count"])
 
 
-def _present(run: Run, owned: Owned, keys: Iterable[bytes]) -> set[bytes]:
-    """Return which of the keys the owner has on the list."""
-    with entry_list.opened_list(Pins(run.base), owned.list_name) as entries:
-        groups = entries.held(dict.fromkeys(keys)) if entries is not None else []
-    return {key for held in groups if owned.owner in held.claims for key in held.keys}
+def _missing(entries: EntryList, owner: str, wanted: list[Alike]) -> list[Alike]:
+    """Return what an owner does not have on a list, or not in this way.
+
+    An entry with an expiry keeps the expiry that it has there. Of many entries for good, and of a list that is damaged, all those
+    for good are returned: a change finds out quicker, and repairs the list.
+    """
+    entries.compare(MANY)
+    everything = entries.dirty or sum(len(alike.keys) for alike in wanted) > MANY
+    looked_at = [alike for alike in wanted if alike.claim.until != schema.FOREVER or not everything]
+    keys = dict.fromkeys(key for alike in looked_at for key in alike.keys)
+    has = {key: held.claims[owner] for held in entries.held(keys) if owner in held.claims for key in held.keys}
+    return [
+        alike._replace(keys=[key for key in alike.keys if key not in has or not _stays(has[key], alike.claim)])
+        for alike in wanted
+    ]
+
+
+def _stays(claim: Claim, wanted: Claim) -> bool:
+    return wanted.until != schema.FOREVER or claim == wanted
 
 
 # Reading what is kept
