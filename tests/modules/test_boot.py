@@ -17,15 +17,31 @@ import built
 import faults
 import pytest
 from installed import LOADING, install
-from machine import BPFFS, DEFAULT_BASE, NOBODY, PING_BYTES, held, ip, look, mount, ping, program, put_before, umount
+from machine import (
+    BPFFS,
+    DEFAULT_BASE,
+    NOBODY,
+    PING_BYTES,
+    held,
+    indexed,
+    ip,
+    look,
+    mount,
+    ping,
+    program,
+    put_before,
+    umount,
+)
 from running import SOURCES, changed, facts, killed, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.boot import lists, restore
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
 BLOCKED, OTHER, LISTED = "203.0.113.66", "203.0.113.67", "198.51.100.7"
 FINE, ERROR, USAGE, NOT_AS_WANTED = 0, 1, 2, 3
@@ -197,6 +213,20 @@ def test_the_last_good_list_comes_back_whatever_became_of_its_file(feed, restore
         restored()
         assert held() == before
     assert command("check").returncode == FINE
+
+
+def test_an_index_that_somebody_else_changed_is_put_right(deployed, command):
+    changed("xdp_blocklist", ip=BLOCKED, persist=True, config_dir=str(deployed))
+    with bpf.Map.open(Pins(DEFAULT_BASE).list_pin("blocklist", "exact4")) as index:
+        slot = index.lookup(addresses.parse(BLOCKED))
+        index.update(addresses.parse(OTHER), slot)
+        assert command("apply").returncode == FINE
+        assert indexed("blocklist") == {BLOCKED, LISTED}
+        index.delete(addresses.parse(BLOCKED))
+        assert command("apply").returncode == FINE
+        assert indexed("blocklist") == {BLOCKED, LISTED}
+    done = command("check")
+    assert (done.returncode, done.stdout) == (FINE, "as wanted\n")
 
 
 def test_a_damaged_copy_is_told_keeps_nothing_else_away_and_is_mended_by_the_next_sync(feed, config, restored):
