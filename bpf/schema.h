@@ -60,7 +60,8 @@ struct record {
 	u8 used;          /* 1 + enum kind, 0: free slot */
 	u8 prefix_length;
 	u8 owner;
-	u8 reserved[5];
+	u8 reserved;
+	u32 since; /* CLOCK_BOOTTIME s when the entry was put on the list, 0: not known */
 };
 
 #define FOREVER (~0ULL)

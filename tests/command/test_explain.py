@@ -11,11 +11,13 @@ import random
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 from machine import BPFFS, CONFIG, echo_request, held, ip, mount, nothing_to_lock, umount
 from running import changed
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import durations
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
@@ -250,6 +252,7 @@ def test_an_address_is_told_with_its_entries_owners_and_counts(command, filtered
     (found,) = json.loads(command("explain", "--json", ADDRESS).stdout)["explained"]
     (entry,) = found["entries"]
     assert entry.pop("last_seen")
+    assert entry.pop("since")
     left = entry["owners"]["adhoc"].pop("expires_in")
     assert 3500 < left <= 3600
     assert entry == {
@@ -413,3 +416,40 @@ def test_a_full_disk_is_told_in_one_sentence(pingkiller):
     assert done.returncode == ERROR
     assert done.stderr.startswith("pingkiller: a system call failed")
     assert done.stderr.count("\n") == 1
+
+
+def since_of(command) -> str | None:
+    (told,) = json.loads(command("explain", "--json", ADDRESS).stdout)["explained"]
+    (entry,) = told["entries"]
+    return entry["since"]
+
+
+def set_since(seconds: int) -> None:
+    """Write when the entry was put on the list, as CLOCK_BOOTTIME in s."""
+    with opened_list(Pins(DEFAULT_BASE), "blocklist") as entries:
+        records, slot = entries.records, entries.slot_of(addresses.parse(ADDRESS))
+        start = records.place(slot) * schema.RECORD.size + schema.RECORD.offsets["since"]
+        records.as_u8[start : start + 4] = struct.pack("=I", seconds)
+
+
+def test_since_when_an_entry_is_on_its_list_is_told_and_stays_over_changes(filtered, command):
+    before = durations.iso(time.time() - 2)
+    changed("xdp_blocklist", ip=ADDRESS)
+    assert before <= since_of(command) <= durations.iso(time.time() + 1)
+    set_since(durations.boot_time() // 10**9 - 3600)
+    written = durations.from_iso(since_of(command))
+    assert abs(written - (time.time() - 3600)) < 60
+    changed("xdp_blocklist", ip=ADDRESS, ttl="1h")  # edits the entry
+    changed("xdp_filter", interface="pk0", max_entries=1000)  # puts all entries into a new map
+    assert abs(durations.from_iso(since_of(command)) - written) <= 1
+    assert f"direction=src, since {since_of(command)[:10]}" in command("explain", ADDRESS).stdout
+    changed("xdp_blocklist", ip=ADDRESS, state="absent")
+    changed("xdp_blocklist", ip=ADDRESS)
+    assert durations.from_iso(since_of(command)) > written + 60
+
+
+def test_since_when_is_not_made_up_for_an_entry_that_does_not_say_it(filtered, command):
+    changed("xdp_blocklist", ip=ADDRESS)
+    set_since(0)
+    assert since_of(command) is None
+    assert " since 2" not in command("explain", ADDRESS).stdout.partition("entries that cover it")[2]

@@ -74,8 +74,8 @@ def be_later() -> None:
     schema.EARLIER[3] = {name: schema.LAYOUTS[name] for name in ("counters", "records")}
     schema.LAYOUTS["counters"] = schema.counters({**dict(enumerate(passing)), **dropping}, schema.REASON_NUMBERS)
     schema.COUNTED["counters"] = tuple(schema.LAYOUTS["counters"].offsets)
-    fields = ("until_source:Q", "until_destination:Q", "address:16s", "used:B", "prefix_length:B", "owner:B", ":5x")
-    schema.RECORD = Layout(":64x", "packets:Q", "bytes:Q", "last_seen:Q", *fields)
+    fields = ("until_source:Q", "until_destination:Q", "address:16s", "used:B", "prefix_length:B", "owner:B")
+    schema.RECORD = Layout(":64x", "packets:Q", "bytes:Q", "last_seen:Q", *fields, ":1x", "since:I")
     schema.LAYOUTS["records"] = schema.RECORD
     schema.SCHEMA_VERSION = 4
     schema.FILTER_MAPS.update(schema.of_schema(schema.FILTER_MAPS, 4))

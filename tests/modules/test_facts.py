@@ -281,7 +281,8 @@ def test_an_explanation_is_what_the_command_says_and_takes_the_place_of_the_fact
         "pass",
     )
     assert blocked["reason"] == "pings from it are dropped on pk0, since the blocklist has 192.0.2.1 (owner adhoc)"
-    assert "    blocklist 192.0.2.1 direction=src, 0 packets, 0 bytes (adhoc)" in blocked["details"]
+    (line,) = (each for each in blocked["details"] if each.startswith("    blocklist 192.0.2.1 direction=src, since "))
+    assert line.endswith("Z, 0 packets, 0 bytes (adhoc)")
 
 
 def test_an_explanation_comes_with_a_summary_if_both_are_asked_for(filtered):

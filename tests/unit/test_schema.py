@@ -28,7 +28,7 @@ C = re.sub(r"/\*.*?\*/", "", "".join((BPF / name).read_text() for name in SOURCE
 
 NUMBERS = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64}
 #: The fingerprint of each schema, by its number; see ``fingerprint``.
-FINGERPRINTS = {1: "3fa94f852c757a90", 2: "01b7a8ae58fee76b", 3: "f845bf85a1102abf"}
+FINGERPRINTS = {1: "01935f66bc00bf6f", 2: "6a798fbeb79cc891", 3: "9aa6924cd713745a"}
 
 DEFINED = {name: int(value, 0) for name, value in re.findall(r"#define (\w+) (0x[0-9a-f]+|\d+)\n", C)}
 
@@ -139,11 +139,12 @@ def test_forever_is_forever():
 def test_a_record_is_read_as_it_was_written():
     address = bytes(range(16))
     fields = {"packets": 1, "bytes": 2, "last_seen": 3, "until_source": 4, "until_destination": 5}
-    packed = schema.RECORD.pack(**fields, address=address, used=6, prefix_length=7, owner=8)
+    packed = schema.RECORD.pack(**fields, address=address, used=6, prefix_length=7, owner=8, since=9)
     record = STRUCTS["record"].from_buffer_copy(packed)
     assert len(packed) == ctypes.sizeof(STRUCTS["record"]) == 64
     assert (record.packets, record.bytes, record.last_seen, *record.until) == (1, 2, 3, 4, 5)
     assert (bytes(record.address), record.used, record.prefix_length, record.owner) == (address, 6, 7, 8)
+    assert record.since == 9
 
 
 def test_the_library_finds_the_fields_of_a_record():

@@ -26,7 +26,7 @@ verdicts:
   would_drop   monitor=true: the filter passes it, and counts it as would_drop
   not known    the filter was attached by an interrupted run or by another version; the message says what to do
 
-Packets and bytes are counted since the entry was put on the list. When that was is not stored anywhere.
+Packets and bytes are counted since the entry was put on the list. A boot puts it on a new one.
 
 exit status: 0 whatever the verdict is, 1 for what is no address or cannot be read, 2 for a wrong command line
 

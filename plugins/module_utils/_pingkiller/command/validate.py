@@ -30,7 +30,7 @@ _ENDING = """\
 examples:
   pingkiller validate /etc/pingkiller/blocklist
   curl -s https://feed.example/drop.txt | pingkiller validate --format first_column -
-  ansible hosts -m copy -a "src=feed.txt dest=/etc/feed.txt validate='pingkiller validate %s'"
+  ansible hosts -m copy -a "src=feed.txt dest=/etc/feed.txt validate='/usr/local/sbin/pingkiller validate %s'"
 """
 _KINDS = ("IPv4 addresses", "IPv6 addresses", "IPv4 networks", "IPv6 networks")  #: in the order of ``schema.KINDS``
 

@@ -64,10 +64,11 @@ MAX_PREFIX_LENGTHS = 32
 FOREVER = (1 << 64) - 1  #: an ``until`` that never comes
 
 #: ``used`` is 0 in a free record, else 1 + the number of the kind. Times are in ns: ``last_seen`` of CLOCK_MONOTONIC, the
-#: others of CLOCK_BOOTTIME.
+#: others of CLOCK_BOOTTIME. ``since`` is when the entry was put on the list, CLOCK_BOOTTIME in s; 0 if that is not known, as of
+#: entries that a version before it has made.
 RECORD = Layout(
     *("packets:Q", "bytes:Q", "last_seen:Q", "until_source:Q", "until_destination:Q"),
-    *("address:16s", "used:B", "prefix_length:B", "owner:B", ":5x"),
+    *("address:16s", "used:B", "prefix_length:B", "owner:B", ":1x", "since:I"),
 )
 SLOT = struct.Struct("=I")  #: the number of a record, which is the value in the indexes; also every key of an array
 

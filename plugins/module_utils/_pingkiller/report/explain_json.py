@@ -78,6 +78,7 @@ def _of_entry(entry: Listed) -> dict[str, Any]:
         "list": entry.list_name,
         "ip": addresses.display(entry.key),
         "direction": valid.direction,
+        "since": None if entry.since is None else durations.iso(durations.from_boot(entry.since)),
         "expires_in": valid.seconds_left,
         "packets": entry.counts.packets,
         "bytes": entry.counts.bytes,

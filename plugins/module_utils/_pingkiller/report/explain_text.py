@@ -157,13 +157,14 @@ def _of_inside(inside: Inside) -> list[str]:
 
 def _described(entry: Listed) -> str:
     valid = validity(entry.untils)
+    since = "" if entry.since is None else f", since {durations.iso(durations.from_boot(entry.since))}"
     ends = "" if valid.seconds_left is None else f", ends in {valid.seconds_left} s ({_end(entry)})"
     seen = f", last seen {moment(entry.counts.last_seen)}" if entry.counts.last_seen else ""
     owners = ", ".join(
         owner + (f": {claim.comment}" if claim.comment else "") for owner, claim in sorted(entry.claims.items())
     )
     counted = f"{entry.counts.packets} packets, {entry.counts.bytes} bytes"
-    return f"{entry.list_name} {addresses.display(entry.key)} direction={valid.direction}{ends}, {counted}{seen} ({owners})"
+    return f"{entry.list_name} {addresses.display(entry.key)} direction={valid.direction}{since}{ends}, {counted}{seen} ({owners})"
 
 
 def _end(entry: Listed) -> str:

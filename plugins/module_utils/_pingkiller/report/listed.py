@@ -33,6 +33,7 @@ class Listed(NamedTuple):
     untils: tuple[int, int]  #: the end of its match on each side, CLOCK_BOOTTIME in ns
     claims: Claims
     counts: Counts
+    since: int | None  #: when it was put on the list, CLOCK_BOOTTIME in ns; None if that is not known
 
 
 class Inside(NamedTuple):
@@ -106,4 +107,5 @@ def _listed(entries: EntryList, key: bytes, slot: int) -> Listed:
         untils=entries.records.untils(slot),
         claims=entries.claims(slot),
         counts=entries.records.counts(slot),
+        since=entries.records.since(slot),
     )

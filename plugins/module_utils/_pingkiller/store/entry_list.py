@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
+from .. import durations
 from ..entries.claims import Claims, effective
 from ..entries.plan import Change, Held, Plan, gained_comments, number_of_entries
 from ..errors import PingKillerError
@@ -94,7 +95,8 @@ class EntryList(ListReader):
                 (owner,), untils = change.after, effective(change.after)
                 self.comments.store(change.keys, change.after)  # first, as a kill may leave it without an entry
                 slots = _taken(free, len(change.keys))
-                self.records.fill(slots, change.keys, untils=untils, owner=self.known_owners.number(owner))
+                number = self.known_owners.number(owner)
+                self.records.fill(slots, change.keys, untils=untils, owner=number, since=durations.boot_time() // 10**9)
                 self.control.add(self.name, change.kind, untils=untils, number=len(change.keys))
                 self.indexes.add(change.kind, change.keys, chain.from_iterable(slots))
         except OSError as error:
@@ -144,9 +146,10 @@ class EntryList(ListReader):
         """
         free = deque([range(self.capacity)])
         for signature, slots in other.alike():
-            keys, new = other.records.keys(signature, slots), _taken(free, len(slots))
-            self.records.fill(new, keys, untils=signature.untils, owner=signature.owner)
-            self.indexes.add(signature.kind, keys, chain.from_iterable(new))
+            for since, alike in other.records.by_since(slots).items():
+                keys, new = other.records.keys(signature, alike), _taken(free, len(alike))
+                self.records.fill(new, keys, untils=signature.untils, owner=signature.owner, since=since)
+                self.indexes.add(signature.kind, keys, chain.from_iterable(new))
 
 
 @contextlib.contextmanager

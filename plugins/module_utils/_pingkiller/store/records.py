@@ -70,6 +70,7 @@ class Records:
         self._packets, self._bytes, self._last_seen, self._until, self._until_destination = self._u64.values()
         self._tag = layout.offsets["used"] // 4  #: ``used``, ``prefix_length`` and ``owner`` in 32 bits
         self._used, self._owner = layout.offsets["used"], layout.offsets["owner"]
+        self._since = layout.offsets["since"] // 4
         self._window = range(0)  #: the slots that are mapped
 
     def close(self) -> None:
@@ -138,6 +139,11 @@ class Records:
         """Note that an entry was last seen at this moment, unless it was seen later."""
         self.write(slot, "last_seen", max(self.counts(slot).last_seen, moment))
 
+    def since(self, slot: int) -> int | None:
+        """Return when an entry was put on the list, as CLOCK_BOOTTIME in ns. None if that is not known."""
+        (seconds,) = self.by_since((slot,))
+        return seconds * 10**9 if seconds else None
+
     # Many
 
     def _places(self, slots: Iterable[int]) -> Iterator[int]:
@@ -150,6 +156,13 @@ class Records:
     def owners(self, slots: Iterable[int]) -> Iterator[int]:
         """Return the number of the owner of the entry in each slot."""
         return (self.as_u8[place * self._size + self._owner] for place in self._places(slots))
+
+    def by_since(self, slots: Sequence[int]) -> dict[int, Sequence[int]]:
+        """Return slots by the field ``since`` of their entries."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for slot, place in zip(slots, self._places(slots)):
+            found[self.as_u32[place * self._u32_size + self._since]].append(slot)
+        return {since: slots if len(found) == 1 else alike for since, alike in found.items()}
 
     def used(self, number: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Return the ``used`` column by windows: the first slot, then 0 or 1 + the kind's number for each slot.
@@ -245,13 +258,15 @@ class Records:
                 number -= len(found[-1])
         return found
 
-    def fill(self, stretches: list[range], keys: list[bytes], *, untils: tuple[int, int], owner: int) -> None:
+    def fill(
+        self, stretches: list[range], keys: list[bytes], *, untils: tuple[int, int], owner: int, since: int = 0
+    ) -> None:
         """Write entries of one kind into free slots. No index may name these slots yet."""
         position = 0
         for slots in chain.from_iterable(map(_pieces, stretches)):
             part = keys[position : position + len(slots)]
             start = self.place(slots.start) * self._size
-            packed = _packed(part, self._layout, untils=untils, owner=owner)
+            packed = _packed(part, self._layout, untils=untils, owner=owner, since=since)
             self.as_u8[start : start + len(packed)] = packed
             position += len(part)
 
@@ -281,7 +296,7 @@ def _signature(tag: int, source: int, destination: int) -> Signature | None:
     return Signature(schema.KINDS[used - 1], length, owner, (source, destination)) if used else None
 
 
-def _packed(keys: list[bytes], layout: Layout, *, untils: tuple[int, int], owner: int) -> bytearray:
+def _packed(keys: list[bytes], layout: Layout, *, untils: tuple[int, int], owner: int, since: int) -> bytearray:
     """Return the records of new entries of one kind, one after the other."""
     kind = schema.KIND_OF_SIZE[len(keys[0])]
     record = layout.pack(
@@ -290,6 +305,7 @@ def _packed(keys: list[bytes], layout: Layout, *, untils: tuple[int, int], owner
         used=1 + schema.KINDS.index(kind),
         prefix_length=len(keys[0]) * 8,  # of a network it is written below
         owner=owner,
+        since=since,
     )
     packed = bytearray(record * len(keys))
     u32_size, address = layout.size // 4, layout.offsets["address"] // 4
