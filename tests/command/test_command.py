@@ -41,7 +41,7 @@ HEAVY = {
     "tempfile",
     "urllib.parse",
 }
-IMPORTS_COMPILER = {"apply", "check"}  # the second takes what it says from the plan of the first, and compiles nothing
+IMPORTS_COMPILER = {"apply"}
 
 
 def parsers(parser: argparse.ArgumentParser, *words: str):

@@ -40,6 +40,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entri
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import filter_notes
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, compiler
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists import demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.demand import read_demand
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store.pins import Pins
 
@@ -625,7 +626,7 @@ def test_nothing_is_read_outside_of_the_wanted_state_before_the_filters_filter(d
         return read_demand(request)
 
     monkeypatch.setattr(compiler, "compile_program", built.compile_program)
-    monkeypatch.setattr(lists, "read_demand", read_elsewhere)
+    monkeypatch.setattr(demand, "read_demand", read_elsewhere)
     outcome = restore.restore(Store(str(deployed)), SOURCES)
     assert outcome.errors == []
     assert seen.read_text() == f"{source} True 1"

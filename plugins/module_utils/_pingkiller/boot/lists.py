@@ -20,12 +20,9 @@ from ..kept.directory import Store
 from ..kept.entries_request import reading_of
 from ..kept.entry_notes import KeptEntry, KeptSource
 from ..kernel import schema
-from ..lists.change import change_list
-from ..lists.covering import MANY
-from ..lists.demand import read_demand
-from ..lists.request import Foreseen, ListRequest
 from ..store import entry_list
 from ..store.entry_list import EntryList
+from ..store.list_reader import MANY
 from ..store.pins import Pins
 from .run import Run
 
@@ -87,6 +84,9 @@ def _restore_part(run: Run, owned: Owned, part: Part) -> int:
         left = valid if entries is None else _missing(entries, owned.owner, valid)
     if not any(alike.keys for alike in left):
         return 0
+    from ..lists.change import change_list  # imports much, and mostly the lists have what is kept
+    from ..lists.request import Foreseen, ListRequest
+
     request = ListRequest(
         name=owned.list_name,
         entries=RequestedEntries.of(left),
@@ -148,6 +148,9 @@ def _of_copy(store: Store, name: str, *, digest: str, claim: Claim) -> Part:
 
 def _of_file(list_name: str, path: str, source: KeptSource) -> Part:
     """Read a list file as it is now, until it is taken again and copies of it are kept."""
+    from ..lists.demand import read_demand  # see ``_restore_part``
+    from ..lists.request import ListRequest
+
     request = ListRequest(list_name, src=path, direction=source["direction"], reading=reading_of(source))
     try:
         requested = deadline.within(PATIENCE, lambda: read_demand(request).requested)

@@ -10,7 +10,6 @@ from ..kernel import access
 from ..store import filter_meta, filter_programs, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
-from .apply import apply, complete_interrupted_move
 from .interfaces import usable_links
 from .notes import plan_notes, prediction_warnings
 from .plan import ask, make_plan, own_names
@@ -26,6 +25,8 @@ def present(base: str, request: FilterRequest, *, check: bool = False, lock_time
     pins.check_mount()
     if check:
         return _predict(pins, request)
+    from .apply import apply, complete_interrupted_move  # what compiles, which a prediction does not need
+
     links = usable_links(request)
     with host_lock(lock_timeout):
         asked = ask(pins.in_use(), request, links)

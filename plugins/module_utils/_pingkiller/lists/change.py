@@ -19,9 +19,9 @@ from ..kept.filter_plan import plan_host
 from ..kernel import access
 from ..store import entry_list, host_maps, limits, lost_pins, recovery
 from ..store.entry_list import EntryList
+from ..store.list_reader import MANY
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
-from .covering import MANY
 from .demand import read_demand
 from .effects import PlannedChange, foresee
 from .predicted_list import PredictedList

@@ -17,9 +17,8 @@ from typing import NamedTuple
 from .. import durations
 from ..entries import addresses
 from ..store.entry_list import EntryList
+from ..store.list_reader import MANY
 from .predicted_list import PredictedList
-
-MANY = 1000  #: for more keys than this, reading all of a list is quicker than looking up each key
 
 
 class Asked(NamedTuple):

@@ -21,8 +21,9 @@ from ..entries.plan import Change, Demand, Plan, number_of_entries
 from ..kernel import schema
 from ..store import entry_list
 from ..store.entry_list import EntryList
+from ..store.list_reader import MANY
 from ..store.pins import Pins
-from .covering import MANY, Asked, covering, described, in_order
+from .covering import Asked, covering, described, in_order
 from .filter_effects import of_filters
 from .own_addresses import own_addresses
 from .predicted_list import PredictedList

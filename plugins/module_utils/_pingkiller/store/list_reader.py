@@ -28,6 +28,7 @@ from .records import Alike, Signature
 from .repair import strays
 
 _FEW = 3  #: stretches of the table
+MANY = 1000  #: for more keys than this, reading all of a list is quicker than looking up each key
 
 
 class ListReader(ListMaps):
