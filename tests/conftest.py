@@ -15,10 +15,11 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # After SIGTERM a run cleans up as it does after Ctrl-C. A job in the background ignores Ctrl-C, and so would all that tests
-    # start: with a handler here, they begin as in a terminal.
+    # After SIGTERM a run cleans up as it does after Ctrl-C. A job in the background ignores SIGINT and SIGQUIT, and so would all
+    # that tests start: here they begin as in a terminal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     # BCC warns if it is given text instead of bytes.
     config.addinivalue_line("filterwarnings", "ignore:not a bytes object:DeprecationWarning:bcc")
 
