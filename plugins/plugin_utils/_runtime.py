@@ -44,10 +44,10 @@ gc.set_threshold(100_000)  # what is imported stays: looking for garbage in it t
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../{directory}"))
 try:
-    from pingkiller.command.cli import main
+    from pingkiller.command.cli import run
 
     signal.signal(signal.SIGINT, on_interrupt)
-    sys.exit(main())
+    run()
 except ImportError as error:
     sys.exit(f"pingkiller: a file of the command is missing ({{error}}): deploy again; if a deployment runs now, call this again")
 """

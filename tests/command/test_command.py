@@ -13,8 +13,8 @@ import shutil
 import subprocess
 
 import pytest
-from machine import LOCK_FILE
-from running import run
+from machine import CONFIG, LOCK_FILE
+from running import changed, run
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import cli
 
@@ -148,10 +148,12 @@ def test_lock_that_another_run_holds_is_waited_for_as_long_as_was_said(command, 
 
 #: Runs a program, and says at its end which modules it has imported. It imports nothing that Python has not.
 TELLING = """
-import atexit, sys
+import atexit, os, sys
 sys.argv = sys.argv[1:]
 __file__ = sys.argv[0]
-atexit.register(lambda: print("imported", *sys.modules, file=sys.stderr))
+tell = lambda *_status: print("imported", *sys.modules, file=sys.stderr)
+atexit.register(tell)
+os._exit = lambda _status, end=os._exit: end(tell() or 0)
 exec(open(__file__).read())
 """
 
@@ -189,3 +191,12 @@ def test_file_of_the_command_that_is_missing_is_one_sentence(pingkiller, tmp_pat
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("pingkiller: a file of the command is missing (")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_was_written_before_an_error_is_not_lost_at_the_end(command, filtered):
+    changed("xdp_blocklist", ip="192.0.2.1")
+    os.makedirs(f"{CONFIG}/filters/pk0.json", mode=0o700)  # not a file that can be read
+    done = command("status")
+    assert done.returncode == ERROR
+    assert "filter pk0" in done.stdout
+    assert "pk0.json" in done.stderr
