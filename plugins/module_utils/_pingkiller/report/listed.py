@@ -49,6 +49,7 @@ class Covers(NamedTuple):
 
     own: list[Listed]
     everybody: list[Listed]  #: those that also cover every other address, and so the other side of each packet
+    moment: int  #: at which all this is so, CLOCK_BOOTTIME in ns
 
     def decisive(self, side: int, *, alone: bool = False) -> Listed | None:
         """Return the entry that decides about packets with the address on this side; None if no entry does.
@@ -56,14 +57,13 @@ class Covers(NamedTuple):
         The other address of the packet is one that no entry covers but those that cover everybody; with ``alone``, not even
         these. The order is that of ``decide`` in bpf/verdict.h and of ``on_list`` in bpf/lists.h.
         """
-        now = durations.boot_time()
         by_side = {side: self.own, 1 - side: () if alone else self.everybody}
         matching = (
             entry
             for name in ORDER
             for each in (schema.SOURCE, schema.DESTINATION)
             for entry in by_side[each]
-            if entry.list_name == name and entry.untils[each] > now
+            if entry.list_name == name and entry.untils[each] > self.moment
         )
         return next(matching, None)
 
@@ -79,12 +79,12 @@ def opened_lists(pins: Pins) -> Iterator[list[EntryList]]:
 def covers_of(lists: Iterable[EntryList], key: bytes) -> Covers:
     """Return the entries that cover an address or network and have not expired."""
     everybody = addresses.network(bytes(len(addresses.split(key).address)), 0)
-    own = [entry for entries in lists for entry in _around(entries, key)]
-    return Covers(own, [entry for entry in own if entry.key == everybody])
-
-
-def _around(entries: EntryList, key: bytes) -> Iterator[Listed]:
     now = durations.boot_time()
+    own = [entry for entries in lists for entry in _around(entries, key, now)]
+    return Covers(own, [entry for entry in own if entry.key == everybody], now)
+
+
+def _around(entries: EntryList, key: bytes, now: int) -> Iterator[Listed]:
     for cover, untils in entries.around(key):
         slot = entries.slot_of(cover) if max(untils) > now else None
         if slot is not None:  # else it has expired, or another run has just removed it
