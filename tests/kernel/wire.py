@@ -36,8 +36,7 @@ from groups import (
 )
 from network import PATIENCE, Namespace, bring_up, run, unique_name
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import netlink, tc
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import hooks
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, netlink, tc
 
 #: The places for a filter on arriving packets.
 WAYS = ("native", "generic", "tc_ingress")
@@ -85,7 +84,7 @@ def behind(filter_, interface: str, way: str):
             tc.remove_clsact(index)
         else:
             netlink.detach_xdp(index, fd, way)
-        hooks.wait_for_packets()
+        bpf.wait_for_programs()
 
 
 class End:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from ..errors import PingKillerError
 from ..kernel import bpf, compiler, netlink, tc
 from ..kernel.schema import XDP
-from ..store.hooks import STAND_IN_HOOK, Attached, detach, stand_ins, wait_for_packets
+from ..store.hooks import STAND_IN_HOOK, Attached, detach, stand_ins
 
 
 class Loaded(Protocol):
@@ -97,7 +97,7 @@ def switch_mode(
     stand_in, unguarded = _put_stand_in(link, switch, left)
     if old:
         detach(link, old)
-    wait_for_packets()  # packets that the old program has seen must not reach the new one
+    bpf.wait_for_programs()  # packets that the old program has seen must not reach the new one
     try:
         placed = attach(link, switch.marking, hook=XDP, mode=mode)
     except PingKillerError:
@@ -125,7 +125,7 @@ def _put_stand_in(link: netlink.Link, switch: Switch, left: Attached | None) -> 
 
 def _end_switch(link: netlink.Link, switch: Switch, *, final: Loaded, mode: str, stand_in: Attached | None) -> None:
     """Remove the stand-in when the program in its new mode has seen all packets that are still being processed."""
-    wait_for_packets()
+    bpf.wait_for_programs()
     if stand_in:
         detach(link, stand_in)
     netlink.replace_xdp(link.ifindex, new_fd=final.fd, old_fd=switch.marking.fd, mode=mode)

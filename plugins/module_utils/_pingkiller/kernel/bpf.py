@@ -36,7 +36,7 @@ _BATCH = 65536  #: elements of one batch call
 _MAP_IDS = 64  #: of a program; the verifier allows no more maps
 _SUMMARY = 4  #: BPF_LOG_STATS: how much the verifier writes into its log
 _HEADROOM = 256  #: XDP_PACKET_HEADROOM: bytes that a program can put before a frame
-_LONGER_THAN_A_PROGRAM = 0.05  #: seconds
+_LONGER_THAN_A_PROGRAM = 0.1  #: seconds
 
 _Self = TypeVar("_Self", bound="Handle")
 

@@ -71,7 +71,9 @@ PROGRAM_INFO = Layout(
 )
 LINK_INFO = Layout("type:I", "id:I", "prog_id:I", ":4x", "ifindex:I", ":12x")
 
-_MEMBARRIER = {"x86_64": 324}.get(os.uname().machine, 283)  # the tracers know no other processors
+_MEMBARRIER = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}.get(
+    os.uname().machine, 283
+)
 _MEMBARRIER_GLOBAL = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -60,7 +60,7 @@ def goes_on_notes(pins_: Pins, name: str) -> list[str]:
     """Return sentences about programs of a filter that are loaded, though not on its interface as far as can be seen here."""
     if not _going_on(pins_, name):
         return []
-    hooks.wait_for_packets()  # a program that was just detached is unloaded after an RCU grace period
+    bpf.wait_for_programs()  # a program that was just detached is unloaded after an RCU grace period
     return [
         f"the program of the filter on {name} (id {info.id}) is still loaded, though on no interface of that name here: if the "
         f"interface was moved to another network namespace, it goes on filtering there, by the lists of this host, until it is "

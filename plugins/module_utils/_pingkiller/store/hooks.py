@@ -8,9 +8,6 @@ A filter has the name of its interface, followed by a slash and the hook unless 
 
 from __future__ import annotations
 
-import ctypes
-import os
-import time
 from typing import NamedTuple
 
 from ..errors import PingKillerError
@@ -19,9 +16,6 @@ from ..kernel.schema import TC_INGRESS, XDP
 
 #: The hook on which a classifier replaces an XDP program while its mode is changed.
 STAND_IN_HOOK = TC_INGRESS
-
-_MEMBARRIER_NUMBERS = {"x86_64": 324, "i686": 375, "armv7l": 389, "ppc64le": 365, "ppc64": 365, "s390x": 356}
-_MEMBARRIER_GLOBAL = 1
 
 
 class Attached(NamedTuple):
@@ -66,10 +60,3 @@ def detach(link: netlink.Link, old: Attached) -> None:
         raise PingKillerError(
             f"the filter on {link.name!r} could not be detached ({error.strerror}): it goes on; run again"
         ) from error
-
-
-def wait_for_packets() -> None:
-    """Wait until a program that was replaced has finished its last packets. membarrier(2) waits for an RCU grace period."""
-    number = _MEMBARRIER_NUMBERS.get(os.uname().machine, 283)
-    if ctypes.CDLL(None, use_errno=True).syscall(number, _MEMBARRIER_GLOBAL, 0, 0):
-        time.sleep(0.1)  # the kernel refuses if there are CPUs without a clock tick

@@ -47,7 +47,7 @@ def settle_maps(pins_: Pins) -> None:
         if not pins_.exists() or (old_read and not _read_by_any(pins_, pins_)):
             pins_.swap_back()
         elif not old_read:
-            hooks.wait_for_packets()
+            bpf.wait_for_programs()
             migration.carry_counts(pins_)
             pins_.discard_old()
     pins_.new.remove_all()
