@@ -48,9 +48,8 @@ class Owned(NamedTuple):
 
     list_name: str
     owner: str
-    kept: list[
-        Part
-    ]  #: entries that are kept one by one, which may have comments, and copies, which may have the same ones
+    #: Entries that are kept one by one, which may have comments, and copies, which may have the same entries.
+    kept: list[Part]
     elsewhere: list[Part]  #: list files of which an earlier version kept no copy
 
 

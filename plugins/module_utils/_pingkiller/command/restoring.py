@@ -73,7 +73,7 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _restore(given: argparse.Namespace, interface: str | None, *, check: bool) -> Outcome:
-    from ..boot import restore  # imports the compiler, which the other subcommands do not need
+    from ..boot import restore  # imports what plans a change, which the other subcommands do not need
 
     outcome = restore.restore(
         Store(given.config), runtime.sources(), interface=interface, check=check, lock_timeout=given.lock_timeout

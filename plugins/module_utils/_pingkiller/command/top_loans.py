@@ -65,7 +65,7 @@ class Loans:
 
     def make(self, changes: Iterable[Change]) -> None:
         """Make changes. Raises PingKillerError at the first that is refused."""
-        from ..filters import lending  # imports the compiler, which top needs for nothing else
+        from ..filters import lending  # imports what plans a change, which top needs for nothing else
 
         for change in changes:
             self._hold()
@@ -99,7 +99,7 @@ class Loans:
         return found
 
     def _put_back(self, name: str, option: str | None = None) -> None:
-        from ..filters import lending  # imports the compiler
+        from ..filters import lending  # see ``make``
 
         sources = runtime.sources()
         lending.put_back(self._base, name, option=option, sources=sources, lock_timeout=self._lock_timeout)

@@ -18,7 +18,6 @@ from .edit import is_number, read_checked
 
 UNIT = "/etc/systemd/system/pingkiller.service"  #: the role writes it where filters are to be restored
 
-#: The options of filters by name; None for a filter that is to be forgotten.
 #: The directories of the notes that say what is to be restored.
 PLACES = (("filters",), *(("entries", name) for name in schema.LISTS))
 

@@ -18,6 +18,7 @@ from .entry_notes import EntriesNote, entries_name, owners_of_entries, read_entr
 from .filter_notes import HostNote, filters, host
 from .filter_owners import OWNERS
 
+#: The options of filters by name; None for a filter that is to be forgotten.
 OptionsByName = Mapping[str, Optional[Mapping[str, Any]]]
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From C to loaded programs, by BCC. No other file imports bcc, and this one does so only where it needs it.
 
-The files that plan a change import this one. So it imports what only a compilation needs where that is needed.
+What carries out a plan imports this file, also where nothing is to be compiled. So what only a compilation needs is imported
+where that begins.
 """
 
 from __future__ import annotations

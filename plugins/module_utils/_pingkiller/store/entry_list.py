@@ -96,7 +96,7 @@ class EntryList(ListReader):
                 self.comments.store(change.keys, change.after)  # first, as a kill may leave it without an entry
                 slots = _taken(free, len(change.keys))
                 number = self.known_owners.number(owner)
-                self.records.fill(slots, change.keys, untils=untils, owner=number, since=durations.boot_time() // 10**9)
+                self.records.fill(slots, change.keys, untils=untils, owner=number, since=durations.boot_time())
                 self.control.add(self.name, change.kind, untils=untils, number=len(change.keys))
                 self.indexes.add(change.kind, change.keys, chain.from_iterable(slots))
         except OSError as error:

@@ -27,6 +27,7 @@ from ..kernel.layout import Layout
 _STRETCH = 1024
 #: Slots mapped at once: 4 MB, and whole pages whatever the size of a record.
 _WINDOW = 64 * _STRETCH
+_NS = 10**9
 
 
 class Signature(NamedTuple):
@@ -141,8 +142,8 @@ class Records:
 
     def since(self, slot: int) -> int | None:
         """Return when an entry was put on the list, as CLOCK_BOOTTIME in ns. None if that is not known."""
-        (seconds,) = self.by_since((slot,))
-        return seconds * 10**9 if seconds else None
+        (since,) = self.by_since((slot,))
+        return since or None
 
     # Many
 
@@ -158,11 +159,11 @@ class Records:
         return (self.as_u8[place * self._size + self._owner] for place in self._places(slots))
 
     def by_since(self, slots: Sequence[int]) -> dict[int, Sequence[int]]:
-        """Return slots by the field ``since`` of their entries."""
+        """Return slots by when their entries were put on the list, as CLOCK_BOOTTIME in ns; 0 if that is not known."""
         found: dict[int, list[int]] = defaultdict(list)
         for slot, place in zip(slots, self._places(slots)):
             found[self.as_u32[place * self._u32_size + self._since]].append(slot)
-        return {since: slots if len(found) == 1 else alike for since, alike in found.items()}
+        return {seconds * _NS: slots if len(found) == 1 else alike for seconds, alike in found.items()}
 
     def used(self, number: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Return the ``used`` column by windows: the first slot, then 0 or 1 + the kind's number for each slot.
@@ -261,7 +262,7 @@ class Records:
     def fill(
         self, stretches: list[range], keys: list[bytes], *, untils: tuple[int, int], owner: int, since: int = 0
     ) -> None:
-        """Write entries of one kind into free slots. No index may name these slots yet."""
+        """Write entries of one kind into free slots. No index may name these slots yet. ``since`` is as in ``by_since``."""
         position = 0
         for slots in chain.from_iterable(map(_pieces, stretches)):
             part = keys[position : position + len(slots)]
@@ -305,7 +306,7 @@ def _packed(keys: list[bytes], layout: Layout, *, untils: tuple[int, int], owner
         used=1 + schema.KINDS.index(kind),
         prefix_length=len(keys[0]) * 8,  # of a network it is written below
         owner=owner,
-        since=since,
+        since=since // _NS,
     )
     packed = bytearray(record * len(keys))
     u32_size, address = layout.size // 4, layout.offsets["address"] // 4
