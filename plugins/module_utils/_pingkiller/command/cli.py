@@ -90,7 +90,7 @@ def run() -> NoReturn:
     """
     status = main()
     if "bcc" in sys.modules:
-        sys.exit(status)
+        raise SystemExit(status)
     try:
         sys.stdout.flush()  # in case of an error, main has not done this
     except OSError:
