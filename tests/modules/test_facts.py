@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import calendar
+import json
 import os
 import re
 import time
+from itertools import combinations
 
 import pytest
 import yaml
-from machine import PING_BYTES, ip, look, nothing_to_lock, ping, program
+from machine import DEFAULT_BASE, PING_BYTES, ip, look, nothing_to_lock, ping, program
 from running import Command, changed, facts, refused, run, unchanged
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import bpf, schema
 from ansible_collections.pingkiller.fleet.plugins.modules import xdp_facts
 
 EMPTY_LIST = {"count": 0, "capacity": 0, "truncated": False, "entries": [], "top": []}
@@ -182,6 +184,80 @@ def test_as_many_options_as_there_can_be_are_remembered():
     unchanged("xdp_filter", interface="pk0", **options)
 
 
+# Parts of the facts
+
+ALWAYS = {"schema", "version", "kernel"}
+OF_A_FILTER = {
+    "filters": {"mode", "mode_reason", "program", "build_id", "options"},
+    "counters": {"counters", "processing_time", "events"},
+    "ratelimit": {"ratelimit"},
+    "lists": None,
+}
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_only_what_is_asked_for_is_returned_and_it_is_the_same_as_of_all(filtered, number):
+    changed("xdp_filter", interface="pk1", ratelimit_pps=1, timing_sample=1, events="dropped")
+    changed("xdp_blocklist", ip="192.0.2.1")
+    for host in (1, 2, 2, 2):
+        assert ping("pk1", f"192.0.2.{host}")
+    whole = facts()
+    for gather in combinations(OF_A_FILTER, number):
+        told = facts(gather=list(gather))
+        of_filters = [OF_A_FILTER[part] for part in gather if part != "lists"]
+        assert told.keys() == ALWAYS | ({"filters"} if of_filters else set()) | {"lists"}.intersection(gather) | (
+            {"notes"} if "filters" in gather else set()
+        )
+        for name, each in told.get("filters", {}).items():
+            assert each.keys() == {"interface", "hook"}.union(*of_filters)
+            assert {key: whole["filters"][name][key] for key in each} == each
+        assert {key: whole[key] for key in told if key != "filters"} == {
+            key: value for key, value in told.items() if key != "filters"
+        }
+
+
+def test_the_state_of_filters_is_small():
+    """Four filters on two interfaces, in at most 4 KB."""
+    for interface in ("pk0", "pk1"):
+        for hook in ("xdp", "tc_egress"):
+            changed("xdp_filter", interface=interface, hook=hook, ratelimit_pps=5, timing_sample=1, events="dropped")
+    told = facts(gather="filters")
+    assert len(told["filters"]) == 4
+    assert len(json.dumps(told)) <= 4096
+
+
+def test_a_list_that_is_not_asked_for_is_not_opened(filtered):
+    """Whoever opens a list finds that this map is not one of its own, and says so."""
+    changed("xdp_blocklist", ip="192.0.2.1")
+    path = f"{DEFAULT_BASE}/lists/blocklist/exact4"
+    os.unlink(path)
+    with bpf.Map.create("odd", bpf.MapInfo(type=bpf.ARRAY, key_size=4, value_size=8, max_entries=1, flags=0)) as odd:
+        odd.pin(path)
+    for gather in ("filters,lists", "lists"):
+        assert path in run("xdp_facts", gather=gather)["msg"]
+    assert facts(gather=["filters", "counters", "ratelimit"])["filters"][filtered]["mode"] == "native"
+
+
+def test_the_sources_of_a_rate_limit_are_not_read_unless_asked_for():
+    changed("xdp_filter", interface="pk0", ratelimit_pps=5)
+
+    def read_no_map():
+        bpf.Map.read_all = None
+
+    for gather in ("ratelimit", "filters,ratelimit"):
+        with pytest.raises(AssertionError, match="TypeError"):
+            facts(read_no_map, gather=gather)
+    assert facts(read_no_map, gather="filters,counters")["filters"].keys() == {"pk0"}
+
+
+def test_notes_are_warned_of_where_they_are_gathered(filtered):
+    os.unlink(f"{DEFAULT_BASE}/lists/blocklist/records")
+    result = run("xdp_facts", gather="filters")
+    assert "reads other lists" in result["warnings"][0]
+    assert result["ansible_facts"]["pingkiller"]["notes"] == result["warnings"]
+    assert run("xdp_facts", gather="counters")["warnings"] == []
+
+
 # The summary
 
 
@@ -245,13 +321,44 @@ def summary_in(check, *prepare, **arguments) -> list[str]:
         ({"window": "nan", "view": "summary"}, "window=nan is out of range: give more than 0 and at most 3600 seconds"),
         (
             {"view": "summary", "dest": "/x"},
-            "dest is for all facts: leave it out, or leave out view=summary and explain",
+            "dest is for view=full: leave it out, or leave out view=summary and explain",
+        ),
+        (
+            {"gather": []},
+            "gather is empty: name some of filters, counters, ratelimit, lists, or leave gather out to gather all",
+        ),
+        (
+            {"gather": ["filters"], "explain": "192.0.2.1"},
+            "gather is for view=full: leave it out, or leave out view=summary and explain",
+        ),
+        (
+            {"view": "summary", "list_limit": 100},
+            "list_limit is for view=full: leave it out, or leave out view=summary and explain",
+        ),
+        (
+            {"gather": ["filters", "counters"], "list_limit": 5},
+            "list_limit is for lists and ratelimit, which gather leaves out: leave list_limit out, or gather lists or ratelimit too",
+        ),
+        (
+            {"gather": ["ratelimit"], "top": 10},
+            "top is for lists, which gather leaves out: leave top out, or gather lists too",
+        ),
+        (
+            {"gather": ["filters"], "dest": "/x"},
+            "dest is for lists, which gather leaves out: leave dest out, or gather lists too",
         ),
         ({"explain": "192.0.2"}, "'192.0.2' is not an IPv4 or IPv6 address: write it like 192.0.2.1 or 2001:db8::1"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(arguments, complaint):
     assert refused("xdp_facts", **arguments) == complaint
+
+
+@pytest.mark.parametrize("gather", ["all", "", "!lists", ["filters", "options"]])
+def test_a_part_that_there_is_not_is_refused_with_those_that_there_are(gather):
+    assert "gather must be one or more of: filters, counters, ratelimit, lists. Got no match for: " in refused(
+        "xdp_facts", gather=gather
+    )
 
 
 def test_a_summary_is_ten_lines_at_most_and_an_ad_hoc_command_prints_fifteen(tmp_path):

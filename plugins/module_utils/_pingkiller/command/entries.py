@@ -42,8 +42,9 @@ def _limit(text: str) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    seen = host.collect(Store(given.config), list_limit=given.limit)
-    found = {name: {**each, "top": None} for name, each in seen["lists"].items() if given.list in (None, name)}
+    lists = [given.list] if given.list else schema.LISTS
+    seen = host.collect(Store(given.config), "lists", lists=lists, list_limit=given.limit, top=0)
+    found = {name: {**each, "top": None} for name, each in seen["lists"].items()}
     output.write(given, found, _lines)
     return FINE
 

@@ -17,8 +17,8 @@ def base(store: Store) -> str:
     return filter_notes.host(store).get("base", DEFAULT_BASE)
 
 
-def collect(store: Store, *, list_limit: int = 0, top: int = 0) -> dict[str, Any]:
-    """Return what the module xdp_facts returns."""
+def collect(store: Store, *gather: str, **options: Any) -> dict[str, Any]:
+    """Return what the module xdp_facts returns with these parts to gather. ``options`` are those of ``facts.collect``."""
     from ..report import facts  # which the subcommands that change lists do not need
 
-    return facts.collect(base(store), list_limit=list_limit, top=top)
+    return facts.collect(base(store), gather=gather, **options)

@@ -39,7 +39,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    seen = host.collect(Store(given.config), list_limit=_MOST, top=_MOST)
+    seen = host.collect(Store(given.config), "counters", "ratelimit", "lists", list_limit=_MOST, top=_MOST)
     found = {
         "filters": {
             name: {part: each[part] for part in ("counters", *_PARTS)} for name, each in seen["filters"].items()

@@ -49,7 +49,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _found(store: Store, noted: Noted) -> Found:
-    seen = host.collect(store)
+    seen = host.collect(store, "filters", "lists", list_limit=0, top=0)
     filters = {
         name: {
             "wanted": name in noted.filters or name in noted.owned,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from .. import durations
@@ -20,6 +20,9 @@ from ..store.pins import Pins
 #: The families of packets with these reasons. Packets with any other reason are ICMP, and so IPv4 or IPv6.
 _FAMILIES = {"not_icmp": schema.FAMILIES, "unclassified": schema.FAMILIES, "too_many_tags": ("other",)}
 
+#: What can be gathered of a filter. Reading ``ratelimit`` takes the longest, since it looks at every source.
+PARTS = ("filters", "counters", "ratelimit")
+
 _PERCENTILES = (50, 90, 99)
 
 
@@ -30,27 +33,29 @@ class Tally(NamedTuple):
     bytes: int
 
 
-def collect(pins: Pins, name: str, limit: int) -> dict[str, Any]:
+def collect(pins: Pins, name: str, limit: int, gather: Collection[str] = PARTS) -> dict[str, Any]:
     """Return the facts of a filter. Without its program or interface it has ``mode: none`` and keeps its counters.
 
-    ``limit`` is how many sources to return that the rate limit blocks.
+    ``limit`` is how many sources to return that the rate limit blocks. What ``gather`` does not name is neither read nor
+    returned.
     """
     now = filter_meta.running(pins, name)
     noted = now.noted if now else filter_meta.Noted()
     interface, hook = hooks.split_name(name)
-    return {
-        "interface": interface,
-        "hook": hook,
-        "mode": now.mode if now else "none",
-        "mode_reason": noted.mode_reason,
-        "program": _program(now) if now else None,
-        "build_id": noted.build_id,
-        "options": noted.options,
-        "counters": _counters(pins, name),
-        "processing_time": _processing_time(pins, name, noted.options.get("timing_sample", 0)),
-        "ratelimit": _ratelimit(pins, name, noted.options, limit=limit),
-        "events": _event_counts(pins, name),
-    }
+    found: dict[str, Any] = {"interface": interface, "hook": hook}
+    if "filters" in gather:
+        found["mode"] = now.mode if now else "none"
+        found["mode_reason"] = noted.mode_reason
+        found["program"] = _program(now) if now else None
+        found["build_id"] = noted.build_id
+        found["options"] = noted.options
+    if "counters" in gather:
+        found["counters"] = _counters(pins, name)
+        found["processing_time"] = _processing_time(pins, name, noted.options.get("timing_sample", 0))
+        found["events"] = _event_counts(pins, name)
+    if "ratelimit" in gather:
+        found["ratelimit"] = _ratelimit(pins, name, noted.options, limit=limit)
+    return found
 
 
 def notes(pins: Pins, name: str) -> list[str]:

@@ -56,14 +56,18 @@ def summarize(base: str, *, window: float | None = None) -> Summary:
         raise PingKillerError(
             f"window={window:g} is out of range: give more than 0 and at most {_LONGEST_WINDOW} seconds"
         )
-    began, found = time.monotonic(), facts.collect(base, list_limit=0, top=_BUSIEST)
+    began, found = time.monotonic(), _facts(base)
     if window is None:
         return Summary(lines(found), found["notes"])
     before = totals(found)
     time.sleep(window)
-    found = facts.collect(base, list_limit=0, top=_BUSIEST)
+    found = _facts(base)
     recent = totals(found).since(before)
     return Summary(lines(found, recent=recent, seconds=time.monotonic() - began), found["notes"])
+
+
+def _facts(base: str) -> Facts:
+    return facts.collect(base, gather=("filters", "counters", "lists"), list_limit=0, top=_BUSIEST)
 
 
 def totals(found: Facts) -> Totals:
