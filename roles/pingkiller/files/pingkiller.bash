@@ -5,7 +5,7 @@ _pingkiller() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=pingkiller words="" each
     for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$command $each" in
-            "pingkiller status" | "pingkiller stats" | "pingkiller top" | "pingkiller list" | "pingkiller explain" | "pingkiller block" | "pingkiller unblock" | "pingkiller flush" | "pingkiller stream" | "pingkiller validate" | "pingkiller events" | "pingkiller metrics" | "pingkiller check" | "pingkiller apply" | "pingkiller trace" | "pingkiller trace syscalls" | "pingkiller trace syscall" | "pingkiller trace processes") command+=" $each" ;;
+            "pingkiller status" | "pingkiller stats" | "pingkiller top" | "pingkiller list" | "pingkiller explain" | "pingkiller block" | "pingkiller unblock" | "pingkiller flush" | "pingkiller stream" | "pingkiller validate" | "pingkiller events" | "pingkiller metrics" | "pingkiller health" | "pingkiller check" | "pingkiller apply" | "pingkiller trace" | "pingkiller trace syscalls" | "pingkiller trace syscall" | "pingkiller trace processes") command+=" $each" ;;
         esac
     done
     COMPREPLY=()
@@ -25,7 +25,7 @@ _pingkiller() {
         *" --user") mapfile -t COMPREPLY < <(compgen -u -- "$word"); return ;;
     esac
     case $command in
-        "pingkiller") words='status stats top list explain block unblock flush stream validate events metrics check apply trace --help --version' ;;
+        "pingkiller") words='status stats top list explain block unblock flush stream validate events metrics health check apply trace --help --version' ;;
         "pingkiller status") words='--help --json --config' ;;
         "pingkiller stats") words='--help --json --config' ;;
         "pingkiller top") words='--help --json --config --lock-timeout --interval --count --top --sort --sources --timing --events' ;;
@@ -38,6 +38,7 @@ _pingkiller() {
         "pingkiller validate") words='--help --json --config --list --format --on-invalid --host-bits' ;;
         "pingkiller events") words='--help --json --config --follow --duration --limit --interface --reason --aggregate' ;;
         "pingkiller metrics") words='--help --json --config --output' ;;
+        "pingkiller health") words='--help --json --config' ;;
         "pingkiller check") words='--help --json --config --lock-timeout' ;;
         "pingkiller apply") words='--help --json --config --interface --lock-timeout' ;;
         "pingkiller trace") words='syscalls syscall processes --help' ;;

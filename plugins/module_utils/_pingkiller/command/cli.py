@@ -43,6 +43,7 @@ _SUBCOMMANDS = {
     "validate": _Subcommand("validate", "Say whether a list file is one that the lists can take"),
     "events": _Subcommand("events", "Show packets that the filters report, one on each line, as they come"),
     "metrics": _Subcommand("metrics", "Write counters and states in the text format of Prometheus"),
+    "health": _Subcommand("health", "Say in one line whether this host filters as it should, for Nagios and Zabbix"),
     "check": _Subcommand("restoring", "Show what apply would restore, and change nothing", fill="fill_check"),
     "apply": _Subcommand("restoring", "Restore the wanted filters and entries that are missing", fill="fill_apply"),
     "trace": _Subcommand("trace", "Trace for a while what processes ask of the kernel"),
@@ -60,7 +61,7 @@ exit status:
   0   fine, also if it was so already
   1   something could not be done or read; a message on standard error says what
   2   the command line is wrong
-  3   status, check: the host does not have what it should have
+  3   status, check: the host does not have what it should have (health has other statuses: see its help)
 
 files:
   /etc/pingkiller/host.json, filters/, entries/    the filters and entries that are restored at boot
