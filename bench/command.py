@@ -49,7 +49,7 @@ class Host(NamedTuple):
         return (self.pingkiller, *words, "--config", self.config)
 
     def commands(self, *, filtered: bool) -> dict[str, tuple[object, ...]]:
-        """Return all subcommands that compile nothing, by what the table calls them. Without filters, events refuses."""
+        """Return all subcommands that compile nothing, by what the table calls them. Without filters, events and health refuse."""
         address = "198.51.100.9"
         words: dict[str, tuple[object, ...]] = {
             "status": ("status",),
@@ -64,6 +64,7 @@ class Host(NamedTuple):
             **({"events": ("events", "--duration", "0.1")} if filtered else {}),
             "metrics": ("metrics",),
             "metrics --output": ("metrics", "--output", self.metrics),
+            **({"health": ("health",)} if filtered else {}),
             "check": ("check",),
             "apply, all as wanted": ("apply",),
             "top --count 1": ("top", "--count", "1"),
