@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set up all suites: clean up on SIGTERM, and let a slow machine run only some of the tests."""
+"""Set up all suites: clean up on SIGTERM, begin with long tests, and let a slow machine run only some of the tests."""
 
 from __future__ import annotations
 
@@ -27,4 +27,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     many = [item for item in items if config.getoption("--of") in item.nodeid]
     left_out = set(many) - set(many[config.getoption("--begin") :: config.getoption("--every")])
-    items[:] = [item for item in items if item not in left_out]
+    # A long test that comes last would keep one processor busy while the others have nothing left.
+    items[:] = sorted(
+        (item for item in items if item not in left_out), key=lambda item: not item.get_closest_marker("slow")
+    )

@@ -92,6 +92,7 @@ def assert_all_accounted_for(flood, *prepare, answers_may_be_lost: bool = False)
     assert entries == {LISTED: counted["blocklist"]}
 
 
+@pytest.mark.slow
 def test_nothing_gets_through_and_nothing_is_lost_in_50_changes(flood):
     options, number = itertools.cycle(OPTIONS), 0
     while number < 50:

@@ -20,6 +20,8 @@ import resource
 import signal
 import socket
 import struct
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +81,14 @@ def made_up(request, monkeypatch):
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, before[1]))
     yield call
     resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.fixture
+def memory():
+    """A directory in memory, since a disk is waited for whenever a file is replaced. There are few above it, all of which are
+    checked at each reading."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        yield Path(name)
 
 
 def judged(action, *arguments, **options):
@@ -209,13 +219,14 @@ def use_plans(store: Store) -> None:
             json.dumps([bool(edit), *(entry_notes.describe_entries(edit, when) for when in ("before", "after"))])
 
 
-def test_wanted_state_of_any_kind_is_understood_or_named(made_up, tmp_path):
-    store = Store(str(tmp_path / "pingkiller"))
+@pytest.mark.slow
+def test_wanted_state_of_any_kind_is_understood_or_named(made_up, memory):
+    store = Store(str(memory / "pingkiller"))
     for name, content in SAMPLES.items():
         store.write(name, content)
 
     def act(chance):
-        write_wanted(chance, tmp_path / "pingkiller")
+        write_wanted(chance, memory / "pingkiller")
         use_wanted(store)
 
     made_up(act)
@@ -310,8 +321,9 @@ def unmapped(network):
     return ipaddress.ip_network((network.network_address.packed[12:], network.prefixlen - 96))
 
 
-def test_a_list_of_any_kind_is_read_right_or_refused(made_up, tmp_path):
-    path = tmp_path / "list"
+@pytest.mark.slow
+def test_a_list_of_any_kind_is_read_right_or_refused(made_up, memory):
+    path = memory / "list"
 
     def act(chance):
         data = some_list(chance)
