@@ -36,6 +36,16 @@ VARIABLES = {
 }
 MONITORING = {"fleet": {"hosts": {"bravo": {"pingkiller_monitor": True}}}}
 PATIENCE = 40  #: seconds
+FLOOD = """
+import socket, sys, time
+echo_request = bytes([8, 0, 0xF7, 0xFF, 0, 0, 0, 0])
+sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+sender.bind((sys.argv[1], 0))
+for _burst in range(600):
+    for _packet in range(200):
+        sender.sendto(echo_request, (sys.argv[2], 0))
+    time.sleep(0.1)
+"""
 
 
 def fleet(*arguments: str) -> subprocess.CompletedProcess:
@@ -177,19 +187,15 @@ def watch():
 
 
 @contextlib.contextmanager
-def flood(host: str, number: int = 2):
-    """Ping a host from a listed address, with all that some processes can send."""
-    command = [CHECKOUT / "tools/fleet", "--name", NAME, "ping", LISTED, host, "-c", "1000000", "-i", "0.001", "-q"]
-    floods = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        for _number in range(number)
-    ]
-    try:
-        yield
-    finally:
-        for each in floods:
-            os.killpg(each.pid, signal.SIGINT)
-            each.wait(timeout=10)
+def flood(host: str):
+    """Send pings from a listed address, 2,000 a second and for at most a minute. ping itself sends fewer on a busy machine."""
+    (target,) = re.findall(rf"^{host} +(198\S+)", fleet("status").stdout, re.MULTILINE)
+    command = [CHECKOUT / "tools/fleet", "--name", NAME, "exec", "guest", "/usr/bin/python3", "-c", FLOOD, LISTED, target]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_flood_and_a_filter_that_is_taken_off_are_alerts_until_they_end(watch):
@@ -202,8 +208,7 @@ def test_a_flood_and_a_filter_that_is_taken_off_are_alerts_until_they_end(watch)
     assert raised.keys() == {missing, flooded}
     assert raised[missing]["annotations"]["summary"] == "bravo does not filter on host0"
     assert re.fullmatch(r"alpha gets [\d.]+k? ICMP packets a second", raised[flooded]["annotations"]["summary"])
-    assert "<no value>" not in json.dumps(raised)
-    assert "error" not in json.dumps([each["annotations"] for each in raised.values()])
+    assert not re.search("<no value>|error|{{", json.dumps([each["annotations"] for each in raised.values()]))
     on("bravo", "pingkiller apply")
     until(lambda: watch.alerts() == {})
 
@@ -249,7 +254,6 @@ def test_a_deployment_that_changes_nothing_is_a_deployment_all_the_same(watch):
 def test_metrics_that_are_no_longer_wanted_leave_nothing_behind(watch):
     assert all(deploy(watch.directory, pingkiller_metrics=False).values())
     for host in HOSTS:
-        assert on(host, f"ls -A {Path(FILE).parent} /etc/systemd/system | grep -e prom -e metrics || true") == ""
+        assert on(host, f"find {Path(FILE).parent} /etc/systemd/system -name '*pingkiller*prom*' -o -name '*metrics*'") == ""
         assert on(host, "systemctl list-units --all --plain --no-legend 'pingkiller-metrics*'") == ""
     until(lambda: not watch.query("pingkiller_build_info"))
-    assert deploy(watch.directory, pingkiller_metrics=False) == dict.fromkeys(HOSTS, 0)
