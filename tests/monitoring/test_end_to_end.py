@@ -154,17 +154,20 @@ def watching(directory: Path):
     (directory / "rules.yml").write_text(hurried(rules))
     (directory / "prometheus.yml").write_text(json.dumps(configuration(alertmanager, addresses)))
     (directory / "alertmanager.yml").write_text('{"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}')
-    with running(
-        "prometheus-alertmanager",
-        f"--config.file={directory}/alertmanager.yml",
-        f"--storage.path={directory}/alertmanager",
-        f"--web.listen-address={alertmanager}",
-        "--cluster.listen-address=",
-    ), running(
-        "prometheus",
-        f"--config.file={directory}/prometheus.yml",
-        f"--storage.tsdb.path={directory}/prometheus",
-        f"--web.listen-address={prometheus}",
+    with (
+        running(
+            "prometheus-alertmanager",
+            f"--config.file={directory}/alertmanager.yml",
+            f"--storage.path={directory}/alertmanager",
+            f"--web.listen-address={alertmanager}",
+            "--cluster.listen-address=",
+        ),
+        running(
+            "prometheus",
+            f"--config.file={directory}/prometheus.yml",
+            f"--storage.tsdb.path={directory}/prometheus",
+            f"--web.listen-address={prometheus}",
+        ),
     ):
         yield Watch(directory, prometheus, alertmanager)
 
@@ -190,7 +193,18 @@ def watch():
 def flood(host: str):
     """Send pings from a listed address, 2,000 a second and for at most a minute. ping itself sends fewer on a busy machine."""
     (target,) = re.findall(rf"^{host} +(198\S+)", fleet("status").stdout, re.MULTILINE)
-    command = [CHECKOUT / "tools/fleet", "--name", NAME, "exec", "guest", "/usr/bin/python3", "-c", FLOOD, LISTED, target]
+    command = [
+        CHECKOUT / "tools/fleet",
+        "--name",
+        NAME,
+        "exec",
+        "guest",
+        "/usr/bin/python3",
+        "-c",
+        FLOOD,
+        LISTED,
+        target,
+    ]
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
             yield
@@ -218,7 +232,9 @@ def test_every_query_of_the_dashboard_returns_data(watch):
     assert fleet("ping", "198.51.100.10", "alpha").returncode == 0
     dashboard = json.loads((CHECKOUT / "extensions/grafana/pingkiller.json").read_text())
     queries = {
-        (panel["title"], target["refId"]): target["expr"] for panel in dashboard["panels"] for target in panel["targets"]
+        (panel["title"], target["refId"]): target["expr"]
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
     }
     assert len(queries) > 20
 
@@ -238,7 +254,9 @@ def chosen(expression: str) -> str:
 
 
 def test_what_a_host_writes_has_nothing_that_prometheus_does_not_like(watch):
-    checked = subprocess.run(["promtool", "check", "metrics"], input=on("alpha", f"cat {FILE}"), text=True, capture_output=True)
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=on("alpha", f"cat {FILE}"), text=True, capture_output=True
+    )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
@@ -254,6 +272,9 @@ def test_a_deployment_that_changes_nothing_is_a_deployment_all_the_same(watch):
 def test_metrics_that_are_no_longer_wanted_leave_nothing_behind(watch):
     assert all(deploy(watch.directory, pingkiller_metrics=False).values())
     for host in HOSTS:
-        assert on(host, f"find {Path(FILE).parent} /etc/systemd/system -name '*pingkiller*prom*' -o -name '*metrics*'") == ""
+        assert (
+            on(host, f"find {Path(FILE).parent} /etc/systemd/system -name '*pingkiller*prom*' -o -name '*metrics*'")
+            == ""
+        )
         assert on(host, "systemctl list-units --all --plain --no-legend 'pingkiller-metrics*'") == ""
     until(lambda: not watch.query("pingkiller_build_info"))

@@ -36,7 +36,11 @@ CASES = {
     "PingKillerFilterMissing": [
         Case(missing("1x5 0x5 1x5"), fires=["9m"], silent=["5m", "7m", "13m"]),  # from 6m to 11m
         Case(missing("1x5 0x0 1x5"), fires=[], silent=["6m", "8m"]),  # a change of the mode
-        Case({f"pingkiller_filter_wanted{{{FILTER}}}": "0x30", f"pingkiller_filter_attached{{{FILTER}}}": "1x30"}, [], ["20m"]),
+        Case(
+            {f"pingkiller_filter_wanted{{{FILTER}}}": "0x30", f"pingkiller_filter_attached{{{FILTER}}}": "1x30"},
+            [],
+            ["20m"],
+        ),
     ],
     "PingKillerDrift": [
         Case({f"pingkiller_drift_items{{{HOST}}}": "0x5 2x30 0x5"}, fires=["22m"], silent=["4m", "20m", "38m"]),

@@ -30,7 +30,8 @@ def test_what_can_be_is_not_refused(asked):
 
 
 @pytest.mark.parametrize(
-    "directory", ["", "/", "srv/x", "/srv/", "/srv//x", "/srv/../x", "/srv/..", "/srv/.", "/srv/a b", "/srv/x\n", "/srv/%n"]
+    "directory",
+    ["", "/", "srv/x", "/srv/", "/srv//x", "/srv/../x", "/srv/..", "/srv/.", "/srv/a b", "/srv/x\n", "/srv/%n"],
 )
 @pytest.mark.parametrize("metrics", [True, False])
 def test_directory_that_a_unit_cannot_name_is_refused(directory, metrics):
@@ -64,7 +65,9 @@ def test_metrics_without_the_command_that_writes_them_are_refused():
     assert told.endswith("set pingkiller_persist: true, or pingkiller_metrics: false.")
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/../pingkiller.prom", "pingkiller.prom", "/x/pingkiller.prom.", "/x y/pingkiller.prom"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/etc/../pingkiller.prom", "pingkiller.prom", "/x/pingkiller.prom.", "/x y/pingkiller.prom"]
+)
 def test_host_cannot_have_another_file_removed_than_one_with_metrics(path):
     said = {**FIT, "metrics_file": path}
     assert look("".join(f"pingkiller_{name}={value}\n" for name, value in said.items())).keys() == {"fault"}
