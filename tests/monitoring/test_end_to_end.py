@@ -35,6 +35,7 @@ VARIABLES = {
     "pingkiller_timing_sample": 1,
 }
 MONITORING = {"fleet": {"hosts": {"bravo": {"pingkiller_monitor": True}}}}
+DEPLOY = "deploy-pingkiller.yml"
 PATIENCE = 40  #: seconds
 FLOOD = """
 import socket, sys, time
@@ -68,12 +69,12 @@ def until(condition):
     return found
 
 
-def deploy(directory: Path, **variables) -> dict[str, int]:
-    """Deploy, and return how much each host says was changed."""
+def play(directory: Path, playbook: str, *arguments: str, **variables: object) -> dict[str, int]:
+    """Run a playbook of the checkout, and return how much each host says was changed."""
     (directory / "monitoring.json").write_text(json.dumps(MONITORING))
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "ansible", "playbook", CHECKOUT / "deploy-pingkiller.yml"),
+            *(sys.executable, "-m", "ansible", "playbook", CHECKOUT / playbook, *arguments),
             *("-i", CHECKOUT / f".fleet/{NAME}/inventory.yml", "-i", directory / "monitoring.json"),
             *("--extra-vars", json.dumps({**VARIABLES, **variables})),
         ],
@@ -181,7 +182,7 @@ def watch():
             assert booted.returncode == 0, booted.stderr
             for host in HOSTS:
                 on(host, "systemctl start prometheus-node-exporter")
-            deploy(Path(name))
+            play(Path(name), DEPLOY)
             with watching(Path(name)) as watch:
                 until(lambda: len(watch.query("pingkiller_build_info")) == len(HOSTS))
                 yield watch
@@ -264,17 +265,16 @@ def test_a_deployment_that_changes_nothing_is_a_deployment_all_the_same(watch):
     last = "pingkiller_last_deploy_timestamp_seconds"
     before = {each["metric"]["instance"]: float(each["value"][1]) for each in watch.query(last)}
     assert before.keys() == set(HOSTS)
-    assert deploy(watch.directory) == dict.fromkeys(HOSTS, 0)
+    assert play(watch.directory, DEPLOY) == dict.fromkeys(HOSTS, 0)
     for host in HOSTS:
         until(lambda: watch.query(f'{last}{{instance="{host}"}} > {before[host]}'))  # noqa: B023 (called at once)
 
 
-def test_metrics_that_are_no_longer_wanted_leave_nothing_behind(watch):
-    assert all(deploy(watch.directory, pingkiller_metrics=False).values())
+def test_neither_metrics_that_are_no_longer_wanted_nor_a_removal_leave_anything_behind(watch):
+    assert play(watch.directory, DEPLOY, "--limit", "alpha", pingkiller_metrics=False)["alpha"]
+    assert play(watch.directory, "remove-pingkiller.yml", "--limit", "bravo")["bravo"]
     for host in HOSTS:
-        assert (
-            on(host, f"find {Path(FILE).parent} /etc/systemd/system -name '*pingkiller*prom*' -o -name '*metrics*'")
-            == ""
-        )
+        left = "-name '*pingkiller*prom*' -o -name '*metrics*' -o -name timers.target.wants"
+        assert on(host, f"find {Path(FILE).parent} /etc/systemd/system {left}") == ""
         assert on(host, "systemctl list-units --all --plain --no-legend 'pingkiller-metrics*'") == ""
     until(lambda: not watch.query("pingkiller_build_info"))
