@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-command bench-fleet bench-trace lint sanity build options manual changelog pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-command bench-fleet bench-trace lint sanity build options dashboard manual changelog pins clean test-vm test-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -86,6 +86,9 @@ build: setup ## Build the artifact for Galaxy in build/ from the tracked files; 
 
 options: setup ## Write the parts of the role and the READMEs that list the options of a filter
 	@tools/options
+
+dashboard: setup ## Write the dashboard for Grafana; needs Python 3.11 or newer
+	@tools/dashboard
 
 manual: setup ## Write the manual page and the completion of the command pingkiller from its parser
 	@tools/manual

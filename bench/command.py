@@ -6,7 +6,7 @@
 
 It is installed as the role does it. The subcommands that compile nothing take turns, on a host without filters and on one with
 filters and entries. The figure is the least of all runs, since other work on the machine can only add to it. Then many lines of
-a stream, and many commands at once.
+a stream, many commands at once, and metrics of long lists.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ EMPTY, FULL = "no filter", "2 filters, 100 entries"
 INTERFACES = ("pkbench0", "pkbench1")
 PYTHON = ("/usr/bin/python3", "-c", "")
 LINES, AT_ONCE = 10_000, 200
+FULL_LIST, FULL_LISTS = 'pingkiller_list_entries{list="blocklist"}', (65_536, 1_000_000)
 LOAD_RUNS = 5  #: of what takes long
 COLUMNS = {"what": "command", EMPTY: f"CPU ms over Python's, {EMPTY}", FULL: f"with {FULL}", "runs": "runs"}
 LOAD_COLUMNS = {"what": "what", "ms": "ms", "cpu_ms": "CPU ms over Python's", "entries": "entries", "runs": "runs"}
@@ -96,7 +97,7 @@ def least(host: Host, runs: int, *, filtered: bool) -> dict[str, float]:
 
 
 def addresses(number: int) -> list[str]:
-    return [f"10.{each >> 8}.{each & 255}.7" for each in range(number)]
+    return [f"{10 + (each >> 16)}.{each >> 8 & 255}.{each & 255}.7" for each in range(number)]
 
 
 def entries(host: Host, owner: str) -> int:
@@ -113,6 +114,20 @@ def streamed(host: Host, what: str, *options: str) -> dict:
         found.append(measured(*host.call("stream", "--owner", "feed", *options), given=str(host.lines)))
     cpu, seconds = min(each.cpu for each in found) - python, min(each.seconds for each in found)
     return loaded(what, seconds, cpu, there=entries(host, "feed"), of=LINES, runs=LOAD_RUNS)
+
+
+def with_entries(host: Host, number: int) -> dict:
+    """Measure one write of metrics on a host with two filters and a list that is full."""
+    module("xdp_filter", interface=list(INTERFACES), max_entries=number, config_dir=host.config)
+    host.lines.write_text("".join(f"{address}\n" for address in addresses(number)))
+    module("xdp_blocklist", src=str(host.lines), owner="feed", exclusive=True, persist=False, config_dir=host.config)
+    (there,) = (
+        int(line.split()[-1]) for line in measured(*host.call("metrics")).said.splitlines() if FULL_LIST in line
+    )
+    python = min(measured(*PYTHON).cpu for _run in range(LOAD_RUNS))
+    found = [measured(*host.call("metrics", "--output", host.metrics)) for _run in range(LOAD_RUNS)]
+    seconds, cpu = min(each.seconds for each in found), min(each.cpu for each in found) - python
+    return loaded("metrics --output, a full list", seconds, cpu, there=there, of=number, runs=LOAD_RUNS)
 
 
 def at_once(host: Host) -> dict:
@@ -159,6 +174,9 @@ def main() -> None:
         figures[FULL] = least(host, options.runs, filtered=True)
         stream = f"stream, {LINES:,} lines with a ttl"
         loads = [streamed(host, stream), streamed(host, "the same, restored at boot", "--persist"), at_once(host)]
+        for owner in ("many", "feed", "adhoc"):
+            measured(*host.call("flush", "--owner", owner))
+        loads += [with_entries(host, number) for number in FULL_LISTS]
     rows = [
         {"what": what, EMPTY: figures[EMPTY].get(what), FULL: figures[FULL][what], "runs": options.runs}
         for what in figures[FULL]

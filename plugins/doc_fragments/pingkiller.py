@@ -190,6 +190,13 @@ options:
             description:
               - The text of a list file, as in O(content).
             type: str
+  deployed:
+    description:
+      - Note in O(config_dir) that a deployment ends with this task, for the metric C(pingkiller_last_deploy_timestamp_seconds). The note is no
+        change, and check mode does not write it.
+      - The role uses this option.
+    type: bool
+    default: false
   persist:
     description:
       - Whether the entries come back when the host boots, for the rest of their O(ttl). Their counters start again at zero.

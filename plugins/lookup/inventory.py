@@ -15,11 +15,12 @@ options:
   _terms:
     description:
       - V(name_faults) returns the faults in the names of the variables. V(filter_faults) returns the faults in the variables that describe the filters
-        of the host. V(list_faults) returns the faults in the items of the lists. Faults are sentences. At most ten are returned, and the rest are
-        counted.
+        of the host. V(list_faults) returns the faults in the items of the lists, and V(metrics_faults) those in the variables about metrics. Faults
+        are sentences. At most ten are returned, and the rest are counted.
       - V(host_faults) returns what keeps the role from working on the host, and the faults in the interfaces that the filters name. It works after the
         role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
+      - V(metrics_seconds) returns the seconds between two writes of metrics.
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
         The filter P(pingkiller.fleet.merged_entries#filter) takes them.
     required: true
@@ -45,7 +46,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters, _list_items, _variables
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters, _list_items, _metrics, _variables
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight as preflight
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._filters import Asked
 
@@ -64,10 +65,13 @@ class LookupModule(LookupBase):
             return self._about_lists(variables, term)
         if term == "filters":
             return _filters.filters(self._asked(variables))
+        if term == "metrics_seconds":
+            return [_metrics.seconds(self._templar.template(variables["pingkiller_metrics_interval"]))]
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
             "list_faults": self._list_faults,
+            "metrics_faults": self._metrics_faults,
             "host_faults": self._host_faults,
         }
         return faults[term](variables, variables["inventory_hostname"])
@@ -82,6 +86,18 @@ class LookupModule(LookupBase):
 
     def _filter_faults(self, variables, host):
         return _variables.at_most_ten(_filters.filter_faults(self._asked(variables), host))
+
+    def _metrics_faults(self, variables, host):
+        def value(name):
+            return self._templar.template(variables["pingkiller_" + name])
+
+        asked = _metrics.Asked(
+            metrics=boolean(value("metrics"), strict=False),
+            persist=boolean(value("persist"), strict=False),
+            directory=str(value("metrics_dir")),
+            interval=value("metrics_interval"),
+        )
+        return _variables.at_most_ten(_metrics.faults(asked, host))
 
     def _host_faults(self, variables, host):
         def value(name):

@@ -19,6 +19,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     finish,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries.list_lines import Reading
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept import deployments
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.lists.change import change_list
@@ -54,6 +55,7 @@ def run_list_module(list_name: str) -> None:
             "on_invalid": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
             "host_bits": {"type": "str", "choices": ["refuse", "mask"], "default": "refuse"},
             "foreseen": {"type": "dict", "options": _FORESEEN},
+            "deployed": {"type": "bool", "default": False},
             **STATE_OPTION,
             **LOCK_OPTION,
             **PERSIST_OPTIONS,
@@ -87,7 +89,10 @@ def _change_list(list_name: str, given: dict[str, Any], *, check_mode: bool) -> 
         store=Store(given["config_dir"]),
         foreseen=_foreseen(given["foreseen"] or {}, given["owner"]),
     )
-    return change_list(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
+    result = change_list(given["base"], request, check=check_mode, lock_timeout=given["lock_timeout"])
+    if given["deployed"] and not check_mode:
+        deployments.note(request.store)
+    return result
 
 
 def _foreseen(given: dict[str, Any], owner: str) -> Foreseen:

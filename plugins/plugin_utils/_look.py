@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _metrics
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import printable
 
 _PREFIX = "pingkiller_"
@@ -21,7 +22,8 @@ _FORMS = {
     **dict.fromkeys(("python", "system_python", "bcc_python"), f"({_VERSION})?"),
     "kernel": rf"{_VERSION}([^\d].*)?|\d{{1,5}}",
     "uid": r"\d{1,10}",
-    "enabled": ".*",
+    **dict.fromkeys(("enabled", "metrics_service", "metrics_timer", "metrics_enabled", "metrics_directory"), ".*"),
+    "metrics_file": f"({_metrics.DIRECTORY.pattern}/pingkiller[.]prom)?",  # a removal removes it
 }
 _LONGEST_LOOK = 4 << 20  #: characters; more than the names of all interfaces that a kernel allows
 _LONGEST_VALUE = 300

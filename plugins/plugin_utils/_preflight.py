@@ -158,7 +158,7 @@ def _faults_to_remove(look: dict[str, str], wish: Wish, host: str) -> Iterator[s
 
     Otherwise the removal would fail after the filters are gone, and leave the files that restore them.
     """
-    units = (look["service"] + look["instance"] + look["enabled"]).strip()
+    units = (look["service"] + look["instance"] + look["enabled"] + look["metrics_service"]).strip()
     command = look["command"].strip()
     there = {"/usr/local/sbin": command, "/usr/local/lib": command, "/etc/systemd/system": units}
     if any(directory in look["unwritable"] and files for directory, files in there.items()):

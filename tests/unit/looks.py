@@ -27,4 +27,9 @@ FIT = {
     "instance": " ",
     "rules": " ",
     "enabled": "",
+    "metrics_service": " ",
+    "metrics_timer": " ",
+    "metrics_enabled": "",
+    "metrics_file": "",
+    "metrics_directory": "",
 }

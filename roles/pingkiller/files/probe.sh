@@ -4,7 +4,7 @@
 #
 # shellcheck shell=sh disable=SC2154,SC2086,SC2046  # variables are set in front of this text; $python may have arguments
 # Prints the facts of a host that the role needs, as lines pingkiller_NAME=VALUE. Needs $python (empty: the first of
-# $candidates that exists) and $directory. It is plain sh, so that the role can name a host without Python in a sentence. It
+# $candidates that exists), $directory and $metrics. It is plain sh, so that the role can name a host without Python in a sentence. It
 # gathers all facts at once, because one round trip to the host takes longer than the whole probe.
 
 # Root starts Python below, which must not find files of other users in the directory where the login began.
@@ -99,4 +99,10 @@ installed() {
     mark instance /etc/systemd/system/pingkiller@.service
     mark rules /etc/udev/rules.d/99-pingkiller.rules
     say enabled "$(readlink /etc/systemd/system/sysinit.target.wants/pingkiller.service)"
+    mark metrics_service /etc/systemd/system/pingkiller-metrics.service
+    mark metrics_timer /etc/systemd/system/pingkiller-metrics.timer
+    say metrics_enabled "$(readlink /etc/systemd/system/timers.target.wants/pingkiller-metrics.timer)"
+    # The file that the last deploy lets the timer write.
+    say metrics_file "$(sed -n 's/^ExecStart=.* --output //p' /etc/systemd/system/pingkiller-metrics.service)"
+    say metrics_directory "$([ -d "$metrics" ] && echo True)"
 } 2>/dev/null

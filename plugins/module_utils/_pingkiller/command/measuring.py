@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .. import VERSION
+from ..kept import deployments
 from ..kept.directory import Store
 from ..kernel import schema
 from ..report import filter_facts, verdicts
@@ -63,6 +64,7 @@ def measure(store: Store) -> Measured:
     drifted = _drifted(pins, store, noted=noted, filters=filters, lists=lists)
     build = Metric("pingkiller_build_info", GAUGE, "Version of PingKiller.", [Sample({"version": VERSION}, 1)])
     metrics = [build, *_of_states(filters), *_of_packets(filters), *_of_times(filters), *_of_lists(lists), drifted]
+    metrics.append(_deployed(store))
     return Measured(metrics, noted.faults)
 
 
@@ -232,3 +234,9 @@ def _differs(pins: Pins, name: str, options: dict[str, Any]) -> bool:
     if found is None or not found.reads_current_lists:
         return found is not None
     return any(found.noted.options.get(key) != value for key, value in options.items() if key not in _NOT_COMPARED)
+
+
+def _deployed(store: Store) -> Metric:
+    when = deployments.last(store)
+    samples = [Sample({}, when)] if when is not None else []
+    return Metric("pingkiller_last_deploy_timestamp_seconds", GAUGE, "When the role last ended a deployment.", samples)
