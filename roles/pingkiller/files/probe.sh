@@ -4,8 +4,8 @@
 #
 # shellcheck shell=sh disable=SC2154,SC2086,SC2046  # variables are set in front of this text; $python may have arguments
 # Prints the facts of a host that the role needs besides those of marks.sh, which comes before this text. Needs $python (empty:
-# the first of $candidates that exists) and $directory. It is plain sh, so that the role can name a host without Python in a sentence. It
-# gathers all facts at once, because one round trip to the host takes longer than the whole probe.
+# the first of $candidates that exists) and $directory. It is plain sh, so that the role can name a host without Python in a
+# sentence. It gathers all facts at once, because one round trip to the host takes longer than the whole probe.
 
 say system "$(uname -s)"
 say kernel "$(uname -r)"
@@ -74,4 +74,4 @@ say network_mount "$({
 done)"
 
 # Root would follow the link, and change its target.
-[ -L "$directory" ] && say link "$directory"
+[ ! -L "$directory" ] || say link "$directory"

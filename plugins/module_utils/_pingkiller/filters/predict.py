@@ -8,11 +8,10 @@ from __future__ import annotations
 from ..kernel import access
 from ..store import filter_programs, recovery
 from ..store.pins import Pins
-from . import removal
 from .interfaces import usable_links
 from .notes import plan_notes, prediction_warnings
 from .plan import ask, make_plan, own_names
-from .request import FilterRequest, RemovalRequest
+from .request import FilterRequest
 from .result import Result, result_of, with_kept
 
 
@@ -31,14 +30,3 @@ def present(base: str, request: FilterRequest) -> Result:
     notes = plan_notes(used, request, plan) + prediction_warnings(plan.steps)
     result = result_of(plan, request, notes, after={})
     return with_kept({**result, "changed": result["changed"] or to_mend}, plan.kept, request.owner)
-
-
-def absent(base: str, request: RemovalRequest) -> Result:
-    """Return what ``remove.absent`` would return, and change nothing. Raises PingKillerError as it does."""
-    access.require_bpf()
-    pins, request = Pins(base), removal.with_own_names(request)
-    there, kept = removal.is_there(pins), removal.plan_forgetting(request)
-    if there:
-        pins.require_ours()
-    planned = removal.plan_removal(pins.in_use(), request.names)
-    return with_kept(removal.result(planned, lists_go=request.everything and there), kept)

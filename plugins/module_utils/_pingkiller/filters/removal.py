@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from ..kept import filter_plan
 from ..kept.edit import Edit
 from ..kept.filter_owners import plan_owner
+from ..kernel import access
 from ..store import filter_meta, filter_programs, lost_pins
 from ..store.pins import Pins
 from .plan import to_forget
 from .request import RemovalRequest
-from .result import Result
+from .result import Result, with_kept
 
 
 def with_own_names(request: RemovalRequest) -> RemovalRequest:
@@ -72,3 +73,14 @@ def result(removal: Removal, *, lists_go: bool) -> Result:
         "diff": diff,
         "warnings": [note for notes in removal.going_on.values() for note in notes],
     }
+
+
+def predict(base: str, request: RemovalRequest) -> Result:
+    """Return what ``remove.absent`` would return, and change nothing. Raises PingKillerError as it does."""
+    access.require_bpf()
+    pins, request = Pins(base), with_own_names(request)
+    there, kept = is_there(pins), plan_forgetting(request)
+    if there:
+        pins.require_ours()
+    planned = plan_removal(pins.in_use(), request.names)
+    return with_kept(result(planned, lists_go=request.everything and there), kept)

@@ -9,7 +9,7 @@ from ..kernel import access, compiler
 from ..store import filter_programs, hooks, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
-from . import predict, removal
+from . import removal
 from .clsact import remove_clsact
 from .request import RemovalRequest
 from .result import Result, with_kept
@@ -27,7 +27,7 @@ def absent(base: str, request: RemovalRequest, *, check: bool = False, lock_time
     pins, request = Pins(base), removal.with_own_names(request)
     there = removal.is_there(pins)
     if check or not (there or removal.plan_forgetting(request)):
-        return predict.absent(base, request)
+        return removal.predict(base, request)
     with host_lock(lock_timeout):
         # First, because it refuses what is not ours, before anything has changed.
         recovery.settle(pins, request.names or ())

@@ -16,7 +16,7 @@ from ..errors import PingKillerError
 from ..filters import predict
 from ..filters.request import RemovalRequest
 from ..kernel import bcc_package, schema
-from ..lists.change import change_list
+from ..lists.planning import difference
 from ..lists.request import Foreseen, ListRequest
 from . import filter_drift, marks
 from .wanted import OWNER, Wanted
@@ -39,7 +39,9 @@ def _refused(why: str) -> str:
 
 
 def _removal(base: str, wanted: Wanted) -> Iterator[str]:
-    yield from filter_drift.of_removal(predict.absent(base, RemovalRequest(None, store=wanted.store)))
+    from ..filters import removal  # few hosts are wanted to have nothing
+
+    yield from filter_drift.of_removal(removal.predict(base, RemovalRequest(None, store=wanted.store)))
     yield from marks.remains(marks.look(wanted.script, wanted.store.directory), wanted.store.directory)
 
 
@@ -89,13 +91,13 @@ def _of_list(base: str, wanted: Wanted, name: str, foreseen: Foreseen) -> Iterat
         foreseen=foreseen,
     )
     try:
-        result = change_list(base, request, check=True)
+        found = difference(base, request)
     except PingKillerError as error:
         yield _refused(str(error))
         return
-    words = {"added": "missing", "removed": "too many", "updated": "not as wanted"}
-    counts = [f"{number} {word}" for verb, word in words.items() if (number := result[f"{verb}_count"])]
+    words = ((found.missing, "missing"), (found.too_many, "too many"), (found.otherwise, "not as wanted"))
+    counts = [f"{number} {word}" for number, word in words if number]
     if counts:
         yield f"{name}: of the inventory's entries, {', '.join(counts)}"
-    elif result["changed"]:
+    elif found.kept:
         yield f"{name}: what a boot restores of it is not what the inventory wants"
