@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -155,10 +156,8 @@ def test_what_is_dropped_while_the_module_measures_is_recent(deployed):
     ping("pk0", "192.0.2.1", 3)
 
     def two_pings_meanwhile():
-        import time
-
-        wait = time.sleep
-        time.sleep = lambda seconds: (ping("pk0", "192.0.2.2", 2), wait(0))
+        waits = iter([lambda: ping("pk0", "192.0.2.2", 2)])
+        time.sleep = lambda _seconds: next(waits, lambda: None)()
 
     told = run("xdp_status_info", two_pings_meanwhile, window=0.2)["status"]
     assert told["counts"]["reasons"] == {"blocklist": 5}
