@@ -21,6 +21,7 @@ options:
         role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
       - V(metrics_seconds) returns the seconds between two writes of metrics.
+      - V(deployment) returns one mapping, with C(refusal), the faults in the variables as one text, and C(filters), which is empty if there are faults.
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
         The filter P(pingkiller.fleet.merged_entries#filter) takes them.
     required: true
@@ -49,6 +50,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters, _list_items, _metrics, _variables
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight as preflight
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._filters import Asked
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import shown
 
 _DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
 
@@ -67,6 +69,8 @@ class LookupModule(LookupBase):
             return _filters.filters(self._asked(variables))
         if term == "metrics_seconds":
             return [_metrics.seconds(self._templar.template(variables["pingkiller_metrics_interval"]))]
+        if term == "deployment":
+            return [self._deployment(variables)]
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
@@ -83,6 +87,13 @@ class LookupModule(LookupBase):
         host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in _filters.FILTER_KEYS}
         hidden = self._templar.template(variables["pingkiller_hide_from_traceroute"])
         return Asked(host_wide=host_wide, items=self._value(variables, "pingkiller_filters"), hidden=boolean(hidden))
+
+    def _deployment(self, variables):
+        """Return all that the role's status needs, in one step: finding faults takes longer than the whole task besides."""
+        present = self._templar.template(variables["pingkiller_state"]) == "present"
+        faults = self.run(["name_faults", *(("filter_faults", "list_faults") if present else ())], variables)
+        filters = self.run(["filters"], variables) if present and not faults else []
+        return {"refusal": shown(" ".join(faults)), "filters": filters}
 
     def _filter_faults(self, variables, host):
         return _variables.at_most_ten(_filters.filter_faults(self._asked(variables), host))

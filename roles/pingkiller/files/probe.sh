@@ -3,14 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # shellcheck shell=sh disable=SC2154,SC2086,SC2046  # variables are set in front of this text; $python may have arguments
-# Prints the facts of a host that the role needs, as lines pingkiller_NAME=VALUE. Needs $python (empty: the first of
-# $candidates that exists), $directory and $metrics. It is plain sh, so that the role can name a host without Python in a sentence. It
-# gathers all facts at once, because one round trip to the host takes longer than the whole probe.
-
-# Root starts Python below, which must not find files of other users in the directory where the login began.
-cd / || exit
-
-say() { printf '%s\n' "pingkiller_$1=$2"; }
+# Prints the facts of a host that the role needs besides those of marks.sh, which comes before this text. Needs $python (empty:
+# the first of $candidates that exists), $directory and $metrics. It is plain sh, so that the role can name a host without
+# Python in a sentence. It gathers all facts at once, because one round trip to the host takes longer than the whole probe.
 
 say system "$(uname -s)"
 say kernel "$(uname -r)"
@@ -79,30 +74,7 @@ say network_mount "$({
 done)"
 
 # Root would follow the link, and change its target.
-[ -L "$directory" ] && say link "$directory"
+[ ! -L "$directory" ] || say link "$directory"
 
-# Owner, mode and hash of the files that the last deploy wrote.
-mark() { say "$1" "$(stat -c '%u:%g %a' "$2") $(sha256sum <"$2")"; }
-# One hash over those of all files of the command, without the bytecode that Python makes of them, and without the note of
-# install.py. Nothing if there are none.
-installed() {
-    cd /usr/local && found=$(find lib/pingkiller sbin/pingkiller share/man/man8/pingkiller.8 share/bash-completion/completions/pingkiller \
-        -name __pycache__ -prune -o -path lib/pingkiller/made -prune -o -exec stat -c '%u:%g %a %n' {} + -type f -exec sha256sum {} + |
-        LC_ALL=C sort) && [ -n "$found" ] && printf '%s\n' "$found" | sha256sum
-}
-{
-    say directory "$(stat -c '%u:%g %a' "$directory")"
-    mark allowlist "$directory/allowlist"
-    mark blocklist "$directory/blocklist"
-    say command "$(installed)"
-    mark service /etc/systemd/system/pingkiller.service
-    mark instance /etc/systemd/system/pingkiller@.service
-    mark rules /etc/udev/rules.d/99-pingkiller.rules
-    say enabled "$(readlink /etc/systemd/system/sysinit.target.wants/pingkiller.service)"
-    mark metrics_service /etc/systemd/system/pingkiller-metrics.service
-    mark metrics_timer /etc/systemd/system/pingkiller-metrics.timer
-    say metrics_enabled "$(readlink /etc/systemd/system/timers.target.wants/pingkiller-metrics.timer)"
-    # The file that the last deploy lets the timer write.
-    say metrics_file "$(sed -n 's/^ExecStart=.* --output //p' /etc/systemd/system/pingkiller-metrics.service)"
-    say metrics_directory "$([ -d "$metrics" ] && echo True)"
-} 2>/dev/null
+# Whether node_exporter has made the directory for metrics.
+say metrics_directory "$([ -d "$metrics" ] && echo True)"

@@ -61,7 +61,7 @@ def _run(given: argparse.Namespace) -> int:
 
 def _found(store: Store) -> Found:
     from ..boot import restore  # imports what plans a change
-    from ..report import summary
+    from ..report.totals import totals
 
     noted = wanted.noted(store)
     seen = host.collect(store, "filters", "counters", "lists", list_limit=0, top=0)
@@ -79,7 +79,7 @@ def _found(store: Store) -> Found:
         judged = _judged(_WARNING, f"missing or different: {listed(outcome.changed)}")
     else:
         judged = _judged(_OK, _fine([seen["filters"][name] for name in names]))
-    return {**judged, **_counts(seen["lists"], summary.totals(seen))}
+    return {**judged, **_counts(seen["lists"], totals(each["counters"] for each in seen["filters"].values()))}
 
 
 def _judged(status: int, message: str) -> Found:
@@ -92,8 +92,8 @@ def _fine(filters: list[Found]) -> str:
     return f"{len(filters)} filter{'s' * (len(filters) != 1)} as wanted{only}"
 
 
-def _counts(lists: Found, totals: Any) -> Found:
-    counts = {"passed": totals.passed, "dropped": totals.dropped, "would_drop": sum(totals.would_drop.values())}
+def _counts(lists: Found, counted: Any) -> Found:
+    counts = {"passed": counted.passed, "dropped": counted.dropped, "would_drop": sum(counted.would_drop.values())}
     for name, each in lists.items():
         counts.update({name: each["count"], f"{name}_capacity": each["capacity"]})
     return counts

@@ -9,26 +9,20 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from ..entries.plan import Demand, Plan, gained_comments, joined, make_plan, number_of_entries
+from ..entries.plan import Demand, joined, make_plan, number_of_entries
 from ..errors import PingKillerError
-from ..kept.edit import Edit, write_all
+from ..kept.edit import write_all
 from ..kept.entries_request import EntriesRequest
-from ..kept.entry_plan import plan_entries
-from ..kept.filter_notes import HostNote
-from ..kept.filter_plan import plan_host
 from ..kernel import access
 from ..store import entry_list, host_maps, limits, lost_pins, recovery
-from ..store.entry_list import EntryList
-from ..store.list_reader import MANY
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
 from .demand import read_demand
 from .effects import PlannedChange, foresee
+from .planning import check_fits, compare, plan_for, plan_kept, predicted, require_usable
 from .predicted_list import PredictedList
 from .request import Foreseen, ListRequest
 from .result import Outcome, result_of, with_kept
-
-_COMPARED, _COMPARED_EXACTLY = 4096, 131072  #: entries of a list whose indexes are compared with its records
 
 
 def change_list(base: str, request: ListRequest, *, check: bool = False, lock_timeout: float = 30.0) -> dict[str, Any]:
@@ -48,11 +42,11 @@ def change_list(base: str, request: ListRequest, *, check: bool = False, lock_ti
         pins.require_ours()
     if check:
         return _prediction(pins, request, demand, asked=asked)
-    if request.absent and not present and not any(_plan_kept(pins, request, asked)):
+    if request.absent and not present and not any(plan_kept(pins, request, asked)):
         # There is nothing to change, so the prediction is the result. What earlier tasks predicted does not count.
         return _prediction(pins, request._replace(foreseen=Foreseen()), demand, asked=asked)
     with host_lock(lock_timeout):
-        edits = _plan_kept(pins, request, asked)
+        edits = plan_kept(pins, request, asked)
         (outcome,) = _change(pins, [(request, demand)])
         result = with_kept(result_of(request, demand, outcome), edits)
         write_all(edits)
@@ -71,7 +65,7 @@ def change_together(base: str, requests: Sequence[ListRequest], *, lock_timeout:
     pins.check_mount()
     asked = [EntriesRequest(request, demand.requested) for request, demand in zip(requests, demands)]
     # Planned one after another, since all may be about one note; the first before anything is changed, as it may be refused.
-    planned = (_plan_kept(pins, request, entries) for request, entries in zip(requests, asked))
+    planned = (plan_kept(pins, request, entries) for request, entries in zip(requests, asked))
     with host_lock(lock_timeout):
         first = next(planned, [])
         outcomes = _change(pins, list(zip(requests, demands)))
@@ -81,8 +75,8 @@ def change_together(base: str, requests: Sequence[ListRequest], *, lock_timeout:
 
 def _prediction(pins: Pins, request: ListRequest, demand: Demand, *, asked: EntriesRequest) -> dict[str, Any]:
     """Return the result that a change would have, and change nothing."""
-    outcome = _predict(pins, request, demand, foreseen=request.foreseen)
-    return with_kept(result_of(request, demand, outcome), _plan_kept(pins, request, asked))
+    outcome = _predict(pins, request, demand)
+    return with_kept(result_of(request, demand, outcome), plan_kept(pins, request, asked))
 
 
 def _change(pins: Pins, asked: list[tuple[ListRequest, Demand]]) -> list[Outcome]:
@@ -97,12 +91,12 @@ def _change(pins: Pins, asked: list[tuple[ListRequest, Demand]]) -> list[Outcome
             host_maps.create(pins, limits.DEFAULT_CAPACITY)
     with entry_list.opened_list(pins, name) as entries:
         if entries is None:
-            return [Outcome(plan=_plan(None, demand), total=0, warnings=[]) for _request, demand in asked]
+            return [Outcome(plan=plan_for(None, demand), total=0, warnings=[]) for _request, demand in asked]
         for _request, demand in asked:
-            _compare(entries, demand)
+            compare(entries, demand)
         entries.settle()
         changes = [
-            PlannedChange(name, demand, plan=_plan(entries, demand), entries=entries) for _request, demand in asked
+            PlannedChange(name, demand, plan=plan_for(entries, demand), entries=entries) for _request, demand in asked
         ]
         warnings = [foresee(pins, change) for change in changes]
         whole = joined([change.plan for change in changes])
@@ -114,36 +108,11 @@ def _change(pins: Pins, asked: list[tuple[ListRequest, Demand]]) -> list[Outcome
         ]
 
 
-def _plan_kept(pins: Pins, request: ListRequest, asked: EntriesRequest) -> list[Edit]:
-    """Plan the changes of what is restored at boot."""
-    if not request.store:
-        return []
-    edits: list[Edit] = [*plan_entries(request.store, asked)]
-    if request.persist and any(edit.after for edit in edits) and not request.store.restores():
-        edits.append(plan_host(request.store, HostNote(base=pins.base, max_entries=_capacity(pins, request.name))))
-    return edits
-
-
-def _capacity(pins: Pins, list_name: str) -> int:
-    with entry_list.opened_list(pins.in_use(), list_name) as entries:
-        return limits.DEFAULT_CAPACITY if entries is None else entries.capacity
-
-
-def _predict(pins: Pins, request: ListRequest, demand: Demand, *, foreseen: Foreseen) -> Outcome:
-    pins = pins.in_use()
-    if not foreseen.filters:  # attaching a filter brings lists and filters together, and to this schema
-        recovery.require_same_lists(pins)
-        host_maps.require_present_schema(pins)
+def _predict(pins: Pins, request: ListRequest, demand: Demand) -> Outcome:
+    pins, foreseen = pins.in_use(), request.foreseen
+    require_usable(pins, request)
     with entry_list.opened_list(pins, request.name) as entries:
-        if entries is not None:
-            _compare(entries, demand)
-        plan = _plan(entries, demand)
-        if entries is not None:
-            entries.require_room(plan, foreseen.capacity)
-            count = entries.count
-        else:
-            _check_fits(request, plan, foreseen.capacity)
-            count = 0
+        plan = predicted(entries, request, demand)
         planned = PlannedChange(
             name=request.name,
             demand=demand,
@@ -152,6 +121,7 @@ def _predict(pins: Pins, request: ListRequest, demand: Demand, *, foreseen: Fore
             foreseen=foreseen,
             allowlist=_foreseen_allowlist(pins, foreseen.allowlist),
         )
+        count = 0 if entries is None else entries.count
         count += number_of_entries(plan.added) - number_of_entries(plan.removed)
         return Outcome(plan=plan, total=count, warnings=foresee(pins, planned))
 
@@ -165,32 +135,12 @@ def _foreseen_allowlist(pins: Pins, request: ListRequest | None) -> PredictedLis
     except PingKillerError as error:
         raise PingKillerError(f"in foreseen.allowlist, {error}") from None
     with entry_list.opened_list(pins, request.name) as entries:
-        plan = _plan(entries, demand)
+        plan = plan_for(entries, demand)
         held = entries.held() if entries is not None and plan else []
     return PredictedList(request.name, held, plan) if plan else None
-
-
-def _compare(entries: EntryList, demand: Demand) -> None:
-    """Find damage in lists short enough that it takes some milliseconds; an exact sync reads all of its list anyway."""
-    entries.compare(_COMPARED_EXACTLY if demand.exclusive else _COMPARED)
-
-
-def _plan(entries: EntryList | None, demand: Demand) -> Plan:
-    if entries is None:
-        return make_plan([], demand)
-    # Looking up many keys takes longer than reading all of the list.
-    everything = demand.exclusive or len(demand.requested.keys) > MANY
-    return make_plan(entries.held(None if everything else set(demand.requested.keys)), demand)
 
 
 def _check_before_creating(pins: Pins, request: ListRequest, demand: Demand) -> None:
     """Refuse a change on a host without maps before any are made."""
     if not pins.exists():
-        _check_fits(request, make_plan([], demand))
-
-
-def _check_fits(request: ListRequest, plan: Plan, capacity: int | None = None) -> None:
-    added = number_of_entries(plan.added)
-    limits.check_capacity(request.name, added, capacity or limits.DEFAULT_CAPACITY)
-    limits.check_prefix_lengths(request.name, set(limits.ipv6_lengths(plan.added)))
-    limits.check_comments(gained_comments(plan))
+        check_fits(request, make_plan([], demand))
