@@ -23,8 +23,8 @@ PLAYBOOK = Path(__file__).resolve().parents[2] / "playbooks/status.yml"
 WIDE = 140  #: columns, for all cells of a table
 
 
-def lines(answers, columns=WIDE, rows=None, address=""):
-    return Screen(read(answers), columns).lines(rows, address)
+def lines(answers, columns=WIDE, rows=None, address="", height=24):
+    return Screen(read(answers), columns, height).lines(rows, address)
 
 
 def cells(said, host):
@@ -143,9 +143,8 @@ def test_hosts_without_room_are_summed_up():
     said = lines(fine, 80)
     assert len(said) == 23
     assert said[19] == "and 182 more, all fine (-e pingkiller_rows=0 shows all)"
-    assert "and 181 more, none of them lacking (-e " in "\n".join(
-        lines({**fine, "host199": host("monitoring")}, 80, rows=19)
-    )
+    watched = {f"test{number:02}": host("monitoring") for number in range(20)}
+    assert "and 201 more, none of them lacking (-e pingkiller_rows=0 shows all)" in lines({**fine, **watched}, rows=19)
     several = {**fine, **{f"late{number}": host("drifted", drift=["x"]) for number in range(30)}}
     assert re.search(r"^and \d+ more, \d+ of them lacking", "\n".join(lines(several, 80)), re.MULTILINE)
 
@@ -155,6 +154,11 @@ def test_as_many_hosts_are_shown_as_asked_for(rows, shown):
     said = lines({f"host{number:02}": host("drifted", drift=["x y"]) for number in range(50)}, rows=rows)
     assert sum(" drifted  " in line for line in said) == shown
     assert sum(line.endswith(": x y") for line in said) == shown
+
+
+def test_higher_terminal_shows_more_hosts_and_a_lower_one_no_fewer_than_a_usual_one():
+    fine = {f"host{number:03}": host() for number in range(200)}
+    assert [len(lines(fine, height=height)) for height in (50, 24, 5)] == [49, 23, 23]
 
 
 def test_busiest_sources_of_the_fleet_are_those_of_all_hosts_also_of_those_not_shown():
