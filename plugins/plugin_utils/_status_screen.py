@@ -48,10 +48,10 @@ class Screen:
 
     def _fitted(self, room: int) -> list[str]:
         """Write the worst hosts, and a line about each of which there is something to say, in so many lines or few more."""
-        room -= 2  # for the headings, and for what is said of the hosts left out
         told = list(self._first_words(room))
-        told = told[: max(1, (room - 1) // 3)]
-        return [*self._table(max(2, room - len(_section(told)))), *_section(told)]
+        least = _section(told[: max(1, (room - 3) // 3)])
+        table = self._table(max(2, room - 2 - len(least)))  # beside the headings and what is said of the hosts left out
+        return [*table, *_section(told[: max(1, room - 1 - len(table))])]
 
     def _table(self, shown: int) -> list[str]:
         statuses, left_out = self._statuses[:shown], self._statuses[shown:]

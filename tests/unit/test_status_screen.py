@@ -156,6 +156,14 @@ def test_as_many_hosts_are_shown_as_asked_for(rows, shown):
     assert sum(line.endswith(": x y") for line in said) == shown
 
 
+def test_lines_that_hosts_leave_free_are_for_what_is_said_of_them():
+    answers = {f"host{number}": host("drifted", drift=["x " * 60, "y"]) for number in range(9)}
+    said = lines(answers, 80)
+    assert len(said) == 22
+    assert [line.partition(": ")[0] for line in said[11:20]] == [f"host{number}" for number in range(9)]
+    assert all(line.endswith("... (and 1 more)") for line in said[11:20])
+
+
 def test_higher_terminal_shows_more_hosts_and_a_lower_one_no_fewer_than_a_usual_one():
     fine = {f"host{number:03}": host() for number in range(200)}
     assert [len(lines(fine, height=height)) for height in (50, 24, 5)] == [49, 23, 23]
