@@ -2,7 +2,8 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure commands on a whole fleet: a first deploy, a deploy without changes, a new blocklist entry, facts and a ping.
+"""Measure commands on a whole fleet: a first deploy, a deploy without changes, a new blocklist entry, facts, a
+look for the status, and a ping.
 
 The measured time is that of the whole command for all hosts, as a user types it. The commands take turns. tools/fleet
 makes the hosts, each with its own systemd, sshd, network and BPF file system. The hosts share the processors of this
@@ -27,13 +28,24 @@ import report
 
 FLEET = "bench"
 PLAYBOOK = "deploy-pingkiller.yml"
-PING, FIRST, AGAIN, BLOCK, FACTS = (
+PING, FIRST, AGAIN, BLOCK, FACTS, STATUS = (
     "ansible all -m ping",
     "the first deploy",
     "a deploy that changes nothing",
     "ansible all -m xdp_blocklist -a ip=...",
     "ansible all -m xdp_facts -a list_limit=0",
+    "the role's tasks status",
 )
+COMMANDS = (PING, FIRST, AGAIN, BLOCK, FACTS, STATUS)
+#: Only the look, which no other command has as its only task, and without the second that it measures for.
+LOOK = """\
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: pingkiller.fleet.pingkiller, tasks_from: status}
+  vars: {pingkiller_status_window: 0}
+"""
 COLUMNS = {
     "hosts": "hosts",
     "what": "command",
@@ -101,14 +113,16 @@ def measure(hosts: int, runs: int) -> list[dict]:
         return said
 
     run(*ad_hoc, "ping")  # sets up the connections, which last for a minute after each command
+    (report.CHECKOUT / ".fleet" / FLEET / "look.yml").write_text(LOOK)
     turn(FIRST, *deploy)
     for number in range(runs):
         turn(PING, *ad_hoc, "ping")
         unchanged(turn(AGAIN, *deploy), hosts)
         turn(BLOCK, *ad_hoc, "xdp_blocklist", "-a", f"ip=192.0.2.{number % 250 + 1}")
         turn(FACTS, *ad_hoc, "xdp_facts", "-a", "list_limit=0")
+        turn(STATUS, "ansible-playbook", *forks, f".fleet/{FLEET}/look.yml")
     ping = statistics.median(seconds for seconds, _ in taken[PING])
-    return [row(hosts, what, taken[what], ping) for what in (PING, FIRST, AGAIN, BLOCK, FACTS)]
+    return [row(hosts, what, taken[what], ping) for what in COMMANDS]
 
 
 def unchanged(said: str, hosts: int) -> None:
@@ -140,7 +154,7 @@ def main() -> None:
     for hosts in options.hosts:
         with fleet(hosts):
             rows += measure(hosts, options.runs)
-        print(report.table(rows[-5:], COLUMNS), end="\n\n", flush=True)
+        print(report.table(rows[-len(COMMANDS) :], COLUMNS), end="\n\n", flush=True)
     report.write_json(report.OUTPUT / "fleet.json", rows)
 
 

@@ -104,6 +104,110 @@ status:
   description: The state of the host.
   type: dict
   returned: success
+  contains:
+    version:
+      description: The version of the installed command, or else of a filter. Null if there is neither.
+      type: str
+      returned: success
+      sample: 0.1.0
+    kernel:
+      description: Release of the running kernel.
+      type: str
+      returned: success
+      sample: 6.1.0-18-amd64
+    wanted:
+      description: Whether the host is wanted to have filters.
+      type: bool
+      returned: success
+    filters:
+      description:
+        - The filters that are wanted or there, by name as in M(pingkiller.fleet.xdp_facts), those with problems first, at most 8. C(mode) is C(none) if a
+          filter is not attached. C(policy) is null if it is not known. C(passed), C(dropped) and C(would_drop) are packets.
+        - A wanted filter on the interfaces of the default routes of a host that has none is called C(default-routes).
+      type: dict
+      returned: success
+      sample:
+        eth0: {wanted: true, mode: native, policy: pass, monitor: false, passed: 7, dropped: 42, would_drop: 0}
+    filters_left_out:
+      description: How many more filters there are.
+      type: int
+      returned: success
+    drift:
+      description:
+        - What a deploy would change, as sentences without a dot at the end, at most 5. It is empty if the check mode of a deploy would change nothing.
+        - What a deploy would refuse is told in the words of that refusal.
+      type: list
+      elements: str
+      returned: success
+      sample: ["filter eth0: policy is pass, the inventory wants drop"]
+    drift_left_out:
+      description: How many more there are.
+      type: int
+      returned: success
+    lists:
+      description: The entries of each list, and how many it has room for.
+      type: dict
+      returned: success
+      sample:
+        blocklist: {count: 5, capacity: 65536}
+        allowlist: {count: 1, capacity: 65536}
+    counts:
+      description: The packets of all filters, and the reasons of the dropped ones.
+      type: dict
+      returned: success
+      sample: {passed: 7, dropped: 42, would_drop: 0, reasons: {blocklist: 42}}
+    recent:
+      description: The same for the time that the module measured, with C(seconds).
+      type: dict
+      returned: success
+      sample: {seconds: 1.0, passed: 1, dropped: 3, would_drop: 0, reasons: {blocklist: 3}}
+    sources:
+      description:
+        - The busiest entries of the blocklist, and sources that the rate limit blocks, at most 10, by C(recent) packets, then by all C(packets).
+        - Packets of a source that the rate limit blocks are known only if it is the only one of its filter, and only those of the time that the module
+          measured. Else they are 0.
+      type: list
+      elements: dict
+      returned: success
+      sample: [{ip: 203.0.113.66, packets: 42, recent: 3, reason: blocklist, owners: [inventory]}]
+    notes:
+      description: Sentences about problems, as in M(pingkiller.fleet.xdp_facts), at most 3.
+      type: list
+      elements: str
+      returned: success
+    address:
+      description: What happens to pings of O(address), with the owners of the entry that decides. C(verdict) is as in M(pingkiller.fleet.xdp_facts).
+      type: dict
+      returned: with O(address)
+      sample:
+        ip: 203.0.113.9
+        verdict: drop
+        reason: pings from it are dropped on eth0, since the blocklist has 203.0.113.9 (owner inventory)
+        owners: [inventory]
+    reasons:
+      description: The packets of all reasons, by family.
+      type: dict
+      returned: with O(details)
+      sample: {blocklist: {ipv4: 40, ipv6: 2}, not_icmp: {ipv4: 7}}
+    processing:
+      description:
+        - How long passed and dropped frames took in the filters, in nanoseconds. Of C(buckets), number i counts frames of 2^i to 2^(i+1)-1 ns. Null if no
+          frame was measured.
+      type: dict
+      returned: with O(details)
+      sample:
+        passed: {count: 5, average: 90, p50: 80, p99: 120, buckets: [0, 0, 0, 0, 0, 0, 5]}
+        dropped: null
+    owners:
+      description: The number of entries by owner, for each list, at most 10 owners.
+      type: dict
+      returned: with O(details)
+      sample: {blocklist: {inventory: 4, local: 1}, allowlist: {inventory: 1}}
+    comments:
+      description: The comments of entries among C(sources).
+      type: dict
+      returned: with O(details)
+      sample: {203.0.113.66: scans every night}
 """
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator

@@ -111,6 +111,7 @@ def test_what_no_longer_is_to_be_restored_is_drift(deployed):
     assert drift(deployed, persist=False) == [
         "filter pk0: what a boot restores of it is not what the inventory wants",
         "blocklist: what a boot restores of it is not what the inventory wants",
+        "allowlist: what a boot restores of it is not what the inventory wants",
     ]
 
 
@@ -159,7 +160,7 @@ def test_what_is_dropped_while_the_module_measures_is_recent(deployed):
         wait = time.sleep
         time.sleep = lambda seconds: (ping("pk0", "192.0.2.2", 2), wait(0))
 
-    told = status(two_pings_meanwhile, window=0.2)
+    told = run("xdp_status_info", two_pings_meanwhile, window=0.2)["status"]
     assert told["counts"]["reasons"] == {"blocklist": 5}
     assert told["recent"] | {"dropped": 2, "passed": 0, "reasons": {"blocklist": 2}} == told["recent"]
     assert told["sources"] == [
@@ -213,7 +214,7 @@ def test_answer_stays_small_on_the_largest_host(details, most):
     """Forty interfaces of long names, of which each has drifted, and IPv6 sources of owners of long names."""
     names = [f"interface{number:06}" for number in range(40)]
     for name in names:
-        ip("link", "add", name, "type", "dummy")
+        ip("link", "add", name, "type", "bridge")
     changed("xdp_filter", interface=names[:20], mode="generic")
     owners = [f"{'owner' * 5}{number}" for number in range(4)]
     sources = [f"2001:db8:{number:04x}:ffff:eeee:dddd:cccc:bbbb" for number in range(12)]
