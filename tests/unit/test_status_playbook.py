@@ -28,7 +28,8 @@ class Controller:
         tasks.mkdir(parents=True)
         for name in ("bpf", "galaxy.yml", "meta", "playbooks", "plugins"):
             (collection / name).symlink_to(CHECKOUT / name)
-        (tasks / "status.yml").write_text("- ansible.builtin.meta: noop\n")
+        self.look = tasks / "status.yml"
+        self.look.write_text("- ansible.builtin.meta: noop\n")
         (directory / "site.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
 
     def run(self, *arguments, answers, **environment):
@@ -149,6 +150,15 @@ def test_hosts_with_hostile_names_are_only_text(controller):
     shown = done.stdout.partition("\nHOST ")[2]
     assert all(line.isprintable() for line in shown.splitlines())
     assert "\n{{ 7 * 7 }} " in shown
+
+
+def test_host_whose_variables_cannot_be_evaluated_is_named_in_the_table(controller):
+    controller.look.write_text("- ansible.builtin.debug: {msg: '{{ missing }}'}\n  register: _pingkiller_seen\n")
+    done = controller.run(BY_NAME, answers=fine(2))
+    assert done.returncode == 2
+    shown = done.stdout.partition("\nHOST ")[2].splitlines()
+    assert all(line.split()[1] == "failed" for line in shown[1:3])
+    assert shown[-1] == "2 hosts: 2 gave no answer; dropped 0 in all"
 
 
 def test_limit_that_matches_no_host_is_an_error(controller):
