@@ -319,6 +319,7 @@ removed:
   sample: [eth0]
 """
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._filter_requests import request_from
 from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
@@ -330,32 +331,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import change, remove
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import (
-    FilterOptions,
-    argument_spec,
-)
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import argument_spec
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.request import (
-    FilterRequest,
     RemovalRequest,
     named,
     names_to_remove,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
-
-
-def request_from(given, sources):
-    options = {name: given[name] for name in FilterOptions._fields if given[name] is not None}
-    return FilterRequest(
-        interfaces=named(given["interface"]),
-        options={name: tuple(value) if isinstance(value, list) else value for name, value in options.items()},
-        sources=sources,
-        capacity=given["max_entries"],
-        force=given["force"],
-        persist=given["persist"],
-        owner=given["owner"],
-        store=Store(given["config_dir"]),
-        reset=given["reset"],
-    )
 
 
 def run(given, sources, check_mode):

@@ -23,7 +23,7 @@ POLICIES = (PASS, DROP)
 VERDICTS = (PASS, DROP, UNKNOWN)
 LISTS = ("blocklist", "allowlist")
 
-_WORD, _SENTENCE = 60, 300  #: characters
+_WORD, _SENTENCE, _REASON = 80, 400, 900  #: characters; the module keeps to less
 _MOST_ITEMS = 100  #: of anything that an answer lists; the module keeps to less
 _MOST = 1 << 64  #: more than a host can count
 
@@ -145,9 +145,9 @@ def word(value: object) -> str:
     return printable(str(value), _WORD)
 
 
-def sentence(value: object) -> str:
+def sentence(value: object, length: int = _SENTENCE) -> str:
     """Make a sentence safe to show. It ends without a dot, so that another one can follow."""
-    return printable(" ".join(str(value).split()), _SENTENCE).rstrip(".")
+    return printable(" ".join(str(value).split()), length).rstrip(".")
 
 
 _NOTHING_RECENT = {"passed": 0, "dropped": 0, "would_drop": 0, "reasons": {}}
@@ -194,7 +194,7 @@ def _explained(given: Mapping[str, Any]) -> Explained:
     return Explained(
         ip=_address(given["ip"]),
         verdict=_choice(given["verdict"], VERDICTS),
-        reason=_sentence(given["reason"]),
+        reason=sentence(_text(given["reason"]), _REASON),
         owners=_each(_word, given["owners"]),
     )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import schema
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.summary import Totals, lines, totals
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.summary import lines
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.totals import Totals, totals
 
 EMPTY = {"count": 0, "capacity": 16, "top": []}
 
@@ -37,13 +38,17 @@ def facts(*filters: dict, top: tuple = ()) -> dict:
     return {"filters": named, "lists": {"blocklist": blocklist, "allowlist": EMPTY}}
 
 
+def totals_of(found: dict) -> Totals:
+    return totals(each["counters"] for each in found["filters"].values())
+
+
 def test_what_filters_counted_is_added_up():
-    found = totals(facts(counting(3, blocklist=2), counting(4, blocklist=5, ratelimit=1, would=2)))
+    found = totals_of(facts(counting(3, blocklist=2), counting(4, blocklist=5, ratelimit=1, would=2)))
     assert found == Totals(7, 8, Counter(blocklist=7, ratelimit=1), Counter(policy_drop=2))
 
 
 def test_a_filter_that_is_removed_in_a_window_leaves_no_negative_count():
-    before, after = totals(facts(counting(9, blocklist=9), counting(1))), totals(facts(counting(2, blocklist=1)))
+    before, after = totals_of(facts(counting(9, blocklist=9), counting(1))), totals_of(facts(counting(2, blocklist=1)))
     assert after.since(before) == Totals(0, 0, Counter(), Counter())
 
 
@@ -58,7 +63,7 @@ def test_reasons_are_told_in_the_order_of_their_packets():
 def test_ten_lines_are_enough_for_any_host():
     entry = {"ip": "192.0.2.1", "packets": 1, "owners": ["adhoc"]}
     many = facts(*[counting(1, would=1, blocklist=1)] * 9, counting(mode="none"), top=(entry,) * 9)
-    said = lines(many, recent=totals(many), seconds=2)
+    said = lines(many, recent=totals_of(many), seconds=2)
     assert len(said) <= 10
     assert said[2] == "and 8 more filters, 1 of them not attached"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 LEFT, RIGHT = "<", ">"
 _GAP = "  "
 _TIMES = ((10**9, "s"), (10**6, "ms"), (10**3, "us"))  #: units with their nanoseconds
+_SIZES = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _WIDE = ("W", "F")  #: values of East Asian Width in Unicode: two columns of a terminal
 
 
@@ -50,9 +51,35 @@ def cut(text: str, columns: int) -> str:
     return text[:end]
 
 
+def clipped(text: str, columns: int) -> str:
+    """Return a text that fits into these columns, with an ellipsis where it was cut."""
+    return text if width(text) <= columns else cut(text, columns - 3) + "..."
+
+
 def number(value: int | None) -> str:
     """Return a number with commas between thousands, or a dash for None."""
     return "-" if value is None else f"{value:,}"
+
+
+def short(value: int) -> str:
+    """Return a number with at most five characters below 10^15, such as 9,999, 12.3k or 4.56M."""
+    if value < 10_000:
+        return number(value)
+    for size, unit in _SIZES:
+        if value >= size:
+            return f"{value / size:.3g}{unit}" if value < 999.5 * size else number(round(value / size)) + unit
+    raise AssertionError
+
+
+def wrapped(text: str, columns: int, indent: str = "") -> list[str]:
+    """Break a text into lines of at most this many columns, all but the first with an indent. Words that are longer are cut."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and width(lines[-1]) + 1 + width(word) <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(cut((indent if lines else "") + word, columns))
+    return lines
 
 
 def time(nanoseconds: int | None) -> str:

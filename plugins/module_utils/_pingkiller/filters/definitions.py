@@ -75,9 +75,17 @@ def of(options: FilterOptions) -> dict[str, str]:
     }
 
 
-def build_id(sources: dict[str, str], defines: dict[str, str], bcc_version: str) -> str:
+def digest(sources: dict[str, str]) -> str:
+    """Hash the C sources, by their path below bpf/. Returns 64 hexadecimal digits."""
+    return _hash(sources)
+
+
+def build_id(sources_digest: str, defines: dict[str, str], bcc_version: str) -> str:
     """Hash everything that determines the program. Returns 16 hexadecimal digits."""
-    parts = [sources, defines, schema.SCHEMA_VERSION, bcc_version, os.uname().release]
+    return _hash([sources_digest, defines, schema.SCHEMA_VERSION, bcc_version, os.uname().release])[:16]
+
+
+def _hash(value: object) -> str:
     import hashlib  # loads OpenSSL, which a host without filters does not need
 
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

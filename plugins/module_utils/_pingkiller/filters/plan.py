@@ -162,7 +162,8 @@ def _step(
     defines = definitions.of(options)
     # Without BCC, assume the version that compiled the running filter: the version to be installed is not known.
     version = bcc_version or noted.bcc_version or "none"
-    build_id = definitions.build_id(request.sources, defines, version)
+    sources_digest = request.sources_digest or definitions.digest(request.sources)
+    build_id = definitions.build_id(sources_digest, defines, version)
     left = filter_programs.stand_in(pins, name)
     lent = _lent(request, noted, options.as_dict())
     settled = (

@@ -28,6 +28,7 @@ class FilterRequest(NamedTuple):
     reset: bool = False  #: options that are not named get their defaults
     lent: bool = False  #: the options are for a while only: note which values to put back
     only_running: bool = False  #: refuse to attach a filter that does not run
+    sources_digest: str | None = None  #: ``definitions.digest`` of the sources, for a prediction without them
 
     @property
     def hook(self) -> str:

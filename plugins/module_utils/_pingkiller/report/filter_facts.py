@@ -46,7 +46,7 @@ def collect(pins: Pins, name: str, limit: int) -> dict[str, Any]:
         "program": _program(now) if now else None,
         "build_id": noted.build_id,
         "options": noted.options,
-        "counters": _counters(pins, name),
+        "counters": counters(pins, name),
         "processing_time": _processing_time(pins, name, noted.options.get("timing_sample", 0)),
         "ratelimit": _ratelimit(pins, name, noted.options, limit=limit),
         "events": _event_counts(pins, name),
@@ -82,7 +82,7 @@ def _program(found: filter_meta.RunningFilter) -> dict[str, Any]:
 # Counters
 
 
-def _counters(pins: Pins, name: str) -> dict[str, Any]:
+def counters(pins: Pins, name: str) -> dict[str, Any]:
     """Return packets and bytes by reason and family. What monitor mode would have dropped has passed."""
     sums = map_sums(pins, name, "counters", info=schema.FILTER_MAPS["counters"])
     reasons = {reason: _by_family(sums, reason, reason) for reason in schema.REASONS}
@@ -140,7 +140,7 @@ def sums_over_cpus(found: bpf.Map, layout: Layout) -> Counter[str]:
 def _processing_time(pins: Pins, name: str, sample: int) -> dict[str, Any] | None:
     """Return the processing times of passed and of dropped frames, in ns. None if they were never measured."""
     sums = times(pins, name)
-    return {"sample": sample, **{verdict: _times(sums, verdict) for verdict in schema.VERDICTS}} if sums else None
+    return {"sample": sample, **{verdict: times_of(sums, verdict) for verdict in schema.VERDICTS}} if sums else None
 
 
 def times(pins: Pins, name: str) -> Counter[str]:
@@ -148,14 +148,20 @@ def times(pins: Pins, name: str) -> Counter[str]:
     return map_sums(pins, name, "timing", info=schema.TIMING_MAP)
 
 
-def _times(sums: Counter[str], verdict: str) -> dict[str, int | None]:
+def times_of(sums: Counter[str], verdict: str) -> dict[str, int | None]:
+    """Return the processing times of passed or of dropped frames, in ns, of the fields that ``times`` returns."""
     count = sums[f"{verdict}.count"]
-    buckets = [sums[f"{verdict}.bucket{number}"] for number in range(schema.TIMING_BUCKETS)]
+    counted = buckets(sums, verdict)
     return {
         "count": count,
         "average": round(sums[f"{verdict}.sum"] / count) if count else None,
-        **{f"p{percent}": percentile(buckets, percent) for percent in _PERCENTILES},
+        **{f"p{percent}": percentile(counted, percent) for percent in _PERCENTILES},
     }
+
+
+def buckets(sums: Counter[str], verdict: str) -> list[int]:
+    """Return the histogram of these times: the frames that took from 2^i to 2^(i+1)-1 ns."""
+    return [sums[f"{verdict}.bucket{number}"] for number in range(schema.TIMING_BUCKETS)]
 
 
 def _ratelimit(pins: Pins, name: str, options: dict[str, Any], *, limit: int) -> dict[str, Any] | None:

@@ -14,30 +14,13 @@ from ..errors import PingKillerError
 from ..kernel import schema
 from ..tables import number
 from . import facts
+from .totals import Totals, totals
 
 #: Lines for filters and for the busiest entries, so that ten lines are enough for all.
 _FILTERS, _BUSIEST = 3, 3
 _LONGEST_WINDOW = 3600  #: seconds
 
 Facts = dict[str, Any]
-
-
-class Totals(NamedTuple):
-    """What all filters of a host have counted, in packets."""
-
-    passed: int
-    dropped: int
-    reasons: Counter[str]  #: dropped packets
-    would_drop: Counter[str]  #: packets that only monitor mode passed, by the reason to drop them
-
-    def since(self, before: Totals) -> Totals:
-        """Return what was counted since. A filter that was removed meanwhile took its counts with it."""
-        return Totals(
-            passed=max(0, self.passed - before.passed),
-            dropped=max(0, self.dropped - before.dropped),
-            reasons=self.reasons - before.reasons,
-            would_drop=self.would_drop - before.would_drop,
-        )
 
 
 class Summary(NamedTuple):
@@ -59,37 +42,22 @@ def summarize(base: str, *, window: float | None = None) -> Summary:
     began, found = time.monotonic(), facts.collect(base, list_limit=0, top=_BUSIEST)
     if window is None:
         return Summary(lines(found), found["notes"])
-    before = totals(found)
+    before = _totals(found)
     time.sleep(window)
     found = facts.collect(base, list_limit=0, top=_BUSIEST)
-    recent = totals(found).since(before)
+    recent = _totals(found).since(before)
     return Summary(lines(found, recent=recent, seconds=time.monotonic() - began), found["notes"])
 
 
-def totals(found: Facts) -> Totals:
-    """Add up the counters of all filters."""
-    passed = dropped = 0
-    reasons: Counter[str] = Counter()
-    would_drop: Counter[str] = Counter()
-    for each in found["filters"].values():
-        counters = each["counters"]
-        passed += counters["passed"]["packets"]
-        dropped += counters["dropped"]["packets"]
-        for reason in schema.DROP_REASONS:
-            reasons[reason] += _packets(counters["reasons"][reason])
-            would_drop[reason] += _packets(counters["would_drop"]["reasons"][reason])
-    return Totals(passed, dropped, reasons, would_drop)
-
-
-def _packets(by_family: dict[str, dict[str, int]]) -> int:
-    return sum(cell["packets"] for cell in by_family.values())
+def _totals(found: Facts) -> Totals:
+    return totals(each["counters"] for each in found["filters"].values())
 
 
 def lines(found: Facts, *, recent: Totals | None = None, seconds: float = 0) -> list[str]:
     """Return the lines, ten at most. ``recent`` is what was counted in the last ``seconds``."""
     if not found["filters"]:
         return ["no filter: nothing is filtered on this host"]
-    said = [*_filter_lines(found["filters"]), _counted(totals(found), "in all")]
+    said = [*_filter_lines(found["filters"]), _counted(_totals(found), "in all")]
     if recent is not None:
         said.append(_counted(recent, f"in the last {seconds:.1f} s, {recent.dropped / seconds:,.1f} a second"))
     return [*said, *_busiest(found["lists"][schema.BLOCKLIST]["top"]), _fill(found["lists"])]

@@ -1,0 +1,35 @@
+# Copyright (c) 2026 the PingKiller authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make one table of what the hosts of a play answered to the module xdp_status_info. Runs on the controller."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_screen import Screen
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_words import lacking
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import read
+
+_OPTIONS = {"rows": {"type": "int"}, "address": {"type": "str", "default": ""}}
+
+
+class ActionModule(ActionBase):
+    """Reads the registered answers of all hosts, and connects to none."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        _valid, options = self.validate_argument_spec(_OPTIONS)
+        variables = task_vars["hostvars"]
+        statuses = read({host: variables[host].get("_pingkiller_seen") for host in task_vars["ansible_play_hosts_all"]})
+        result["lacking"] = lacking(statuses)
+        result["msg"] = Screen(statuses, self._display.columns).lines(options["rows"], options["address"])
+        result["_ansible_verbose_always"] = not _last_words.heard  # else the callback shows it
+        return result
