@@ -51,6 +51,15 @@ options:
     description: Whether filters and lists are wanted to be restored at boot.
     type: bool
     default: true
+  lists:
+    description:
+      - The hash (SHA-256) of the file that a deploy writes for each list, by V(allowlist) and V(blocklist). A list that is left out is not compared.
+    type: dict
+    default: {}
+  marks:
+    description: The marks of the files that restore filters at boot, as the role has them.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller
   - pingkiller.fleet.pingkiller.config
@@ -88,6 +97,7 @@ status:
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._filter_requests import request_from
+from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
     CONFIG_OPTION,
@@ -117,6 +127,10 @@ def look(given):
         present=given["state"] == "present",
         requests=tuple(filter_request(given, each) for each in given["filters"] if not given["refusal"]),
         refusal=given["refusal"],
+        persist=given["persist"],
+        list_hashes=given["lists"],
+        marks=given["marks"],
+        script=given["_script"],
     )
     question = Question(window=given["window"], address=given["address"], details=given["details"])
     return {"status": status_json.as_dict(status(given["base"], wanted, question), details=question.details)}
@@ -143,13 +157,22 @@ def main():
             "details": {"type": "bool", "default": False},
             "max_entries": {"type": "int"},
             "persist": {"type": "bool", "default": True},
+            "lists": {"type": "dict", "default": {}},
+            "marks": {"type": "dict", "default": {}},
             "_sources_digest": {"type": "str"},
+            "_script": {"type": "str"},
             **STATE_OPTION,
             **CONFIG_OPTION,
             **BASE_OPTION,
         },
         supports_check_mode=True,
     )
+    if module.params["_sources_digest"] is None or module.params["_script"] is None:
+        module.fail_json(
+            msg="what the controller adds did not come along: call the module by its full name, "
+            "pingkiller.fleet.xdp_status_info, or let action_plugins in ansible.cfg name the collection's plugins/action"
+        )
+    move_to_interpreter_with_bcc()  # whose version is a part of what a program is built from
     given = dict(module.params)
     module.params.clear()  # or they would be sent back with the result
     finish(module, look, given)

@@ -3,14 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # shellcheck shell=sh disable=SC2154,SC2086,SC2046  # variables are set in front of this text; $python may have arguments
-# Prints the facts of a host that the role needs, as lines pingkiller_NAME=VALUE. Needs $python (empty: the first of
-# $candidates that exists) and $directory. It is plain sh, so that the role can name a host without Python in a sentence. It
+# Prints the facts of a host that the role needs besides those of marks.sh, which comes before this text. Needs $python (empty:
+# the first of $candidates that exists) and $directory. It is plain sh, so that the role can name a host without Python in a sentence. It
 # gathers all facts at once, because one round trip to the host takes longer than the whole probe.
-
-# Root starts Python below, which must not find files of other users in the directory where the login began.
-cd / || exit
-
-say() { printf '%s\n' "pingkiller_$1=$2"; }
 
 say system "$(uname -s)"
 say kernel "$(uname -r)"
@@ -80,23 +75,3 @@ done)"
 
 # Root would follow the link, and change its target.
 [ -L "$directory" ] && say link "$directory"
-
-# Owner, mode and hash of the files that the last deploy wrote.
-mark() { say "$1" "$(stat -c '%u:%g %a' "$2") $(sha256sum <"$2")"; }
-# One hash over those of all files of the command, without the bytecode that Python makes of them, and without the note of
-# install.py. Nothing if there are none.
-installed() {
-    cd /usr/local && found=$(find lib/pingkiller sbin/pingkiller share/man/man8/pingkiller.8 share/bash-completion/completions/pingkiller \
-        -name __pycache__ -prune -o -path lib/pingkiller/made -prune -o -exec stat -c '%u:%g %a %n' {} + -type f -exec sha256sum {} + |
-        LC_ALL=C sort) && [ -n "$found" ] && printf '%s\n' "$found" | sha256sum
-}
-{
-    say directory "$(stat -c '%u:%g %a' "$directory")"
-    mark allowlist "$directory/allowlist"
-    mark blocklist "$directory/blocklist"
-    say command "$(installed)"
-    mark service /etc/systemd/system/pingkiller.service
-    mark instance /etc/systemd/system/pingkiller@.service
-    mark rules /etc/udev/rules.d/99-pingkiller.rules
-    say enabled "$(readlink /etc/systemd/system/sysinit.target.wants/pingkiller.service)"
-} 2>/dev/null

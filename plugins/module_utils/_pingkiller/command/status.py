@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from .. import VERSION
+from ..filters.options import written
 from ..kept.directory import Store
 from . import host, output, parsers, wanted
 from .exit_status import ERROR, FINE, NOT_AS_WANTED
@@ -81,11 +82,5 @@ def _filter_lines(name: str, each: Found) -> list[str]:
     since = f" since {each['program']['loaded_at']}" if each.get("program") else ""
     monitors = ", monitors only and drops nothing" if options.get("monitor") else ""
     lost = "" if each["restored_at_boot"] else ", not restored at boot"
-    shown = [f"    {option}: {_plain(value)}" for option, value in options.items()]
+    shown = [f"    {option}: {written(value)}" for option, value in options.items()]
     return [f"filter {name}: {each['mode']}{since}{monitors}{lost}", *shown]
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ", ".join(value) if isinstance(value, list) else str(value)

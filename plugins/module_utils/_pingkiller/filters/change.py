@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ..kept.edit import write_all
 from ..kernel import access
-from ..store import filter_meta, filter_programs, recovery
+from ..store import filter_meta, recovery
 from ..store.lock import check_timeout, host_lock
 from ..store.pins import Pins
+from . import predict
 from .interfaces import usable_links
-from .notes import plan_notes, prediction_warnings
+from .notes import plan_notes
 from .plan import ask, make_plan, own_names
 from .request import FilterRequest
 from .result import Result, result_of, with_kept
@@ -20,13 +21,13 @@ from .result import Result, result_of, with_kept
 def present(base: str, request: FilterRequest, *, check: bool = False, lock_timeout: float = 30.0) -> Result:
     """Make sure that the filters run as asked. Raises PingKillerError before it changes anything."""
     check_timeout(lock_timeout)
+    if check:
+        return predict.present(base, request)
+    from .apply import apply, complete_interrupted_move  # what compiles, which a prediction does not need
+
     access.require_bpf()
     pins = Pins(base)
     pins.check_mount()
-    if check:
-        return _predict(pins, request)
-    from .apply import apply, complete_interrupted_move  # what compiles, which a prediction does not need
-
     links = usable_links(request)
     with host_lock(lock_timeout):
         asked = ask(pins.in_use(), request, links)
@@ -39,16 +40,3 @@ def present(base: str, request: FilterRequest, *, check: bool = False, lock_time
         after = {step.name: filter_meta.running(pins, step.name) for step in plan.steps}
         result = result_of(plan, request, notes, after=after)
         return with_kept({**result, "changed": result["changed"] or bool(mended)}, plan.kept, request.owner)
-
-
-def _predict(pins: Pins, request: FilterRequest) -> Result:
-    links = usable_links(request)
-    pins.require_ours()
-    to_mend = recovery.unfinished(pins) or bool(recovery.reading_others(pins))
-    used = pins.in_use()
-    # Interfaces that were renamed concern only what is kept, and finding them means a look at every filter.
-    own_name = own_names(used) if request.store else filter_programs.own_name
-    plan = make_plan(used, request, ask(used, request, links), own_name=own_name)
-    notes = plan_notes(used, request, plan) + prediction_warnings(plan.steps)
-    result = result_of(plan, request, notes, after={})
-    return with_kept({**result, "changed": result["changed"] or to_mend}, plan.kept, request.owner)

@@ -183,6 +183,13 @@ def purpose(name: str) -> str:
     return f"{other}={str(value).lower()}"
 
 
+def written(value: object) -> str:
+    """Return the value of an option as users write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def argument_spec() -> dict[str, dict[str, Any]]:
     """Return the options as an argument specification for Ansible. Without defaults: a running filter keeps its options."""
     return {name: _argument(name, option) for name, option in OPTIONS.items()}

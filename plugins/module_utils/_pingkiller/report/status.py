@@ -18,7 +18,7 @@ from ..errors import PingKillerError
 from ..kernel import access, schema
 from ..store import entry_list
 from ..store.pins import Pins
-from . import busiest, filter_facts, installed, totals
+from . import busiest, drift, filter_facts, installed, totals
 from .busiest import Source
 from .totals import Totals
 from .wanted import Wanted, WantedFilter
@@ -92,7 +92,7 @@ def status(base: str, wanted: Wanted, question: Question) -> Status:
     access.require_root()
     entries, began, before = busiest.Entries(), time.monotonic(), _counters(_pins(base))
     entries.read(_pins(base), 0)
-    found = wanted.filters()
+    found, changes = wanted.filters(), drift.drift(base, wanted)
     explanation = _explained(base, wanted, question.address)
     lists = {name: _fill(_pins(base), name, owners=question.details) for name in schema.LISTS}
     if question.window:
@@ -107,7 +107,7 @@ def status(base: str, wanted: Wanted, question: Question) -> Status:
         kernel=os.uname().release,
         wanted=wanted.present,
         filters=_filters(facts, found),
-        drift=[],
+        drift=changes,
         lists=lists,
         counted=totals.totals(after.values()),
         seconds=seconds if question.window else 0.0,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import PingKillerError
@@ -31,6 +32,12 @@ class Wanted(NamedTuple):
     present: bool = True  #: else nothing
     requests: tuple[FilterRequest, ...] = ()
     refusal: str = ""  #: why a deploy would be refused
+    persist: bool = True  #: whether filters and lists are to be restored at boot
+    list_hashes: Mapping[
+        str, str
+    ] = {}  #: SHA-256 of the list files that a deploy writes, by list; not looked at: left out
+    marks: Mapping[str, str] = {}  #: of the files that restore filters: see ``marks``
+    script: str = ""  #: the role's marks.sh
 
     def filters(self) -> dict[str, WantedFilter]:
         """Return the wanted filters by name. If a deploy would be refused, these are those of the last one."""
