@@ -36,7 +36,7 @@ def write(answers: Mapping[str, object], path: str, *, check: bool) -> Written:
 
     Raises PingKillerError before anything is written if that cannot be done.
     """
-    target, beside = _places(path)
+    target, beside = places(path)
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     statuses = read(answers)
     before, not_compared = _report_since.read(beside)
@@ -56,7 +56,7 @@ def _sum(statuses: list[HostStatus]) -> str:
     return f"{hosts}, {number(lacking) if lacking else 'none'} of them without what the inventory wants"
 
 
-def _places(path: str) -> tuple[str, str]:
+def places(path: str) -> tuple[str, str]:
     """Return the paths of the report and of its record, after checking that they can be written."""
     if not path.strip() or "\0" in path:
         raise PingKillerError(f"pingkiller_report={quoted_path(path)} names no file: give a path like ./pingkiller-report.html")

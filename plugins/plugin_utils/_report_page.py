@@ -13,7 +13,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import printable
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import printable, shortened
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _report_sums as sums
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_heat import LEVELS, Heat, heat, short
@@ -22,6 +22,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_since imp
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_times import HEIGHT, WIDTH, Times, histograms
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import LACKING, HostStatus
 
+_COMMENT = 100  #: characters
 _HERE = Path(__file__).parent
 
 
@@ -57,7 +58,7 @@ def page(statuses: list[HostStatus], *, made: str, version: str, since: Since | 
         since=since,
         not_compared=not_compared,
         heat=heat(statuses),
-        comments={ip: text for each in statuses if each.details for ip, text in each.details.comments.items()},
+        comments=_comments(statuses),
         dropped=sums.dropped(statuses),
         passed=sums.passed(statuses),
         times=histograms(statuses),
@@ -65,6 +66,11 @@ def page(statuses: list[HostStatus], *, made: str, version: str, since: Since | 
         fullest=sums.fullest(statuses),
         rows=rows(statuses),
     )
+
+
+def _comments(statuses: list[HostStatus]) -> dict[str, str]:
+    said = (each.details.comments.items() for each in statuses if each.details)
+    return {ip: shortened(text, _COMMENT) for comments in said for ip, text in comments}
 
 
 def render(shown: Page) -> str:

@@ -190,6 +190,7 @@ def owners(statuses: Iterable[HostStatus]) -> list[Owner]:
 
 
 def fullest(statuses: Iterable[HostStatus]) -> list[Fullest]:
-    """Return the lists that are fullest. Lists without entries are left out."""
-    found = [Fullest(each.host, name, *fill) for each in statuses for name, fill in each.lists.items() if fill.count]
+    """Return the lists that are fullest. Those that are all but empty are left out."""
+    lists = (Fullest(each.host, name, *fill) for each in statuses for name, fill in each.lists.items())
+    found = [each for each in lists if each.share >= 0.001]
     return sorted(found, key=lambda each: (-each.share, each.host))[:_FULLEST]
