@@ -8,6 +8,7 @@ with a null byte behind it. So nothing listens on a port.
 """
 
 import base64
+import collections
 import contextlib
 import itertools
 import json
@@ -79,13 +80,16 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
 
-    def show(self, path, *, width, dark=False, height=900):
-        """Load a file in a window of this size, in pixels. Scripts of the page do not run, because a report has none."""
-        self._call("Emulation.setScriptExecutionDisabled", value=True)
-        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    def show(self, path, *, width, height=900, dark=False, printed=False):
+        """Load a file in a window of this size in pixels, or as it is printed on paper of this width."""
+        self.resize(width=width, height=height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", features=[scheme])
+        self._call("Emulation.setEmulatedMedia", media="print" if printed else "screen", features=[scheme])
         self._call("Page.navigate", until="Page.loadEventFired", url=f"file://{path}")
+
+    def resize(self, *, width, height=900):
+        """Change the size of the window."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def evaluate(self, expression):
         """Return the value of an expression of JavaScript on the page."""
@@ -93,6 +97,11 @@ class Browser:
         if "exceptionDetails" in said:
             raise Trouble(f"the page does not answer: {said['exceptionDetails']}")
         return said["result"].get("value")
+
+    def roles(self):
+        """Return how many elements of each role assistive technology finds on the page."""
+        nodes = self._call("Accessibility.getFullAXTree")["nodes"]
+        return collections.Counter(node["role"]["value"] for node in nodes if not node["ignored"])
 
     def picture(self, path, *, whole=False):
         """Write what the window shows, or the whole page, as PNG."""

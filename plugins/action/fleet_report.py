@@ -11,7 +11,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words, _report
 
-_OPTIONS = {"path": {"type": "str", "default": "./pingkiller-report.html"}, "only_check": {"type": "bool", "default": False}}
+_OPTIONS = {
+    "path": {"type": "str", "default": "./pingkiller-report.html"},
+    "only_check": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(ActionBase):

@@ -59,7 +59,9 @@ def _sum(statuses: list[HostStatus]) -> str:
 def places(path: str) -> tuple[str, str]:
     """Return the paths of the report and of its record, after checking that they can be written."""
     if not path.strip() or "\0" in path:
-        raise PingKillerError(f"pingkiller_report={quoted_path(path)} names no file: give a path like ./pingkiller-report.html")
+        raise PingKillerError(
+            f"pingkiller_report={quoted_path(path)} names no file: give a path like ./pingkiller-report.html"
+        )
     target = os.path.realpath(os.path.expanduser(path))
     root, suffix = os.path.splitext(target)
     if suffix == _RECORD:
@@ -68,7 +70,9 @@ def places(path: str) -> tuple[str, str]:
         )
     directory = os.path.dirname(target)
     if not os.path.isdir(directory):
-        raise PingKillerError(f"{quoted_path(directory)}, where the report was to go, is no directory: make it, or name another")
+        raise PingKillerError(
+            f"{quoted_path(directory)}, where the report was to go, is no directory: make it, or name another"
+        )
     if not os.access(directory, os.W_OK | os.X_OK):
         raise PingKillerError(
             f"{quoted_path(directory)}, where the report was to go, cannot be written to: name another directory, or change its mode"
@@ -84,4 +88,6 @@ def _replace(path: str, text: str) -> None:
     try:
         replace(path, [text], mode=0o666 & ~mask)
     except OSError as error:
-        raise PingKillerError(f"{quoted_path(path)} could not be written ({error.strerror}): see to that, and run again") from error
+        raise PingKillerError(
+            f"{quoted_path(path)} could not be written ({error.strerror}): see to that, and run again"
+        ) from error

@@ -46,7 +46,10 @@ def heat(statuses: list[HostStatus], limit: int = SOURCES) -> Heat:
     hosts = sorted(seen, key=lambda host: (-sum(seen[host].values()), host))
     most = max((packets for counted in seen.values() for packets in counted.values()), default=0)
     digits = _digits(most)
-    rows = [(each, [_cell(seen[host][each.ip], recent[host][each.ip], digits) for host in hosts[:HOSTS]]) for each in sources]
+    rows = [
+        (each, [_cell(seen[host][each.ip], recent[host][each.ip], digits) for host in hosts[:HOSTS]])
+        for each in sources
+    ]
     return Heat(hosts[:HOSTS], rows, _legend(most, digits), max(0, len(hosts) - HOSTS))
 
 

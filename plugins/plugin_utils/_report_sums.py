@@ -9,8 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import DROP_REASONS, PASS_REASONS
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import FAILED, LACKING, STATES, UNREACHABLE, HostStatus
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import (
+    DROP_REASONS,
+    PASS_REASONS,
+)
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import (
+    FAILED,
+    LACKING,
+    STATES,
+    UNREACHABLE,
+    HostStatus,
+)
 
 NEARLY_FULL = 0.9  #: of a list's capacity
 _MOST_GROUPS = 12  #: sentences of one kind

@@ -88,6 +88,14 @@ def _bars(buckets: list[int]) -> list[Bar]:
         label = tables.time(1 << number) if place % every == 0 else ""
         span = f"{tables.time(1 << number)} to {tables.time((2 << number) - 1)}"
         bars.append(
-            Bar(round(place * width, 1), round(HEIGHT - height, 1), round(width - 2, 1), height, label, span, buckets[number])
+            Bar(
+                round(place * width, 1),
+                round(HEIGHT - height, 1),
+                round(width - 2, 1),
+                height,
+                label,
+                span,
+                buckets[number],
+            )
         )
     return bars
