@@ -28,7 +28,7 @@ class Heat(NamedTuple):
 
     hosts: list[str]
     rows: list[tuple[FleetSource, list[Cell]]]
-    legend: list[str]  #: the packets of each level, as text
+    legend: list[tuple[int, str]]  #: the levels that occur, with their packets as text
     more: int  #: hosts that see a source and have no column
 
 
@@ -45,26 +45,33 @@ def heat(statuses: list[HostStatus], limit: int = SOURCES) -> Heat:
                 recent.setdefault(each.host, Counter())[source.ip] += source.recent
     hosts = sorted(seen, key=lambda host: (-sum(seen[host].values()), host))
     most = max((packets for counted in seen.values() for packets in counted.values()), default=0)
-    digits = _digits(most)
+    scale = _Scale(most)
     rows = [
-        (each, [_cell(seen[host][each.ip], recent[host][each.ip], digits) for host in hosts[:HOSTS]])
-        for each in sources
+        (each, [_cell(seen[host][each.ip], recent[host][each.ip], scale) for host in hosts[:HOSTS]]) for each in sources
     ]
-    return Heat(hosts[:HOSTS], rows, _legend(most, digits), max(0, len(hosts) - HOSTS))
+    return Heat(hosts[:HOSTS], rows, scale.legend(), max(0, len(hosts) - HOSTS))
 
 
-def _digits(most: int) -> int:
-    """Return how many digits of a number are one level, so that the levels are enough for the largest number."""
-    return -(-len(str(most)) // LEVELS)
+class _Scale:
+    """Colours for numbers up to ``most``: each stands for numbers of so many digits, and the largest get the last one."""
+
+    def __init__(self, most: int) -> None:
+        self._digits = -(-len(str(most)) // LEVELS)
+        self._steps = -(-len(str(most)) // self._digits)
+
+    def level(self, value: int) -> int:
+        """Return the colour of a number, 1 to LEVELS."""
+        step = (len(str(value)) - 1) // self._digits
+        return 1 + step * (LEVELS - 1) // max(1, self._steps - 1)
+
+    def legend(self) -> list[tuple[int, str]]:
+        """Return the colours with their numbers as text."""
+        ends = [10 ** (self._digits * step) for step in range(self._steps + 1)]
+        return [(self.level(start), f"{short(start)} to {short(end - 1)}") for start, end in zip(ends, ends[1:])]
 
 
-def _cell(packets: int, recent: int, digits: int) -> Cell:
-    return Cell(packets, recent, (len(str(packets)) - 1) // digits + 1 if packets else 0)
-
-
-def _legend(most: int, digits: int) -> list[str]:
-    ends = [10 ** (digits * level) for level in range(LEVELS + 1)]
-    return [f"{short(start)} to {short(end - 1)}" for start, end in zip(ends, ends[1:]) if start <= max(most, 1)]
+def _cell(packets: int, recent: int, scale: _Scale) -> Cell:
+    return Cell(packets, recent, scale.level(packets) if packets else 0)
 
 
 def short(value: int) -> str:

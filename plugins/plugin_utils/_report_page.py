@@ -16,11 +16,11 @@ from markupsafe import Markup
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import printable, shortened
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _report_sums as sums
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_heat import LEVELS, Heat, heat, short
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_heat import Heat, heat, short
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_rows import ORDERS, Row, rows
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_since import Since
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_times import HEIGHT, WIDTH, Times, histograms
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import LACKING, HostStatus
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import HostStatus
 
 _COMMENT = 100  #: characters
 _HERE = Path(__file__).parent
@@ -86,8 +86,6 @@ def render(shown: Page) -> str:
     environment.filters.update(number=number, short=short)
     environment.globals.update(
         orders={order: label for order, (label, _key) in ORDERS.items()},
-        lacking=LACKING,
-        levels=LEVELS,
         width=WIDTH,
         height=HEIGHT,
     )
