@@ -9,6 +9,9 @@ writes the output (json, minimal), this one is silent: these write the result of
 
 from __future__ import annotations
 
+import os
+import shutil
+
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.callback.default import CallbackModule as Default
@@ -30,6 +33,8 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._lines = []
         writes = callback_loader.get(constants.DEFAULT_STDOUT_CALLBACK, class_only=True)
+        columns, height = shutil.get_terminal_size()
+        _last_words.screen = os.terminal_size((columns - 1, height))  # some terminals break a line that is full
         _last_words.heard = writes is not None and issubclass(writes, Default)
 
     def v2_runner_on_ok(self, result):

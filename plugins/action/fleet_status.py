@@ -30,6 +30,6 @@ class ActionModule(ActionBase):
         variables = task_vars["hostvars"]
         statuses = read({host: variables[host].get("_pingkiller_seen") for host in task_vars["ansible_play_hosts_all"]})
         result["lacking"] = lacking(statuses)
-        result["msg"] = Screen(statuses, self._display.columns).lines(options["rows"], options["address"])
+        result["msg"] = Screen(statuses, *_last_words.screen).lines(options["rows"], options["address"])
         result["_ansible_verbose_always"] = not _last_words.heard  # else the callback shows it
         return result

@@ -53,4 +53,4 @@ def lines(statuses: Sequence[HostStatus], address: str, columns: int, *, names: 
 
 
 def _told(group: Group, names: int) -> str:
-    return f"{_SAID[group.verdict]} on {number(len(group.hosts))}: {group.reason}: {listed(group.hosts, names)}"
+    return f"{hosts(len(group.hosts))} ({listed(group.hosts, names)}): {group.reason}"

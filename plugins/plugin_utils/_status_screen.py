@@ -11,18 +11,19 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.table
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _status_address, _status_table, _status_words
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import HostStatus, busiest
 
-_HEIGHT = 23  #: lines; the prompt takes another one of a terminal's 24
+_LOWEST = 24  #: lines of a terminal; in fewer there would be no room for hosts beside the sources
 _SOURCES = 10
 _NAMES, _FEW_NAMES = 20, 4  #: hosts that are named for each reason why an address is dropped or passes
 _INDENT = "    "
 
 
 class Screen:
-    """Writes what hosts answered, worst first, for a terminal of so many columns."""
+    """Writes what hosts answered, worst first, for a terminal of so many columns and lines."""
 
-    def __init__(self, statuses: Sequence[HostStatus], columns: int) -> None:
+    def __init__(self, statuses: Sequence[HostStatus], columns: int, height: int) -> None:
         self._statuses = statuses
         self._columns = columns
+        self._height = max(height, _LOWEST) - 1  # the prompt takes one
         self._seconds = _status_table.measured(statuses)
 
     def lines(self, rows: int | None = None, address: str = "") -> list[str]:
@@ -33,8 +34,8 @@ class Screen:
         end = self._end(address, _FEW_NAMES if rows is None else _NAMES)
         shown = len(self._statuses) if rows is None else rows or len(self._statuses)
         found = [*self._table(shown), *_section(self._words(shown))]
-        if rows is None and len(found) + len(end) > _HEIGHT:
-            found = self._fitted(_HEIGHT - len(end))
+        if rows is None and len(found) + len(end) > self._height:
+            found = self._fitted(self._height - len(end))
         return [*found, *end]
 
     def _end(self, address: str, names: int) -> list[str]:

@@ -96,7 +96,9 @@ def _drift(each: HostStatus) -> str:
 
 def _fill(each: HostStatus) -> str:
     """Write how full the fuller list is."""
-    count, capacity = max(each.lists.values(), key=lambda fill: fill.count / (fill.capacity or 1), default=(0, 0))
+    if not each.lists:
+        return "-"
+    count, capacity = max(each.lists.values(), key=lambda fill: fill.count / (fill.capacity or 1))
     percent = 100 * count / (capacity or 1)
     return "<1 %" if 0 < percent < 1 else f"{percent:.0f} %"
 

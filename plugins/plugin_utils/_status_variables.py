@@ -15,11 +15,11 @@ _LONGEST_WINDOW = 3600  #: seconds
 
 def fault(given: Mapping[str, object]) -> str:
     """Return a sentence about the first variable that is wrong, or nothing."""
-    address = str(given.get("pingkiller_address", ""))
+    address = given.get("pingkiller_address")
     rows, window = (given.get(name, 0) for name in ("pingkiller_rows", "pingkiller_status_window"))
-    if address:
+    if address is not None:
         try:
-            addresses.parse(address)
+            addresses.parse(str(address))
         except ValueError as error:
             return f"pingkiller_address is {quoted(address)}, which {error}."
     if not str(rows).isdecimal():

@@ -28,7 +28,7 @@ _SAID = {
     FINE: ("filters as the inventory wants", "filter as the inventory wants"),
     MONITORING: ("only monitors", "only monitor"),
     UNWANTED: ("is to have no filter", "are to have no filter"),
-    DRIFTED: ("differs from the inventory", "differ from the inventory"),
+    DRIFTED: ("would change in a deployment", "would change in a deployment"),
     UNFILTERED: ("lacks a filter", "lack a filter"),
     FAILED: ("gave no answer", "gave no answer"),
     UNREACHABLE: ("is not reachable", "are not reachable"),
@@ -39,7 +39,7 @@ def sum_up(statuses: Sequence[HostStatus]) -> str:
     """Write one sentence about all hosts."""
     states = Counter(each.state for each in statuses)
     counted = [f"{number(states[state])} {_said(state, states[state])}" for state in _SAID if states[state]]
-    return f"{hosts(len(statuses))}: {', '.join(counted)}; {_dropped(statuses)}"
+    return f"{hosts(len(statuses))}: {', '.join(counted) or 'none was looked at'}; {_dropped(statuses)}"
 
 
 def more(left_out: Sequence[HostStatus]) -> str:
@@ -54,8 +54,8 @@ def lacking(statuses: Sequence[HostStatus]) -> str:
     names = [f"{each.host} ({each.state})" for each in statuses if each.lacks]
     if not names:
         return ""
-    lack = "lacks" if len(names) == 1 else "lack"
-    return f"{number(len(names))} of {hosts(len(statuses))} {lack} what the inventory wants: {listed(names)}"
+    lack = "lacks what it" if len(names) == 1 else "lack what they"
+    return f"{number(len(names))} of {hosts(len(statuses))} {lack} should have: {listed(names)}"
 
 
 def about(each: HostStatus) -> Iterator[str]:

@@ -60,17 +60,19 @@ def _names(number: int) -> list[str]:
 
 def _status(state: str, chance: random.Random, *, details: bool) -> dict[str, Any]:
     wanted = state != "unwanted"
-    monitor = state == "monitoring"
     interfaces = (
         chance.sample(["eth0", "eth1", "bond0.100", "eth0/tc_egress"], chance.choice([1, 1, 1, 2])) if wanted else []
     )
-    filters = {name: _filter(chance, monitor=monitor) for name in interfaces}
-    if state == "unfiltered":
-        filters[interfaces[0]] = {"wanted": True, "mode": "none"}
-    dropped = sum(each.get("dropped", 0) for each in filters.values())
-    would_drop = sum(each.get("would_drop", 0) for each in filters.values())
-    passed = sum(each.get("passed", 0) for each in filters.values())
     sources = list(_sources(chance)) if wanted else []
+    packets = sum(each["packets"] for each in sources)
+    filters = {name: _filter(chance, 0, monitor=state == "monitoring") for name in interfaces[1:]}
+    if state == "unfiltered":
+        filters = {interfaces[0]: {"wanted": True, "mode": "none", "policy": None, "monitor": False}, **filters}
+    elif wanted:
+        filters = {interfaces[0]: _filter(chance, packets, monitor=state == "monitoring"), **filters}
+    passed, dropped, would_drop = (
+        sum(each.get(name, 0) for each in filters.values()) for name in ("passed", "dropped", "would_drop")
+    )
     found = {
         "version": "0.1.0" if wanted else None,
         "kernel": chance.choice(["5.10.0-28-amd64", "6.1.0-18-amd64", "6.12.6-amd64"]),
@@ -99,8 +101,7 @@ def _status(state: str, chance: random.Random, *, details: bool) -> dict[str, An
     return {**found, **_details(dropped, sources, chance)} if details else found
 
 
-def _filter(chance: random.Random, *, monitor: bool) -> dict[str, Any]:
-    dropped = int(chance.paretovariate(0.6))
+def _filter(chance: random.Random, dropped: int, *, monitor: bool) -> dict[str, Any]:
     return {
         "wanted": True,
         "mode": chance.choice(["native", "native", "generic", "tc"]),

@@ -62,13 +62,11 @@ def number(value: int | None) -> str:
 
 
 def short(value: int) -> str:
-    """Return a number with at most five characters below 10^15, such as 9,999, 12.3k or 4.56M."""
-    if value < 10_000:
-        return number(value)
-    for size, unit in _SIZES:
-        if value >= size:
-            return f"{value / size:.3g}{unit}" if value < 999.5 * size else number(round(value / size)) + unit
-    raise AssertionError
+    """Return a number in at most five characters if it is below 10^15, such as 9,999, 12.3k or 4.56M."""
+    for size, unit in _SIZES if value >= 10_000 else ():
+        if value >= 0.9995 * size:
+            return (f"{value / size:.3g}" if value < 999.5 * size else number(round(value / size))) + unit
+    return number(value)
 
 
 def wrapped(text: str, columns: int, indent: str = "") -> list[str]:
