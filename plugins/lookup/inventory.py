@@ -20,6 +20,7 @@ options:
       - V(host_faults) returns what keeps the role from working on the host, and the faults in the interfaces that the filters name. It works after the
         role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
+      - V(deployment) returns one mapping, with C(refusal), the faults in the variables as one text, and C(filters), which is empty if there are faults.
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
         The filter P(pingkiller.fleet.merged_entries#filter) takes them.
     required: true
@@ -48,6 +49,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _filters, _list_items, _variables
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight as preflight
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._filters import Asked
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import shown
 
 _DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
 
@@ -64,6 +66,8 @@ class LookupModule(LookupBase):
             return self._about_lists(variables, term)
         if term == "filters":
             return _filters.filters(self._asked(variables))
+        if term == "deployment":
+            return [self._deployment(variables)]
         faults = {
             "name_faults": self._name_faults,
             "filter_faults": self._filter_faults,
@@ -79,6 +83,13 @@ class LookupModule(LookupBase):
         host_wide = {key: self._templar.template(variables["pingkiller_" + key]) for key in _filters.FILTER_KEYS}
         hidden = self._templar.template(variables["pingkiller_hide_from_traceroute"])
         return Asked(host_wide=host_wide, items=self._value(variables, "pingkiller_filters"), hidden=boolean(hidden))
+
+    def _deployment(self, variables):
+        """Return all that the role's status needs, in one step: finding faults takes longer than the whole task besides."""
+        present = self._templar.template(variables["pingkiller_state"]) == "present"
+        faults = self.run(["name_faults", *(("filter_faults", "list_faults") if present else ())], variables)
+        filters = self.run(["filters"], variables) if present and not faults else []
+        return {"refusal": shown(" ".join(faults)), "filters": filters}
 
     def _filter_faults(self, variables, host):
         return _variables.at_most_ten(_filters.filter_faults(self._asked(variables), host))

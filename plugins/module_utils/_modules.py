@@ -22,7 +22,7 @@ CONFIG_OPTION = {"config_dir": {"type": "path", "default": CONFIG_DIRECTORY}}
 PERSIST_OPTIONS = {"persist": {"type": "bool"}, **CONFIG_OPTION}
 STATE_OPTION = {"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}}
 
-_NOT_LOGGED = ("_sources", "_script", "content", "foreseen", "lists", "marks")
+_NOT_LOGGED = ("_sources", "_script", "content", "foreseen", "lists", "marks", "wanted")
 _LOGGED_VALUE, _LOGGED_LINE = 60, 280  #: characters
 
 

@@ -22,17 +22,22 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  filters:
-    description:
-      - The wanted filters. Each has the options of M(pingkiller.fleet.xdp_filter) by their names, but C(interfaces) in place of C(interface), where an empty
-        list means those of the default routes. Options that are left out have their defaults.
-    type: list
-    elements: dict
-    default: []
-  refusal:
-    description: Why a deploy to this host would be refused, for what the controller knows already. O(filters) are not looked at then.
-    type: str
-    default: ""
+  wanted:
+    description: What is wanted of the host.
+    type: dict
+    default: {}
+    suboptions:
+      filters:
+        description:
+          - The wanted filters. Each has the options of M(pingkiller.fleet.xdp_filter) by their names, but C(interfaces) in place of C(interface), where an
+            empty list means those of the default routes. Options that are left out have their defaults.
+        type: list
+        elements: dict
+        default: []
+      refusal:
+        description: Why a deploy to this host would be refused, in the words of the role's preflight. Nothing is compared then.
+        type: str
+        default: ""
   window:
     description: Measure for this many seconds, at most V(3600), what is dropped now. The module takes as long. V(0) measures nothing.
     type: float
@@ -60,6 +65,12 @@ options:
     description: The marks of the files that restore filters at boot, as the role has them.
     type: dict
     default: {}
+  _sources_digest:
+    description: The hash of the C sources. The action plugin adds it; do not set it.
+    type: str
+  _script:
+    description: What finds the marks on the host. The action plugin adds it; do not set it.
+    type: str
 extends_documentation_fragment:
   - pingkiller.fleet.pingkiller
   - pingkiller.fleet.pingkiller.config
@@ -71,9 +82,10 @@ seealso:
 EXAMPLES = r"""
 - name: Look at the host, and measure for five seconds
   pingkiller.fleet.xdp_status_info:
-    filters:
-      - interfaces: [eth0]
-        policy: drop
+    wanted:
+      filters:
+        - interfaces: [eth0]
+          policy: drop
     window: 5
   register: looked
 
@@ -112,6 +124,10 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.repor
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.status import Question, status
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.wanted import OWNER, Wanted
 
+_WANTED = {
+    "filters": {"type": "list", "elements": "dict", "default": []},
+    "refusal": {"type": "str", "default": ""},
+}
 _FILTER = ArgumentSpecValidator(
     {
         "interfaces": {"type": "list", "elements": "str", "default": []},
@@ -125,8 +141,8 @@ def look(given):
     wanted = Wanted(
         store=Store(given["config_dir"]),
         present=given["state"] == "present",
-        requests=tuple(filter_request(given, each) for each in given["filters"] if not given["refusal"]),
-        refusal=given["refusal"],
+        requests=tuple(filter_request(given, each) for each in given["wanted"].get("filters", ())),
+        refusal=given["wanted"].get("refusal", ""),
         persist=given["persist"],
         list_hashes=given["lists"],
         marks=given["marks"],
@@ -150,8 +166,7 @@ def filter_request(given, wanted):
 def main():
     module = Module(
         argument_spec={
-            "filters": {"type": "list", "elements": "dict", "default": []},
-            "refusal": {"type": "str", "default": ""},
+            "wanted": {"type": "dict", "default": {}, "options": _WANTED},
             "window": {"type": "float", "default": 1},
             "address": {"type": "str"},
             "details": {"type": "bool", "default": False},
