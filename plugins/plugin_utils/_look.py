@@ -13,7 +13,7 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import pri
 _PREFIX = "pingkiller_"
 _VERSION = r"\d{1,5}\.\d{1,5}"
 _INTERFACES = ("interfaces", "alternative_names")
-#: The pattern of each fact that files/probe.sh prints. All are required. Versions are compared later.
+#: The pattern of each fact that files/marks.sh and probe.sh print. All are required. Versions are compared later.
 _FORMS = {
     **dict.fromkeys(_INTERFACES, ".*"),
     **dict.fromkeys(("system", "distribution", "bcc", "init", "udev", "unwritable", "network_mount"), ".*"),
@@ -28,7 +28,7 @@ _LONGEST_VALUE = 300
 
 
 def look(printed: str) -> dict[str, str]:
-    """Return the facts that files/probe.sh printed, by name. If they make no sense, return only ``fault``, the reason."""
+    """Return the facts that files/marks.sh and probe.sh printed, by name. If they make no sense, return only ``fault``, the reason."""
     if len(printed) > _LONGEST_LOOK:
         return {"fault": f"{len(printed)} characters, which is more than a host can have to say"}
     found = _facts(printed)

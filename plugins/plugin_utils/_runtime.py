@@ -21,7 +21,7 @@ SOURCES = PLUGINS.parent / "bpf"
 ROLE_FILES = PLUGINS.parent / "roles" / "pingkiller" / "files"
 
 #: The files of the command besides its library, by their paths below /usr/local. roles/pingkiller/files/install.py knows the
-#: first, and files/probe.sh all.
+#: first, and files/marks.sh all.
 PROGRAM = "sbin/pingkiller"
 MANUAL = "share/man/man8/pingkiller.8"
 COMPLETION = "share/bash-completion/completions/pingkiller"
@@ -118,7 +118,7 @@ def build() -> bytes:
 
 
 def mark() -> str:
-    """Return what files/probe.sh prints of a host on which all of these files, and no others, are installed."""
+    """Return what files/marks.sh prints of a host on which all of these files, and no others, are installed."""
     lines = {f"{_digest(text)}  {name}" for name, text in files().items()}
     lines |= {f"0:0 {755 if name == PROGRAM else 644} {name}" for name in files()}
     own = {str(path) for name in files() for path in Path(name).parents if path.parts[:2] == ("lib", "pingkiller")}

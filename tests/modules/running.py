@@ -22,6 +22,7 @@ from ansible.module_utils import basic
 from machine import look
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.command import runtime
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters import definitions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel import compiler
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ SOURCES = runtime.without_tracers(
 )
 MODULES = {
     name: importlib.import_module(f"ansible_collections.pingkiller.fleet.plugins.modules.{name}")
-    for name in ("xdp_filter", "xdp_blocklist", "xdp_allowlist", "xdp_facts", "xdp_events")
+    for name in ("xdp_filter", "xdp_blocklist", "xdp_allowlist", "xdp_facts", "xdp_events", "xdp_status_info")
 }
 _CRASHED = 70
 
@@ -106,9 +107,12 @@ def _be_the_module(name, prepare, check, arguments, said, complaint):
     try:
         os.dup2(complaint.fileno(), 2)
         sys.stdout, sys.stderr = said, complaint
-        # The action plugin adds the sources; the tests of the command cover it.
-        sources = {"_sources": SOURCES} if name == "xdp_filter" and arguments.get("state") != "absent" else {}
-        given = {**sources, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        given = {
+            **_of_the_action_plugin(name, arguments),
+            **arguments,
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+        }
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode()
         basic._ANSIBLE_PROFILE = "legacy"
         # Since 2.19 a process that has loaded a plugin counts as the controller, whose results have no warnings.
@@ -127,6 +131,14 @@ def _be_the_module(name, prepare, check, arguments, said, complaint):
             said.flush()
             complaint.flush()
         os._exit(status)
+
+
+def _of_the_action_plugin(name, arguments):
+    """Return what the action plugin of a module adds to its arguments; the tests of the front end cover it."""
+    if name == "xdp_status_info":
+        marks = (CHECKOUT / "roles/pingkiller/files/marks.sh").read_text()
+        return {"_sources_digest": definitions.digest(SOURCES), "_script": marks}
+    return {"_sources": SOURCES} if name == "xdp_filter" and arguments.get("state") != "absent" else {}
 
 
 class Command:

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _runtime
 
-PROBE = _runtime.ROLE_FILES / "probe.sh"
+MARKS = _runtime.ROLE_FILES / "marks.sh"
 PYTHON = ("/usr/bin/python3", "-I")
 #: Runs an archive, and is killed when it has put N files in place and is about to put the next: ARCHIVE N ARGUMENTS.
 KILLED = """
@@ -75,7 +75,7 @@ def tree(top):
 
 def mark(top):
     """Return what the role's look at the host finds, with this directory as /usr/local."""
-    script = f"mount --bind {top} /usr/local && directory=/etc && . {PROBE}"
+    script = f"mount --bind {top} /usr/local && directory=/etc && . {MARKS}"
     said = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True).stdout
     return re.search("^pingkiller_command=(.*)$", said, re.MULTILINE)[1]
 

@@ -451,9 +451,13 @@ def test_what_is_wrong_with_lists_is_told_at_once_with_variable_and_host(refusal
     assert told.endswith("And 2 more.")
 
 
+#: As _pingkiller_look_text puts it together.
+PROBE = "\n".join((ROLE / "files" / name).read_text() for name in ("marks.sh", "probe.sh"))
+
+
 def probe(directory: Path, *before: str, **given: str) -> dict[str, str]:
     """Run the probe here, and return what it prints. With commands ``before`` it, all run in another network namespace."""
-    script = "\n".join([*before, (ROLE / "files/probe.sh").read_text()])
+    script = "\n".join([*before, PROBE])
     environment = {**os.environ, "directory": str(directory), "python": "", "candidates": "python3", **given}
     command = [*(("unshare", "--net", "--mount") if before else ()), "sh", "-c", script]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -577,12 +581,9 @@ def test_probe_runs_no_python_of_the_directory_or_of_the_environment_that_it_is_
     for name in ("os.py", "sitecustomize.py", "importlib.py"):
         (tmp_path / name).write_text(hostile)
     before = probe(tmp_path, python=sys.executable)
-    script = (ROLE / "files/probe.sh").read_text()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSTARTUP": str(tmp_path / "os.py")}
     environment.update(directory=str(tmp_path), python=sys.executable, candidates="")
-    run = subprocess.run(
-        ["sh", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run(["sh", "-c", PROBE], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     told = dict(re.findall(r"(?m)^pingkiller_(\w+)=(.*)$", run.stdout))
     assert {name: told[name] for name in ("python", "system_python", "bcc")} == {
         name: before[name] for name in ("python", "system_python", "bcc")

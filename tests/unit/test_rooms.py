@@ -84,7 +84,7 @@ def test_no_file_imports_itself_through_others():
     TopologicalSorter({path: list(imports(path)) for path in FILES}).prepare()
 
 
-@pytest.mark.parametrize("module", ["xdp_blocklist", "xdp_allowlist", "xdp_facts", "xdp_events"])
+@pytest.mark.parametrize("module", ["xdp_blocklist", "xdp_allowlist", "xdp_facts", "xdp_events", "xdp_status_info"])
 def test_what_compiles_nothing_brings_no_compiler_to_the_host(module):
     files = {str(path.relative_to(LIBRARY)) for path in shipped(module) if path.is_relative_to(LIBRARY)}
     assert "store/pins.py" in files
