@@ -53,7 +53,7 @@ def write(answers: Mapping[str, object], path: str, *, check: bool) -> Written:
 def _sum(statuses: list[HostStatus]) -> str:
     lacking = sum(each.lacks for each in statuses)
     hosts = "1 host" if len(statuses) == 1 else f"{number(len(statuses))} hosts"
-    return f"{hosts}, {number(lacking) if lacking else 'none'} of them without what the inventory wants"
+    return f"{hosts}, of which {number(lacking) if lacking else 'none'} {'lacks' if lacking == 1 else 'lack'} what the inventory wants"
 
 
 def places(path: str) -> tuple[str, str]:
