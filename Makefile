@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-command bench-fleet bench-trace lint sanity build options dashboard manual changelog pins clean test-vm test-all
+.PHONY: help setup demo fleet-up fleet-down test test-unit test-kernel test-molecule matrix bench bench-pressure bench-lists bench-adhoc bench-command bench-fleet bench-report bench-trace lint sanity build options dashboard manual picture changelog pins clean test-vm test-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -71,6 +71,9 @@ bench-command: setup ## Measure the command pingkiller on a host: each subcomman
 bench-fleet: setup ## Measure deployments and single commands on 8, 16 and 32 hosts, beside Ansible's ping
 	@cd bench && python -m fleet
 
+bench-report: setup ## Measure the report of a fleet: its size, and the CPU time for it
+	@cd bench && python page.py
+
 bench-trace: ## Measure the cost of tracing, beside strace, perf trace and bpftrace
 	@tools/setup bench
 	@cd bench && python trace.py
@@ -92,6 +95,9 @@ dashboard: setup ## Write the dashboard for Grafana; needs Python 3.11 or newer
 
 manual: setup ## Write the manual page and the completion of the command pingkiller from its parser
 	@tools/manual
+
+picture: setup ## Make the picture of a report in docs/
+	@tools/picture
 
 # In a copy, since a release removes the fragments.
 changelog: setup ## Show the changelog of the next release, and change nothing

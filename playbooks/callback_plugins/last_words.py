@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show the table of the playbook status after Ansible's recap, which has a line for each host and would push it away.
+"""Show the end of the playbooks status and report after Ansible's recap, which has a line for each host and would push it away.
 
 Ansible loads the callbacks beside a playbook without any setting. Where another callback than one like Ansible's default
 writes the output (json, minimal), this one is silent: these write the result of the task, which has the table.
@@ -19,7 +19,7 @@ from ansible.plugins.loader import callback_loader
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words
 
-_TASK = "pingkiller.fleet.fleet_status"
+_TASKS = ("pingkiller.fleet.fleet_report", "pingkiller.fleet.fleet_status")
 
 
 class CallbackModule(CallbackBase):
@@ -38,8 +38,8 @@ class CallbackModule(CallbackBase):
         _last_words.heard = writes is not None and issubclass(writes, Default)
 
     def v2_runner_on_ok(self, result):
-        if _last_words.heard and result._task.action == _TASK:
-            self._lines = result._result["msg"]
+        if _last_words.heard and result._task.action in _TASKS:
+            self._lines = result._result.get("msg", [])
 
     def v2_playbook_on_stats(self, stats):
         for line in self._lines:

@@ -16,7 +16,12 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quo
 PREFIX = "pingkiller_"
 _OF_TRACE = "probe duration by top latency name limit pid user comm unit cgroup min_us small_bytes slow_ms max_overhead"
 _OF_STATUS = "pingkiller_address", "pingkiller_rows", "pingkiller_status_window", "pingkiller_status_details"
-_OF_PLAYBOOKS = {"pingkiller_hosts", *_OF_STATUS, *(f"pingkiller_trace_{option}" for option in _OF_TRACE.split())}
+_OF_PLAYBOOKS = {
+    "pingkiller_hosts",
+    "pingkiller_report",
+    *_OF_STATUS,
+    *(f"pingkiller_trace_{option}" for option in _OF_TRACE.split()),
+}
 _LIST = re.compile(r"pingkiller_(allow|block)list(_.+)?")
 _QUOTED = 200  #: characters; long enough to recognize an item with several values
 

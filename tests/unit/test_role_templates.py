@@ -69,6 +69,7 @@ HOSTS = {
     | {"pingkiller_state": "absent", "pingkiller_blocklist": ["no address"]},
     "own_variables": {
         "pingkiller_hosts": "web",
+        "pingkiller_report": "/srv/report.html",
         "pingkiller_dashboard": "https://example.org",
         "pingkiller_extra_variables": ["pingkiller_dashboard"],
     },
