@@ -24,6 +24,8 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import 
 
 _COMMENT = 100  #: characters
 _HERE = Path(__file__).parent
+#: Every page begins so. The template has these lines.
+BEGINNING = b"<!doctype html>\n<!-- A report of pingkiller.fleet -->\n"
 
 
 class Page(NamedTuple):
@@ -31,6 +33,7 @@ class Page(NamedTuple):
 
     made: str
     version: str
+    headline: str  #: what matters most, as a sentence without a dot
     totals: sums.Totals
     attention: list[sums.Group]
     left_out: dict[str, int]
@@ -49,10 +52,12 @@ class Page(NamedTuple):
 def page(statuses: list[HostStatus], *, made: str, version: str, since: Since | None, not_compared: str) -> Page:
     """Collect what the page shows."""
     attention, left_out = sums.attention(statuses)
+    totals = sums.totals(statuses)
     return Page(
         made=made,
         version=version,
-        totals=sums.totals(statuses),
+        headline=sums.headline(totals),
+        totals=totals,
         attention=attention,
         left_out=left_out,
         since=since,

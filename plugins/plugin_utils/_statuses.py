@@ -61,6 +61,11 @@ class HostStatus(NamedTuple):
     details: Details | None = None
 
     @property
+    def answered(self) -> bool:
+        """Whether anything is known of the host."""
+        return self.state not in (UNREACHABLE, FAILED)
+
+    @property
     def lacks(self) -> bool:
         """Whether the host lacks what it should have."""
         return self.state in LACKING
