@@ -48,7 +48,8 @@ def lines(statuses: Sequence[HostStatus], address: str, columns: int, *, names: 
     shown += [_told(group, names) for group in found[:_MOST]]
     left_out = found[_MOST:]
     if left_out:
-        shown.append(f"and {len(left_out)} other reasons on {hosts(sum(len(group.hosts) for group in left_out))}")
+        reasons = "reason" if len(left_out) == 1 else "reasons"
+        shown.append(f"and {len(left_out)} other {reasons} on {hosts(sum(len(group.hosts) for group in left_out))}")
     return [line for each in shown for line in wrapped(each, columns, _INDENT)]
 
 

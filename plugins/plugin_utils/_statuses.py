@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._host_status import (
     MISSING,
@@ -80,6 +80,12 @@ class FleetSource(NamedTuple):
     hosts: int
     reasons: tuple[str, ...]
     owners: tuple[str, ...]
+
+
+def answers(task_vars: Mapping[str, Any]) -> dict[str, object]:
+    """Return what the hosts of a play answered, given the variables of one of its tasks."""
+    variables = task_vars["hostvars"]
+    return {host: variables[host].get("_pingkiller_seen") for host in task_vars["ansible_play_hosts_all"]}
 
 
 def read(answers: Mapping[str, object]) -> list[HostStatus]:

@@ -244,6 +244,7 @@ def test_page_of_hosts_of_which_none_answers_has_all_of_them(written):
     assert "5 of 5 hosts lack what the inventory wants" in said
     assert said.count("no answer") == 5
     assert said.count("No host has answered.") == 4
+    assert "Dropped in all - packets Sources - among the busiest Blocked - entries" in said
     assert not re.search(r"No packet was dropped|No host names a source|No host has an entry|Not measured\.", said)
 
 
