@@ -119,6 +119,12 @@ def test_host_that_gave_no_answer_or_one_without_sense_is_on_the_page_with_the_r
     assert "charlie what it answers is not what the module says" in said
 
 
+def test_number_that_no_telephone_has_room_for_is_shortened(written):
+    said = written({"alpha": answer(counts=counts(999_999_999_999)), "bravo": answer(counts=counts(1))}).text
+    assert "Dropped in all 1T packets" in said
+    assert "alpha fine 1 of 1 eth0 native, pass 0 999,999,999,999" in said
+
+
 def test_same_sentence_about_many_hosts_is_said_once(written):
     answers = {f"host{number:02}": answer(drift=["blocklist: it is another"]) for number in range(30)}
     said = written(answers).text.partition("What changed")[0]
