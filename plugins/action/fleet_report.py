@@ -9,7 +9,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words, _report
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words, _report, _statuses
 
 _OPTIONS = {
     "path": {"type": "str", "default": "./pingkiller-report.html"},
@@ -34,14 +34,9 @@ class ActionModule(ActionBase):
             if options["only_check"]:
                 _report.places(options["path"])
                 return result
-            written = _report.write(_answers(task_vars), options["path"], check=self._task.check_mode)
+            written = _report.write(_statuses.answers(task_vars), options["path"], check=self._task.check_mode)
         except PingKillerError as error:
             raise AnsibleActionFail(f"{error}.") from None
         result.update(path=written.path, record=written.record, size=written.size, msg=[written.message])
         result["_ansible_verbose_always"] = not _last_words.heard  # else the callback shows it
         return result
-
-
-def _answers(task_vars):
-    variables = task_vars["hostvars"]
-    return {host: variables[host].get("_pingkiller_seen") for host in task_vars["ansible_play_hosts_all"]}

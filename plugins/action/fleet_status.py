@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_screen import Screen
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_words import lacking
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import read
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import answers, read
 
 _OPTIONS = {"rows": {"type": "int"}, "address": {"type": "str", "default": ""}}
 
@@ -27,8 +27,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         del tmp
         _valid, options = self.validate_argument_spec(_OPTIONS)
-        variables = task_vars["hostvars"]
-        statuses = read({host: variables[host].get("_pingkiller_seen") for host in task_vars["ansible_play_hosts_all"]})
+        statuses = read(answers(task_vars))
         result["lacking"] = lacking(statuses)
         result["msg"] = Screen(statuses, *_last_words.screen).lines(options["rows"], options["address"])
         result["_ansible_verbose_always"] = not _last_words.heard  # else the callback shows it

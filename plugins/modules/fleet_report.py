@@ -19,7 +19,8 @@ description:
 options:
   path:
     description:
-      - The file to write, in a directory that exists. A file that is there is replaced at once.
+      - The file to write, in a directory that exists. A report that is there is replaced at once, and so is an empty file. Any
+        other file is refused.
       - The file of JSON has the same name with C(.json) as its ending. If there is such a file that no report has written, it is left alone, and nothing
         is compared.
     type: str

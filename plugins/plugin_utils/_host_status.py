@@ -14,13 +14,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import REASONS
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.verdicts import DROP, PASS, UNKNOWN
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.verdicts import (
+    DROP,
+    PASS,
+    UNKNOWN,
+    WOULD_DROP,
+)
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import printable
 
 MISSING = "none"  #: the mode of a filter that is wanted and not there
 MODES = ("native", "generic", "tc", MISSING)
 POLICIES = (PASS, DROP)
-VERDICTS = (PASS, DROP, UNKNOWN)
+VERDICTS = (PASS, DROP, WOULD_DROP, UNKNOWN)
 LISTS = ("blocklist", "allowlist")
 
 _WORD, _SENTENCE, _REASON = 80, 400, 900  #: characters; the module keeps to less

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import VERSION
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError, quoted_path
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.files.replacing import replace
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _report_since
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_page import page, render
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import HostStatus, read
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_page import BEGINNING, page, render
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import read
 
 _RECORD = ".json"
 
@@ -41,19 +40,15 @@ def write(answers: Mapping[str, object], path: str, *, check: bool) -> Written:
     statuses = read(answers)
     before, not_compared = _report_since.read(beside)
     since = _report_since.compare(statuses, before) if before else None
-    text = render(page(statuses, made=made, version=VERSION, since=since, not_compared=not_compared))
+    shown = page(statuses, made=made, version=VERSION, since=since, not_compared=not_compared)
+    text = render(shown)
     if not check:
         _replace(target, text)
         if _report_since.is_ours(beside):
-            _replace(beside, _report_since.record(statuses, made))
-    message = f"{'Would write' if check else 'Wrote'} {quoted_path(target)}: {_sum(statuses)}. {not_compared}".rstrip()
+            _replace(beside, _report_since.record(statuses, made, before))
+    done = "Would write" if check else "Wrote"
+    message = f"{done} {quoted_path(target)}: {shown.headline}. {not_compared}".rstrip()
     return Written(target, beside, len(text.encode()), message)
-
-
-def _sum(statuses: list[HostStatus]) -> str:
-    lacking = sum(each.lacks for each in statuses)
-    hosts = "1 host" if len(statuses) == 1 else f"{number(len(statuses))} hosts"
-    return f"{hosts}, of which {number(lacking) if lacking else 'none'} {'lacks' if lacking == 1 else 'lack'} what the inventory wants"
 
 
 def places(path: str) -> tuple[str, str]:
@@ -79,7 +74,22 @@ def places(path: str) -> tuple[str, str]:
         )
     if path.endswith("/") or (os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode)):
         raise PingKillerError(f"pingkiller_report={quoted_path(path)} is no file: give the path of one, or of none yet")
+    if os.path.exists(target) and not _may_replace(target):
+        raise PingKillerError(
+            f"{quoted_path(target)} is a file that no report has written, so it stays: name another, or move it away"
+        )
     return target, root + _RECORD
+
+
+def _may_replace(path: str) -> bool:
+    """Return whether a file is empty or a report, so that a mistyped path costs nobody a file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(BEGINNING)) in (b"", BEGINNING)
+    except OSError as error:
+        raise PingKillerError(
+            f"{quoted_path(path)}, which the report is to replace, cannot be read ({error.strerror}): name another file"
+        ) from error
 
 
 def _replace(path: str, text: str) -> None:

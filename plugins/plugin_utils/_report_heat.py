@@ -16,8 +16,12 @@ _UNITS = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"
 
 
 class Cell(NamedTuple):
-    """What one host counted of one source, in packets. ``level`` is its colour, 0 for none."""
+    """What one host counted of one source, in packets. ``level`` is its colour, 0 for none.
 
+    Of a source that the rate limit blocks, a host may know that it is there, and no packets.
+    """
+
+    seen: bool
     packets: int
     recent: int
     level: int
@@ -29,7 +33,8 @@ class Heat(NamedTuple):
     hosts: list[str]
     rows: list[tuple[FleetSource, list[Cell]]]
     legend: list[tuple[int, str]]  #: the levels that occur, with their packets as text
-    more: int  #: hosts that see a source and have no column
+    seeing: int  #: hosts that see a source, also those that have no column
+    uncounted: bool  #: whether a host knows no packets of a source that it sees
 
 
 def heat(statuses: list[HostStatus], limit: int = SOURCES) -> Heat:
@@ -47,15 +52,21 @@ def heat(statuses: list[HostStatus], limit: int = SOURCES) -> Heat:
     most = max((packets for counted in seen.values() for packets in counted.values()), default=0)
     scale = _Scale(most)
     rows = [
-        (each, [_cell(seen[host][each.ip], recent[host][each.ip], scale) for host in hosts[:HOSTS]]) for each in sources
+        (
+            each,
+            [_cell(each.ip in seen[host], seen[host][each.ip], recent[host][each.ip], scale) for host in hosts[:HOSTS]],
+        )
+        for each in sources
     ]
-    return Heat(hosts[:HOSTS], rows, scale.legend(), max(0, len(hosts) - HOSTS))
+    uncounted = any(cell.seen and not cell.packets for _source, cells in rows for cell in cells)
+    return Heat(hosts[:HOSTS], rows, scale.legend(), len(hosts), uncounted)
 
 
 class _Scale:
     """Colours for numbers up to ``most``: each stands for numbers of so many digits, and the largest get the last one."""
 
     def __init__(self, most: int) -> None:
+        self._most = most
         self._digits = -(-len(str(most)) // LEVELS)
         self._steps = -(-len(str(most)) // self._digits)
 
@@ -65,13 +76,15 @@ class _Scale:
         return 1 + step * (LEVELS - 1) // max(1, self._steps - 1)
 
     def legend(self) -> list[tuple[int, str]]:
-        """Return the colours with their numbers as text."""
+        """Return the colours with their numbers as text. None if there is no number but 0."""
+        if not self._most:
+            return []
         ends = [10 ** (self._digits * step) for step in range(self._steps + 1)]
         return [(self.level(start), f"{short(start)} to {short(end - 1)}") for start, end in zip(ends, ends[1:])]
 
 
-def _cell(packets: int, recent: int, scale: _Scale) -> Cell:
-    return Cell(packets, recent, scale.level(packets) if packets else 0)
+def _cell(seen: bool, packets: int, recent: int, scale: _Scale) -> Cell:
+    return Cell(seen, packets, recent, scale.level(packets) if packets else 0)
 
 
 def short(value: int) -> str:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller import tables
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import printable, shortened
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _report_sums as sums
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_heat import Heat, heat, short
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_rows import ORDERS, Row, rows
@@ -23,7 +23,10 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_times imp
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import HostStatus
 
 _COMMENT = 100  #: characters
+_WIDEST = 10**12  #: numbers from here on are too long for a telephone or a column
 _HERE = Path(__file__).parent
+#: Every page begins so. The template has these lines.
+BEGINNING = b"<!doctype html>\n<!-- A report of pingkiller.fleet -->\n"
 
 
 class Page(NamedTuple):
@@ -31,6 +34,7 @@ class Page(NamedTuple):
 
     made: str
     version: str
+    headline: str  #: what matters most, as a sentence without a dot
     totals: sums.Totals
     attention: list[sums.Group]
     left_out: dict[str, int]
@@ -49,10 +53,12 @@ class Page(NamedTuple):
 def page(statuses: list[HostStatus], *, made: str, version: str, since: Since | None, not_compared: str) -> Page:
     """Collect what the page shows."""
     attention, left_out = sums.attention(statuses)
+    totals = sums.totals(statuses)
     return Page(
         made=made,
         version=version,
-        totals=sums.totals(statuses),
+        headline=sums.headline(totals),
+        totals=totals,
         attention=attention,
         left_out=left_out,
         since=since,
@@ -83,7 +89,7 @@ def render(shown: Page) -> str:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(number=number, short=short)
+    environment.filters.update(number=_number, short=short)
     environment.globals.update(
         orders={order: label for order, (label, _key) in ORDERS.items()},
         width=WIDTH,
@@ -92,6 +98,10 @@ def render(shown: Page) -> str:
     style = environment.get_template("_report.css.j2").render(shown._asdict())
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return environment.get_template("_report.html.j2").render(shown._asdict(), style=Markup(style), style_hash=hashed)
+
+
+def _number(value: int | None) -> str:
+    return tables.short(value) if value and value >= _WIDEST else tables.number(value)
 
 
 def _safe(value: object) -> object:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import shortened
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._host_status import MISSING, Filter
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_sums import Fullest
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import HostStatus
@@ -66,8 +68,7 @@ def _problem(each: HostStatus) -> str:
     more = len(said) + each.drift_left_out - 1
     if not said:
         return ""
-    first = said[0] if len(said[0]) <= _PROBLEM else said[0][:_PROBLEM] + "..."
-    return first + (f"; and {more} more" if more > 0 else "")
+    return shortened(said[0], _PROBLEM) + (f"; and {number(more)} more" if more > 0 else "")
 
 
 def _does(found: Filter) -> str:

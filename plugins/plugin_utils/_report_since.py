@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a report leaves behind for the next one, and what has changed since.
 
-The record is an object of JSON: FORMAT with the number of the format, ``made`` (UTC, ISO 8601), ``hosts`` by name, each with
-``state``, ``dropped`` (packets in all) and ``drift`` (sentences), and ``sources`` (addresses). The last two of a host are null if
-it did not answer.
+The record is an object of JSON: FORMAT with the number of the format, ``made`` (UTC, ISO 8601), and ``hosts`` by name, each with
+``state``, ``dropped`` (packets in all), ``drift`` (sentences), ``all_drift`` (whether there was no other) and ``sources``
+(addresses). All but the state of a host that did not answer is what it answered last; null and nothing if it never did.
 """
 
 from __future__ import annotations
@@ -13,28 +13,34 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import quoted_path
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.drift import REFUSED
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._host_status import NONSENSE
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_sums import Group, grouped
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import printable
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import FAILED, STATES, UNREACHABLE, HostStatus
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import STATES, HostStatus
 
 FORMAT, VERSION = "pingkiller_report", 1
 #: Every record begins so. Another file of this name is of somebody else, and stays.
 _BEGINNING = f'{{"{FORMAT}": '.encode()
-_LARGEST = 1 << 24  #: bytes; a record of 10,000 hosts has about a third of it
+_LARGEST = 1 << 24  #: bytes; a record of 10,000 hosts has about a quarter of it
 _MOST_GROUPS = 20  #: of one kind
 _LONGEST = 300  #: characters of a text
 
 
 class Past(NamedTuple):
-    """What the last report knew of a host."""
+    """What the last report knew of a host: its state, and what it had answered last."""
 
     state: str
-    dropped: int | None
-    drift: tuple[str, ...] | None
+    dropped: int | None  #: packets; None if it never answered
+    drift: tuple[str, ...]
+    all_drift: bool  #: whether there was no other drift
+    sources: tuple[str, ...]
+
+
+_NOTHING = Past("", None, (), True, ())
 
 
 class Record(NamedTuple):
@@ -42,7 +48,6 @@ class Record(NamedTuple):
 
     made: str
     hosts: dict[str, Past]
-    sources: frozenset[str]
 
 
 class Since(NamedTuple):
@@ -51,22 +56,21 @@ class Since(NamedTuple):
     made: str  #: when that was
     changes: list[Group]
     left_out: int  #: changes for which there was no room
-    dropped: int  #: packets since then, by the hosts of both reports
-    sources: frozenset[str]  #: those that no host had among its busiest then
+    dropped: int  #: packets since then, or since it last answered, by each host of both reports
+    sources: frozenset[str]  #: those that no host had among its busiest then, or when it last answered
 
 
-def record(statuses: list[HostStatus], made: str) -> str:
-    """Return the record as text."""
-    known: dict[str, Any] = {FORMAT: VERSION, "made": made, "hosts": {}}
-    for each in statuses:
-        answered = each.state not in (UNREACHABLE, FAILED)
-        known["hosts"][each.host] = {
-            "state": each.state,
-            "dropped": each.counts.dropped if answered else None,
-            "drift": each.drift if answered else None,
-        }
-    known["sources"] = _sources(statuses)
-    return json.dumps(known) + "\n"
+def record(statuses: list[HostStatus], made: str, before: Record | None) -> str:
+    """Return the record as text. ``before`` is the last one: what hosts answered then is kept while they do not answer."""
+    past = before.hosts if before else {}
+    hosts = {each.host: _known(each, past.get(each.host))._asdict() for each in statuses}
+    return json.dumps({FORMAT: VERSION, "made": made, "hosts": hosts}) + "\n"
+
+
+def _known(each: HostStatus, past: Past | None) -> Past:
+    if each.answered:
+        return Past(each.state, each.counts.dropped, each.drift, _is_all(each), _sources(each))
+    return (past or _NOTHING)._replace(state=each.state)
 
 
 def read(path: str) -> tuple[Record | None, str]:
@@ -81,7 +85,7 @@ def read(path: str) -> tuple[Record | None, str]:
         why = str(error)
     except NONSENSE:
         why = "is not what a report has written"
-    return None, f"Nothing was compared with the last report, because {printable(path, _LONGEST)} {why}."
+    return None, f"Nothing was compared with the last report, because {quoted_path(path)} {why}."
 
 
 def is_ours(path: str) -> bool:
@@ -98,13 +102,14 @@ def is_ours(path: str) -> bool:
 def compare(statuses: list[HostStatus], before: Record) -> Since:
     """Tell what has changed since the last report."""
     kinds = [_came_and_went(statuses, before), _states(statuses, before), _drift(statuses, before)]
+    sources = {ip for each in statuses for ip in _sources(each)}
     found = [sorted(kind.items(), key=lambda item: (-len(item[1]), item[0])) for kind in kinds]
     return Since(
         made=before.made,
         changes=[grouped(kind, words, hosts) for kind_of in found for (kind, words), hosts in kind_of[:_MOST_GROUPS]],
         left_out=sum(len(kind_of[_MOST_GROUPS:]) for kind_of in found),
         dropped=sum(_dropped(each, before.hosts.get(each.host)) for each in statuses),
-        sources=frozenset(_sources(statuses)) - before.sources,
+        sources=frozenset(sources.difference(*(past.sources for past in before.hosts.values()))),
     )
 
 
@@ -134,26 +139,33 @@ def _drift(statuses: list[HostStatus], before: Record) -> _Changes:
     found: _Changes = {}
     for each in statuses:
         past = before.hosts.get(each.host)
-        if not past or past.drift is None or each.state in (UNREACHABLE, FAILED):
+        if not past or past.dropped is None or not each.answered:
             continue
-        for sentence in each.drift:
-            if sentence not in past.drift:
-                found.setdefault(("drift", sentence), []).append(each.host)
-        for sentence in past.drift:
-            if sentence not in each.drift:
-                found.setdefault(("mended", sentence), []).append(each.host)
+        if past.all_drift:
+            for sentence in each.drift:
+                if sentence not in past.drift:
+                    found.setdefault(("drift", sentence), []).append(each.host)
+        if _is_all(each):
+            for sentence in past.drift:
+                if sentence not in each.drift:
+                    found.setdefault(("mended", sentence), []).append(each.host)
     return found
+
+
+def _is_all(each: HostStatus) -> bool:
+    """Return whether a host has no other drift than it tells. What a deploy would refuse may hide some."""
+    return not each.drift_left_out and not any(sentence.startswith(REFUSED) for sentence in each.drift)
 
 
 def _dropped(each: HostStatus, past: Past | None) -> int:
     """Return the packets since. Counters that are less than before began again, at 0."""
-    if not past or past.dropped is None or each.state in (UNREACHABLE, FAILED):
+    if not past or past.dropped is None or not each.answered:
         return 0
     return each.counts.dropped - past.dropped if each.counts.dropped >= past.dropped else each.counts.dropped
 
 
-def _sources(statuses: Iterable[HostStatus]) -> list[str]:
-    return sorted({source.ip for each in statuses for source in each.sources})
+def _sources(each: HostStatus) -> tuple[str, ...]:
+    return tuple(source.ip for source in each.sources)
 
 
 class _Refused(Exception):
@@ -180,18 +192,21 @@ def _record(given: Any) -> Record:
     return Record(
         made=_text(given["made"]),
         hosts={_text(host): _past(each) for host, each in given["hosts"].items()},
-        sources=frozenset(_text(each) for each in given["sources"]),
     )
 
 
 def _past(given: Any) -> Past:
-    dropped, drift = given["dropped"], given["drift"]
+    dropped, all_drift = given["dropped"], given["all_drift"]
+    if not isinstance(all_drift, bool):
+        raise ValueError
     if dropped is not None and (isinstance(dropped, bool) or not isinstance(dropped, int) or dropped < 0):
         raise ValueError
     return Past(
         state=STATES[STATES.index(given["state"])],
         dropped=dropped,
-        drift=None if drift is None else tuple(map(_text, drift)),
+        drift=tuple(map(_text, given["drift"])),
+        all_drift=all_drift,
+        sources=tuple(map(_text, given["sources"])),
     )
 
 

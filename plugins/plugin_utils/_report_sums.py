@@ -13,10 +13,13 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kerne
     DROP_REASONS,
     PASS_REASONS,
 )
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_words import hosts
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import (
     FAILED,
     LACKING,
     STATES,
+    UNFILTERED,
     UNREACHABLE,
     HostStatus,
 )
@@ -46,9 +49,10 @@ class Totals(NamedTuple):
     """Sums over all hosts, in packets, and numbers of hosts."""
 
     hosts: int
+    answered: int
     lacking: int
     states: dict[str, int]  #: hosts by state, worst first; only states that occur
-    seconds: float  #: the longest time that a host was measured for
+    seconds: float  #: the longest time that a host was measured for; 0 if none was
     recent: int  #: dropped in this time
     dropped: int
     would_drop: int
@@ -57,7 +61,7 @@ class Totals(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Packets of one reason on all hosts. ``ipv4`` and ``ipv6`` are None where no host tells them apart."""
+    """Packets of one reason on all hosts. Those by family are None where no host tells them apart."""
 
     name: str
     meaning: str
@@ -65,6 +69,7 @@ class Reason(NamedTuple):
     recent: int
     ipv4: int | None
     ipv6: int | None
+    other: int | None  #: neither, such as ARP
 
 
 class Group(NamedTuple):
@@ -105,6 +110,7 @@ def totals(statuses: list[HostStatus]) -> Totals:
     states = Counter(each.state for each in statuses)
     return Totals(
         hosts=len(statuses),
+        answered=sum(each.answered for each in statuses),
         lacking=sum(each.lacks for each in statuses),
         states={state: states[state] for state in STATES if states[state]},
         seconds=max((each.recent.seconds for each in statuses), default=0.0),
@@ -113,6 +119,20 @@ def totals(statuses: list[HostStatus]) -> Totals:
         would_drop=sum(each.counts.would_drop for each in statuses),
         sources=len({source.ip for each in statuses for source in each.sources}),
         entries=sum(each.lists["blocklist"].count for each in statuses if "blocklist" in each.lists),
+    )
+
+
+def headline(of: Totals) -> str:
+    """Return a sentence about the hosts that lack something, without a dot."""
+    if not of.hosts:
+        return "No host was looked at"
+    if of.lacking:
+        lack = "lacks" if of.lacking == 1 else "lack"
+        return f"{number(of.lacking)} of {hosts(of.hosts)} {lack} what the inventory wants"
+    return (
+        "The only host is as the inventory wants"
+        if of.hosts == 1
+        else f"All {hosts(of.hosts)} are as the inventory wants"
     )
 
 
@@ -137,8 +157,8 @@ def reasons(statuses: list[HostStatus], names: tuple[str, ...]) -> list[Reason]:
     return sorted(found, key=lambda each: -each.packets)
 
 
-def _by_family(families: Counter[tuple[str, str]], name: str) -> tuple[int | None, int | None]:
-    return (families[name, "ipv4"], families[name, "ipv6"]) if name else (None, None)
+def _by_family(families: Counter[tuple[str, str]], name: str) -> tuple[int | None, int | None, int | None]:
+    return (families[name, "ipv4"], families[name, "ipv6"], families[name, "other"]) if name else (None, None, None)
 
 
 def dropped(statuses: list[HostStatus]) -> list[Reason]:
@@ -176,13 +196,15 @@ def _sentences(each: HostStatus) -> Iterator[tuple[str, str]]:
         yield each.state, each.message
     for sentence in each.drift:
         yield each.state, sentence
-    if each.lacks and not each.drift and not each.message:
+    if each.drift_left_out:
+        yield each.state, "a deploy would change more than there is room for here"
+    if each.state == UNFILTERED and not each.drift:
         yield each.state, "a filter that the inventory wants is missing"
     for sentence in each.notes:
         yield "note", sentence
     for name, fill in each.lists.items():
         if fill.capacity and fill.count >= NEARLY_FULL * fill.capacity:
-            yield "note", f"the {name} is over {NEARLY_FULL:.0%} full"
+            yield "note", f"the {name} is at least {NEARLY_FULL:.0%} full"
 
 
 def owners(statuses: Iterable[HostStatus]) -> list[Owner]:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import listed
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.verdicts import DROP, PASS
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.verdicts import DROP, PASS, WOULD_DROP
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number, wrapped
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._host_status import UNKNOWN
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_words import hosts
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import HostStatus
 
-_SAID = {DROP: "dropped", PASS: "passes", UNKNOWN: "not known"}
+_SAID = {DROP: "dropped", WOULD_DROP: "only counted (monitor mode)", PASS: "passes", UNKNOWN: "not known"}
 _MOST = 6  #: groups that are shown; hosts may name an interface of their own each
 _INDENT = "    "
 
@@ -48,7 +48,8 @@ def lines(statuses: Sequence[HostStatus], address: str, columns: int, *, names: 
     shown += [_told(group, names) for group in found[:_MOST]]
     left_out = found[_MOST:]
     if left_out:
-        shown.append(f"and {len(left_out)} other reasons on {hosts(sum(len(group.hosts) for group in left_out))}")
+        reasons = "reason" if len(left_out) == 1 else "reasons"
+        shown.append(f"and {len(left_out)} other {reasons} on {hosts(sum(len(group.hosts) for group in left_out))}")
     return [line for each in shown for line in wrapped(each, columns, _INDENT)]
 
 

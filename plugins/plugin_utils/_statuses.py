@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._host_status import (
     MISSING,
@@ -61,6 +61,11 @@ class HostStatus(NamedTuple):
     details: Details | None = None
 
     @property
+    def answered(self) -> bool:
+        """Whether anything is known of the host."""
+        return self.state not in (UNREACHABLE, FAILED)
+
+    @property
     def lacks(self) -> bool:
         """Whether the host lacks what it should have."""
         return self.state in LACKING
@@ -75,6 +80,12 @@ class FleetSource(NamedTuple):
     hosts: int
     reasons: tuple[str, ...]
     owners: tuple[str, ...]
+
+
+def answers(task_vars: Mapping[str, Any]) -> dict[str, object]:
+    """Return what the hosts of a play answered, given the variables of one of its tasks."""
+    variables = task_vars["hostvars"]
+    return {host: variables[host].get("_pingkiller_seen") for host in task_vars["ansible_play_hosts_all"]}
 
 
 def read(answers: Mapping[str, object]) -> list[HostStatus]:

@@ -151,7 +151,10 @@ def _details(dropped: int, sources: list[dict[str, Any]], chance: random.Random)
         "buckets": [0] * 5 + [dropped // 2, dropped // 4, dropped // 8, dropped // 16, 1],
     }
     return {
-        "reasons": {"blocklist": {"ipv4": dropped, "ipv6": 2}, "not_icmp": {"ipv4": 1_000_000, "other": 5}},
+        "reasons": {
+            **{reason: {"ipv4": count - count // 5, "ipv6": count // 5} for reason, count in _reasons(dropped).items()},
+            "not_icmp": {"ipv4": 1_000_000, "other": 5},
+        },
         "processing": {"passed": times, "dropped": times} if chance.random() < 0.5 else None,
         "owners": {"blocklist": {"inventory": 40, "local": 3}, "allowlist": {"inventory": 2}},
         "comments": {each["ip"]: chance.choice(["scans every night", *HOSTILE]) for each in sources[:3]},

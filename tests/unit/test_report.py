@@ -17,8 +17,9 @@ from recorded_statuses import HOSTILE, fleet
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kernel.schema import REASONS
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.drift import REFUSED
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _report, _report_since
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_heat import LEVELS, heat, short
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_heat import HOSTS, LEVELS, heat, short
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_rows import ORDERS, rows
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_sums import MEANINGS, attention
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._report_times import histograms
@@ -118,6 +119,12 @@ def test_host_that_gave_no_answer_or_one_without_sense_is_on_the_page_with_the_r
     assert "charlie what it answers is not what the module says" in said
 
 
+def test_number_that_no_telephone_has_room_for_is_shortened(written):
+    said = written({"alpha": answer(counts=counts(999_999_999_999)), "bravo": answer(counts=counts(1))}).text
+    assert "Dropped in all 1T packets" in said
+    assert "alpha fine 1 of 1 eth0 native, pass 0 999,999,999,999" in said
+
+
 def test_same_sentence_about_many_hosts_is_said_once(written):
     answers = {f"host{number:02}": answer(drift=["blocklist: it is another"]) for number in range(30)}
     said = written(answers).text.partition("What changed")[0]
@@ -136,8 +143,8 @@ def test_more_sentences_than_there_is_room_for_are_counted_by_their_hosts():
 def test_nearly_full_list_needs_attention(written):
     lists = {"blocklist": {"count": 60_000, "capacity": 65_536}, "allowlist": {"count": 1, "capacity": 65_536}}
     said = written({"alpha": answer(lists=lists)}).text
-    assert "the blocklist is over 90% full" in said
-    assert "the allowlist is over" not in said
+    assert "the blocklist is at least 90% full" in said
+    assert "the allowlist is at least" not in said
 
 
 def test_every_reason_has_a_meaning():
@@ -148,9 +155,9 @@ def test_packets_are_shown_by_reason_and_family(written):
     reasons = {"blocklist": {"ipv4": 1000, "ipv6": 234}, "not_icmp": {"ipv4": 5, "other": 6}}
     by_reason = {"blocklist": 1234, "ratelimit": 9}
     said = written({"alpha": answer(counts=counts(1243, reasons=by_reason), reasons=reasons)}).text
-    assert re.search(r"blocklist its source or destination is on the blocklist 1,234 1,000 234", said)
-    assert re.search(r"ratelimit [^\d]+ 9 - -", said)
-    assert re.search(r"not_icmp [^\d]+ 11 5 0", said)
+    assert re.search(r"blocklist its source or destination is on the blocklist 1,234 1,000 234 0 0", said)
+    assert re.search(r"ratelimit [^\d]+ 9 - - - 0", said)
+    assert re.search(r"not_icmp [^\d]+ 11 5 0 6 How long", said)  # how many pass now is told by no host
 
 
 def test_interfaces_are_shown_with_what_their_filters_do(written):
@@ -174,7 +181,7 @@ def test_heat_map_has_the_hosts_that_see_most_and_counts_the_others():
     answers = {f"host{number:03}": answer(sources=[{**SOURCE, "packets": number}]) for number in range(1, 101)}
     found = heat(read(answers))
     assert found.hosts[:2] == ["host100", "host099"]
-    assert found.more == 100 - len(found.hosts)
+    assert (found.seeing, len(found.hosts)) == (100, HOSTS)
     ((source, cells),) = found.rows
     assert (source.packets, source.hosts) == (5050, 100)
     assert [cell.packets for cell in cells] == list(range(100, 100 - len(cells), -1))
@@ -224,7 +231,8 @@ def test_each_order_is_that_of_its_numbers():
 
 def test_page_without_a_host_says_so(written):
     seen = written({})
-    assert "No host was looked at" in seen.text
+    assert seen.text.count("No host was looked at") == 7  # the headline, and each part of the page but the changes
+    assert "Nothing" not in seen.text
     assert seen.all("fieldset") == []
 
 
@@ -241,6 +249,44 @@ def test_page_of_hosts_of_which_none_answers_has_all_of_them(written):
     said = written({f"host{number}": away() for number in range(5)}).text
     assert "5 of 5 hosts lack what the inventory wants" in said
     assert said.count("no answer") == 5
+    assert said.count("No host has answered.") == 4
+    assert "Dropped in all - packets Sources - among the busiest Blocked - entries" in said
+    assert not re.search(r"No packet was dropped|No host names a source|No host has an entry|Not measured\.", said)
+
+
+def test_nothing_is_said_of_now_if_it_was_not_measured(written):
+    said = written({"alpha": answer(recent=counts(0, seconds=0.0), sources=[{**SOURCE, "recent": 0}])}).text
+    assert "What is dropped now was not measured." in said
+    assert "Dropped now - not measured" in said
+    assert not re.search(r"0\.0 s|Bold", said)
+    assert "203.0.113.66 blocklist by inventory 1 - 42" in said
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 more change."), (2, "2 more changes.")])
+def test_changes_without_room_are_counted(changed, number, words):
+    before = answer()
+    after = {f"host{each:02}": answer(drift=[f"drift {each}"]) for each in range(20 + number)}
+    assert f"And {words}" in changed(dict.fromkeys(after, before), after)
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 more owner."), (2, "2 more owners.")])
+def test_owners_without_room_are_counted(written, number, words):
+    owners = {"blocklist": {f"owner{each:02}": 1 for each in range(20 + number)}, "allowlist": {}}
+    assert f"And {words}" in written({"alpha": answer(owners=owners)}).text
+
+
+def test_source_whose_packets_no_host_knows_is_not_said_to_have_sent_none(written):
+    limited = {**SOURCE, "ip": "192.0.2.1", "packets": 0, "recent": 0, "reason": "ratelimit", "owners": []}
+    said = written({"alpha": answer(sources=[SOURCE, limited]), "bravo": answer(sources=[SOURCE])}).text
+    assert "192.0.2.1 ratelimit 1 0 -" in said
+    assert re.search(r"203\.0\.113\.66 2 42 42 192\.0\.2\.1 1 - 1 to 9", said)
+    assert "A dash: dropped by the rate limit" in said
+    assert "A dash" not in written({"alpha": answer(sources=[SOURCE])}).text
+
+
+def test_more_drift_than_a_host_can_tell_is_said(written):
+    said = written({"alpha": answer(drift=["blocklist: it is another"], drift_left_out=4)}).text
+    assert "a deploy would change more than there is room for here 1 host: alpha" in said
 
 
 # Texts of hosts
@@ -375,6 +421,31 @@ def test_packets_since_the_last_report_are_counted_also_where_counters_began_aga
     assert "12 packets were dropped since then." in changed(before, after)
 
 
+def test_host_that_did_not_answer_once_is_compared_with_what_it_answered_before(written, changed):
+    mended, stays, new = "blocklist: it is another", "filter eth0: policy is pass", "the command is another"
+    written({"alpha": answer(counts=counts(100), sources=[SOURCE], drift=[mended, stays])})
+    said = changed({"alpha": away()}, {"alpha": answer(counts=counts(107), sources=[SOURCE], drift=[stays, new])})
+    assert "unreachable before, now drifted" in said
+    assert "7 packets were dropped since then." in said
+    assert (f"mended {mended}" in said, f"drift {new}" in said) == (True, True)
+    assert not re.search(f"new among the busiest|{stays}", said)
+
+
+def test_drift_that_a_host_has_no_room_to_tell_is_neither_mended_nor_new(changed):
+    some = answer(drift=["blocklist: it is another"], drift_left_out=1)
+    every = answer(drift=["blocklist: it is another", "the command is another"])
+    for before, after in ((some, every), (every, some)):
+        assert "Nothing." in changed({"alpha": before}, {"alpha": after})
+
+
+def test_refusal_of_a_deploy_does_not_mend_what_is_behind_it(changed):
+    said = changed(
+        {"alpha": answer(drift=["blocklist: it is another"])},
+        {"alpha": answer(drift=[f"{REFUSED}pingkiller_policy is odd"])},
+    )
+    assert "mended" not in said
+
+
 def test_sources_that_are_new_are_named_and_marked(written):
     written({"alpha": answer(sources=[SOURCE])})
     said = written({"alpha": answer(sources=[SOURCE, {**SOURCE, "ip": "192.0.2.1", "packets": 1}])}).text
@@ -385,15 +456,16 @@ def test_sources_that_are_new_are_named_and_marked(written):
 
 HUGE = '{"pingkiller_report": 1, "hosts": {' + "\n" * 1_000_000
 NEXT = json.dumps({"pingkiller_report": 2, "made": "then", "hosts": [], "sources": []})
+PAST = {"state": "fine", "dropped": 1, "drift": [], "all_drift": True, "sources": []}
 ODD = [
-    {"made": "then", "sources": []},
-    {"made": "then", "sources": [], "hosts": []},
-    {"made": 7, "sources": [], "hosts": {}},
-    {"made": "then", "sources": [None], "hosts": {}},
-    {"made": "x" * 100_000, "sources": [], "hosts": {}},
+    {"made": "then"},
+    {"made": "then", "hosts": []},
+    {"made": 7, "hosts": {}},
+    {"made": "x" * 100_000, "hosts": {}},
+    {"made": "then", "hosts": {"alpha": None}},
     *(
-        {"made": "then", "sources": [], "hosts": {"alpha": past}}
-        for past in (None, {"state": "odd", "dropped": 1, "drift": []}, {"state": "fine", "dropped": "1", "drift": []})
+        {"made": "then", "hosts": {"alpha": {**PAST, **odd}}}
+        for odd in ({"state": "odd"}, {"dropped": "1"}, {"sources": [None]}, {"all_drift": 1}, {"drift": None})
     ),
 ]
 
@@ -409,7 +481,7 @@ ODD = [
 def test_broken_record_is_ignored_in_a_sentence_and_replaced(written, tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     assert re.search(
-        r"Nothing was compared with the last report, because \S+/report.json .*\.", written({"alpha": answer()}).text
+        r"Nothing was compared with the last report, because '\S+/report.json' .*\.", written({"alpha": answer()}).text
     )
     assert "Nothing." in written({"alpha": answer()}).text
 
@@ -418,7 +490,7 @@ def test_record_larger_than_any_report_writes_is_not_read(written, tmp_path):
     with open(tmp_path / "report.json", "w") as file:
         file.write('{"pingkiller_report": ')
         file.truncate(1 << 40)
-    assert "report.json is larger than 16777216 bytes." in written({"alpha": answer()}).text
+    assert "report.json' is larger than 16777216 bytes." in written({"alpha": answer()}).text
 
 
 @pytest.mark.parametrize("content", ["[1, 2, 3]", "not JSON", '{"name": "app", "version": "1.0"}', "\0" * 100])
@@ -467,7 +539,9 @@ def test_directory_that_the_user_cannot_write_to_is_refused(tmp_path, monkeypatc
 
 
 def test_report_that_cannot_be_finished_leaves_the_one_before_it(tmp_path, monkeypatch):
-    (tmp_path / "report.html").write_text("before")
+    _report.write({}, str(tmp_path / "report.html"), check=False)
+    (tmp_path / "report.json").unlink()
+    before = (tmp_path / "report.html").read_text()
 
     def full(_old, _new):
         raise OSError(28, "No space left on device")
@@ -475,12 +549,14 @@ def test_report_that_cannot_be_finished_leaves_the_one_before_it(tmp_path, monke
     monkeypatch.setattr(os, "rename", full)
     assert "could not be written (No space left on device)" in refusal(tmp_path / "report.html")
     assert os.listdir(tmp_path) == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "before"
+    assert (tmp_path / "report.html").read_text() == before
 
 
 def test_check_mode_makes_the_page_and_writes_nothing(tmp_path):
     written = _report.write(fleet(3, seed=1), str(tmp_path / "report.html"), check=True)
-    assert written.message.startswith(f"Would write '{tmp_path}/report.html': 3 hosts, ")
+    assert written.message.startswith(
+        f"Would write '{tmp_path}/report.html': 1 of 3 hosts lacks what the inventory wants."
+    )
     assert written.size > 1000
     assert os.listdir(tmp_path) == []
 
@@ -494,6 +570,21 @@ def test_report_and_its_record_are_as_readable_as_the_umask_allows(tmp_path):
     assert [os.stat(path).st_mode & 0o777 for path in (written.path, written.record)] == [0o640, 0o640]
 
 
+def test_file_that_no_report_has_written_stays(tmp_path):
+    for content in ("[web]\nalpha\n", "<!doctype html>\n<title>Start</title>\n"):
+        (tmp_path / "mine").write_text(content)
+        assert "is a file that no report has written, so it stays" in refusal(tmp_path / "mine")
+        assert (tmp_path / "mine").read_text() == content
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_report_and_an_empty_file_are_replaced(tmp_path):
+    (tmp_path / "report.html").touch()
+    for hosts in (1, 3):
+        _report.write(fleet(hosts, seed=1), str(tmp_path / "report.html"), check=False)
+    assert "1 of 3 hosts" in (tmp_path / "report.html").read_text()
+
+
 def test_link_is_followed_to_the_file_that_is_replaced(tmp_path):
     (tmp_path / "current.html").symlink_to("old.html")
     _report.write(fleet(3, seed=1), str(tmp_path / "current.html"), check=False)
@@ -503,7 +594,7 @@ def test_link_is_followed_to_the_file_that_is_replaced(tmp_path):
 
 def test_record_is_read_back_as_it_was_written(tmp_path):
     statuses = read(fleet(40, seed=9, details=True))
-    (tmp_path / "record").write_text(_report_since.record(statuses, "2026-01-01T00:00:00Z"))
+    (tmp_path / "record").write_text(_report_since.record(statuses, "2026-01-01T00:00:00Z", None))
     before, fault = _report_since.read(str(tmp_path / "record"))
     assert fault == ""
     assert {host: past.state for host, past in before.hosts.items()} == {each.host: each.state for each in statuses}

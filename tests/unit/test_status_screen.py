@@ -218,6 +218,21 @@ def test_verdicts_on_an_address_are_put_together_those_that_drop_first():
     )
 
 
+def test_host_that_only_counts_what_it_would_drop_is_no_failed_one():
+    answers = {"web": explained("would_drop", "the blocklist has it"), "db": explained("drop", "the blocklist has it")}
+    said = lines(answers, address="203.0.113.9")
+    assert "203.0.113.9: dropped on 1, only counted (monitor mode) on 1 of 2 hosts" in said
+    assert "failed" not in "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(7, "and 1 other reason on 1 host"), (8, "and 2 other reasons on 2 hosts")]
+)
+def test_reasons_without_room_are_counted(number, words):
+    answers = {f"host{each}": explained("drop", f"on eth{each}") for each in range(number)}
+    assert words in lines(answers, address="203.0.113.9")
+
+
 def test_verdicts_on_an_address_fit_on_a_screen_also_if_each_host_has_its_own():
     answers = {f"host{number}": explained("drop", f"on eth{number}, " + "since " * 40) for number in range(100)}
     said = lines(answers, 80, address="203.0.113.9")

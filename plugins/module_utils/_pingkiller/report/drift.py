@@ -23,6 +23,8 @@ from .wanted import OWNER, Wanted
 
 Result = dict[str, Any]
 
+REFUSED = "a deploy would be refused: "  #: how a sentence begins that hides what else a deploy would change
+
 
 def drift(base: str, wanted: Wanted) -> list[str]:
     """Return a sentence for each thing that a deploy would change, without a dot at its end; empty for none."""
@@ -35,7 +37,7 @@ def drift(base: str, wanted: Wanted) -> list[str]:
 
 
 def _refused(why: str) -> str:
-    return f"a deploy would be refused: {why.rstrip('.')}"
+    return f"{REFUSED}{why.rstrip('.')}"
 
 
 def _removal(base: str, wanted: Wanted) -> Iterator[str]:
