@@ -52,6 +52,15 @@ CASES = {
             fires=["30m"],
             silent=["10m"],
         ),
+        Case(  # of a host of the same name at another site
+            {
+                f'pingkiller_drift_items{{{HOST},site="a"}}': "1x40",
+                f'pingkiller_filter_wanted{{{FILTER},site="b"}}': "1x40",
+                f'pingkiller_filter_attached{{{FILTER},site="b"}}': "0x40",
+            },
+            fires=["30m"],
+            silent=["10m"],
+        ),
     ],
     "PingKillerFlood": [
         Case(
