@@ -91,7 +91,7 @@ class LookupModule(LookupBase):
     def _deployment(self, variables):
         """Return all that the role's status needs, in one step: finding faults takes longer than the whole task besides."""
         present = self._templar.template(variables["pingkiller_state"]) == "present"
-        faults = self.run(["name_faults", *(("filter_faults", "list_faults") if present else ())], variables)
+        faults = self.run(["name_faults", *(("filter_faults", "list_faults", "metrics_faults") if present else ())], variables)
         filters = self.run(["filters"], variables) if present and not faults else []
         return {"refusal": shown(" ".join(faults)), "filters": filters}
 

@@ -43,6 +43,10 @@ INVENTORY = {
         {"pingkiller_polcy": "drop"},
         "refused: pingkiller_polcy of misspelt is no variable of this role (did you",
     ),
+    "hasty": (
+        {"pingkiller_metrics_interval": "1s"},
+        "refused: pingkiller_metrics_interval of hasty is '1s', which is out of",
+    ),
     "nowhere": (
         {"pingkiller_interfaces": ["eth9"]},
         "refused: interface 'eth9' does not exist on this host: use one of",

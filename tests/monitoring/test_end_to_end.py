@@ -69,16 +69,29 @@ def until(condition):
     return found
 
 
+def command_line(directory: Path, playbook: str, *arguments: str, **variables: object) -> list[object]:
+    (directory / "monitoring.json").write_text(json.dumps(MONITORING))
+    return [
+        *(sys.executable, "-m", "ansible", "playbook", CHECKOUT / playbook, *arguments),
+        *("-i", CHECKOUT / f".fleet/{NAME}/inventory.yml", "-i", directory / "monitoring.json"),
+        *("--extra-vars", json.dumps({**VARIABLES, **variables})),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def play(directory: Path, playbook: str, *arguments: str, **variables: object) -> dict[str, int]:
     """Run a playbook of the checkout, and return how much each host says was changed."""
-    (directory / "monitoring.json").write_text(json.dumps(MONITORING))
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", CHECKOUT / playbook, *arguments),
-            *("-i", CHECKOUT / f".fleet/{NAME}/inventory.yml", "-i", directory / "monitoring.json"),
-            *("--extra-vars", json.dumps({**VARIABLES, **variables})),
-        ],
-        env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        command_line(directory, playbook, *arguments, **variables),
+        env=environment(),
         text=True,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -86,6 +99,22 @@ def play(directory: Path, playbook: str, *arguments: str, **variables: object) -
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return {host: int(number) for host, number in re.findall(r"^(\w+) +: .*changed=(\d+)", done.stdout, re.MULTILINE)}
+
+
+def killed_at(directory: Path, task: str, *arguments: str, **variables: object) -> None:
+    """Deploy, and kill that where a task begins."""
+    with subprocess.Popen(
+        command_line(directory, DEPLOY, *arguments, **variables),
+        env=environment(),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert any(line.startswith("TASK") and task in line for line in process.stdout)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -268,6 +297,23 @@ def test_a_deployment_that_changes_nothing_is_a_deployment_all_the_same(watch):
     assert play(watch.directory, DEPLOY) == dict.fromkeys(HOSTS, 0)
     for host in HOSTS:
         until(lambda: watch.query(f'{last}{{instance="{host}"}} > {before[host]}'))  # noqa: B023 (called at once)
+
+
+def test_a_change_that_was_interrupted_is_finished_by_the_next_deployment(watch):
+    moved = {"pingkiller_metrics_dir": str(Path(FILE).parent.parent), "pingkiller_metrics_interval": "20s"}
+    task = "Enable the boot service"  # the units are written, and systemd still has the previous ones
+    killed_at(watch.directory, task, "--limit", "alpha", **moved)
+    play(watch.directory, DEPLOY, "--limit", "alpha", **moved)
+    assert on("alpha", f"find {moved['pingkiller_metrics_dir']} -name pingkiller.prom").split() == [
+        f"{moved['pingkiller_metrics_dir']}/pingkiller.prom"
+    ]
+    assert "OnUnitActiveUSec=20s" in on("alpha", "systemctl show -p TimersMonotonic pingkiller-metrics.timer")
+    assert "yes" not in on(
+        "alpha", "systemctl show -p NeedDaemonReload pingkiller-metrics.timer pingkiller-metrics.service"
+    )
+    assert play(watch.directory, DEPLOY, "--limit", "alpha", **moved) == {"alpha": 0}
+    assert play(watch.directory, DEPLOY, "--limit", "alpha")["alpha"]  # back again
+    until(lambda: len(watch.query("pingkiller_build_info")) == len(HOSTS))
 
 
 def test_neither_metrics_that_are_no_longer_wanted_nor_a_removal_leave_anything_behind(watch):

@@ -17,6 +17,8 @@ RULES = Path(__file__).resolve().parents[2] / "extensions/prometheus/pingkiller.
 ALERTS = {rule["alert"]: rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
 HOST = 'job="node",instance="alpha:9100"'
 FILTER = f'{HOST},interface="eth0",hook="xdp"'
+EGRESS = FILTER.replace("xdp", "tc_egress")
+OTHER = FILTER.replace("eth0", "eth1")
 FILE = "/var/lib/prometheus/node-exporter/pingkiller.prom"
 
 
@@ -50,6 +52,15 @@ CASES = {
             fires=["30m"],
             silent=["10m"],
         ),
+        Case(  # of a host of the same name at another site
+            {
+                f'pingkiller_drift_items{{{HOST},site="a"}}': "1x40",
+                f'pingkiller_filter_wanted{{{FILTER},site="b"}}': "1x40",
+                f'pingkiller_filter_attached{{{FILTER},site="b"}}': "0x40",
+            },
+            fires=["30m"],
+            silent=["10m"],
+        ),
     ],
     "PingKillerFlood": [
         Case(
@@ -69,6 +80,22 @@ CASES = {
             {f'pingkiller_packets_total{{{FILTER},verdict="pass",reason="policy_pass",family="ipv4"}}': "0+6000x30"},
             fires=[],
             silent=["20m"],
+        ),
+        Case(  # what a host answers is no second flood
+            {
+                f'pingkiller_packets_total{{{FILTER},verdict="pass",reason="policy_pass",family="ipv4"}}': "0+18000x30",
+                f'pingkiller_packets_total{{{EGRESS},verdict="pass",reason="type",family="ipv4"}}': "0+18000x30",
+            },
+            fires=[],
+            silent=["20m"],
+        ),
+        Case(  # two interfaces, monitor mode, and a filter that was set up anew on the way
+            {
+                f'pingkiller_packets_total{{{FILTER},verdict="would_drop",reason="blocklist",family="ipv4"}}': "0+18000x9 0+18000x20",
+                f'pingkiller_packets_total{{{OTHER},verdict="would_drop",reason="blocklist",family="ipv4"}}': "0+18000x30",
+            },
+            fires=["8m", "20m"],
+            silent=[],
         ),
     ],
     "PingKillerListNearlyFull": [
@@ -130,13 +157,13 @@ CASES = {
 }
 
 
-def judged(alert: str, cases: list[Case], directory: Path) -> str:
-    """Return what promtool says of the cases; nothing if all is as it should be."""
+def judged(cases: list[Case], directory: Path, alerts: str) -> str:
+    """Return what promtool says of the cases; nothing if the number of alerts, an expression, is what it should be."""
     groups = [
         {
             "interval": "1m",
             "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-            "promql_expr_test": [expected(alert, when, fires=when in case.fires) for when in case.fires + case.silent],
+            "promql_expr_test": [expected(alerts, when, fires=when in case.fires) for when in case.fires + case.silent],
         }
         for case in cases
     ]
@@ -146,9 +173,13 @@ def judged(alert: str, cases: list[Case], directory: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def expected(alert: str, when: str, *, fires: bool) -> dict:
+def firing(alert: str, labels: str = "") -> str:
+    return f'count(ALERTS{{alertname="{alert}",alertstate="firing",{labels}}})'
+
+
+def expected(alerts: str, when: str, *, fires: bool) -> dict:
     return {
-        "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})',
+        "expr": alerts,
         "eval_time": when,
         "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
     }
@@ -156,12 +187,26 @@ def expected(alert: str, when: str, *, fires: bool) -> dict:
 
 @pytest.mark.parametrize(("alert", "cases"), CASES.items(), ids=list(CASES))
 def test_alert_fires_when_it_has_to_and_at_no_other_time(alert, cases, tmp_path):
-    assert judged(alert, cases, tmp_path) == ""
+    assert judged(cases, tmp_path, firing(alert)) == ""
 
 
 def test_every_alert_is_tried_and_one_of_its_cases_fires_and_ends():
     assert ALERTS.keys() == CASES.keys()
     assert all(cases[0].fires and cases[0].silent for cases in CASES.values())
+
+
+@pytest.mark.parametrize(("alert", "cases"), CASES.items(), ids=list(CASES))
+def test_alert_keeps_the_labels_of_its_target(alert, cases, tmp_path):
+    """Also of two clusters, with hosts of the same name: nothing is wrong with the other one."""
+    series = {name.replace("{job=", '{site="a",job='): values for name, values in cases[0].series.items()}
+    twin = {
+        name.replace('"a"', '"b"'): "1x60"
+        for name in series
+        if name.startswith(("pingkiller_filter", "pingkiller_build"))
+    }
+    case = cases[0]._replace(series={**series, **twin})
+    assert judged([case], tmp_path, firing(alert, 'site="a"')) == ""
+    assert judged([case._replace(fires=[], silent=case.fires)], tmp_path, firing(alert, 'site!="a"')) == ""
 
 
 @pytest.mark.parametrize("alert", ALERTS)
