@@ -64,6 +64,7 @@ def test_what_is_deployed_as_wanted_has_no_drift(deployed):
     }
     assert told["lists"]["blocklist"] == {"count": 2, "capacity": 65536}
     assert drift(deployed) == []
+    told = status(is_booted_with_systemd, lists=deployed)
     assert "the command pingkiller is missing" in told["drift"]
 
 
@@ -129,12 +130,22 @@ def test_what_a_deploy_would_refuse_is_drift_in_the_words_of_the_module(deployed
 
 
 def lacks_bcc():
-    importlib.util.find_spec = lambda name: None
+    find = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *others: None if name.partition(".")[0] == "bcc" else find(name, *others)
+
+
+def is_booted_with_systemd(answer=True):
+    isdir = os.path.isdir
+    os.path.isdir = lambda path: answer if path == "/run/systemd/system" else isdir(path)
+
+
+def is_booted_without_systemd():
+    is_booted_with_systemd(False)
 
 
 def has_closed_directory():
-    isdir, access = os.path.isdir, os.access
-    os.path.isdir = lambda path: path == "/run/systemd/system" or isdir(path)
+    is_booted_with_systemd()
+    access = os.access
     os.access = lambda path, mode, **others: path != "/etc/systemd/system" and access(path, mode, **others)
 
 
@@ -149,7 +160,7 @@ def test_host_that_lacks_bcc_is_told_what_a_deploy_does_about_it(deployed):
 def test_host_on_which_a_deploy_cannot_write_units_is_told_so(deployed):
     (sentence,) = status(has_closed_directory, lists=deployed)["drift"]
     assert sentence.startswith("a deploy would be refused: /etc/systemd/system cannot be written to")
-    assert NO_SYSTEMD in status(lists=deployed)["drift"][-1]
+    assert NO_SYSTEMD in status(is_booted_without_systemd, lists=deployed)["drift"][-1]
 
 
 def test_host_that_is_to_have_nothing_is_told_what_is_still_there(deployed):
