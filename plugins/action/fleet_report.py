@@ -38,5 +38,6 @@ class ActionModule(ActionBase):
         except PingKillerError as error:
             raise AnsibleActionFail(f"{error}.") from None
         result.update(path=written.path, record=written.record, size=written.size, msg=[written.message])
-        result["_ansible_verbose_always"] = not _last_words.heard  # else the callback shows it
+        # Also with -v, the callback shows it in place of the task.
+        result["_ansible_verbose_override" if _last_words.heard else "_ansible_verbose_always"] = True
         return result

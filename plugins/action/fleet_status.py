@@ -30,5 +30,6 @@ class ActionModule(ActionBase):
         statuses = read(answers(task_vars))
         result["lacking"] = lacking(statuses)
         result["msg"] = Screen(statuses, *_last_words.screen).lines(options["rows"], options["address"])
-        result["_ansible_verbose_always"] = not _last_words.heard  # else the callback shows it
+        # Also with -v, the callback shows it in place of the task.
+        result["_ansible_verbose_override" if _last_words.heard else "_ansible_verbose_always"] = True
         return result

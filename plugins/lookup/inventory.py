@@ -20,8 +20,9 @@ options:
       - V(host_faults) returns what keeps the role from working on the host, and the faults in the interfaces that the filters name. It works after the
         role has probed the host.
       - V(filters) returns the filters for the host, each as a mapping of all its options.
-      - V(metrics_seconds) returns the seconds between two writes of metrics.
-      - V(deployment) returns one mapping, with C(refusal), the faults in the variables as one text, and C(filters), which is empty if there are faults.
+      - V(metrics_seconds) returns the seconds between two writes of metrics, V(0) if the variable is wrong.
+      - V(deployment) returns one mapping, with C(refusal), the faults in the variables as one text, C(filters), which is empty if there are faults, and
+        C(manage_packages).
       - V(allowlist) or V(blocklist) returns the variables that this list is merged from, as pairs of name and items, sorted by name.
         The filter P(pingkiller.fleet.merged_entries#filter) takes them.
     required: true
@@ -52,6 +53,8 @@ from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _preflight
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._filters import Asked
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import shown
 
+#: In a deploy, Ansible checks these by the role's argument_specs.yml, before the preflight.
+_FLAGS = ("pingkiller_hide_from_traceroute", "pingkiller_manage_packages", "pingkiller_metrics")
 _DEFAULTS = Path(__file__).resolve().parents[2] / "roles/pingkiller/defaults/main.yml"
 
 
@@ -68,7 +71,7 @@ class LookupModule(LookupBase):
         if term == "filters":
             return _filters.filters(self._asked(variables))
         if term == "metrics_seconds":
-            return [_metrics.seconds(self._templar.template(variables["pingkiller_metrics_interval"]))]
+            return [self._metrics_seconds(variables)]
         if term == "deployment":
             return [self._deployment(variables)]
         faults = {
@@ -91,9 +94,13 @@ class LookupModule(LookupBase):
     def _deployment(self, variables):
         """Return all that the role's status needs, in one step: finding faults takes longer than the whole task besides."""
         present = self._templar.template(variables["pingkiller_state"]) == "present"
-        faults = self.run(["name_faults", *(("filter_faults", "list_faults", "metrics_faults") if present else ())], variables)
+        checks = ("filter_faults", "list_faults", "metrics_faults") if present else ()
+        flags = {name: self._templar.template(variables[name]) for name in _FLAGS}
+        faults = list(_variables.flag_faults(flags, variables["inventory_hostname"]))
+        faults = faults or self.run(["name_faults", *checks], variables)
         filters = self.run(["filters"], variables) if present and not faults else []
-        return {"refusal": shown(" ".join(faults)), "filters": filters}
+        manage_packages = boolean(flags["pingkiller_manage_packages"], strict=False)
+        return {"refusal": shown(" ".join(faults)), "filters": filters, "manage_packages": manage_packages}
 
     def _filter_faults(self, variables, host):
         return _variables.at_most_ten(_filters.filter_faults(self._asked(variables), host))
@@ -109,6 +116,12 @@ class LookupModule(LookupBase):
             interval=value("metrics_interval"),
         )
         return _variables.at_most_ten(_metrics.faults(asked, host))
+
+    def _metrics_seconds(self, variables):
+        try:
+            return _metrics.seconds(self._templar.template(variables["pingkiller_metrics_interval"]))
+        except ValueError:
+            return 0  # among the faults, which the status returns beside the units' marks
 
     def _host_faults(self, variables, host):
         def value(name):

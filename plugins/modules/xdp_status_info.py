@@ -38,6 +38,10 @@ options:
         description: Why a deploy to this host would be refused, in the words of the role's preflight. Nothing is compared then.
         type: str
         default: ""
+      manage_packages:
+        description: Whether a deploy installs BCC where it is missing. Else it is refused there.
+        type: bool
+        default: true
   window:
     description: Measure for this many seconds, at most V(3600), what is dropped now. The module takes as long. V(0) measures nothing.
     type: float
@@ -231,6 +235,7 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.repor
 _WANTED = {
     "filters": {"type": "list", "elements": "dict", "default": []},
     "refusal": {"type": "str", "default": ""},
+    "manage_packages": {"type": "bool", "default": True},
 }
 _FILTER = ArgumentSpecValidator(
     {
@@ -247,6 +252,7 @@ def look(given):
         present=given["state"] == "present",
         requests=tuple(filter_request(given, each) for each in given["wanted"].get("filters", ())),
         refusal=given["wanted"].get("refusal", ""),
+        manage_packages=given["wanted"].get("manage_packages", True),
         persist=given["persist"],
         list_hashes=given["lists"],
         marks=given["marks"],

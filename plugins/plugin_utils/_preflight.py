@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quoted
 
 _OWN_DIRECTORY = re.compile(r"(/(?!\.\.?/)[A-Za-z0-9._-]+)+/pingkiller[A-Za-z0-9._-]*")
+_UNITS = ("service", "instance", "enabled", "metrics_service", "metrics_timer", "metrics_enabled")
 _RESTORER = "what restores filters at boot"
 
 
@@ -158,7 +159,7 @@ def _faults_to_remove(look: dict[str, str], wish: Wish, host: str) -> Iterator[s
 
     Otherwise the removal would fail after the filters are gone, and leave the files that restore them.
     """
-    units = (look["service"] + look["instance"] + look["enabled"] + look["metrics_service"]).strip()
+    units = "".join(look[name] for name in _UNITS).strip()
     command = look["command"].strip()
     there = {"/usr/local/sbin": command, "/usr/local/lib": command, "/etc/systemd/system": units}
     if any(directory in look["unwritable"] and files for directory, files in there.items()):

@@ -61,15 +61,15 @@ class Screen:
     def _words(self, shown: int) -> list[str]:
         return [
             line
-            for each in self._statuses[:shown]
-            for sentence in _status_words.about(each)
+            for each, row in zip(self._statuses[:shown], self._table(shown)[1:])
+            for sentence in _status_words.about(each) or [each.message] * (not row.endswith(each.message))
             for line in wrapped(f"{each.host}: {sentence}", self._columns, _INDENT)
         ]
 
     def _first_words(self, shown: int) -> Iterator[str]:
         """Yield one line a host: the first sentence, and how many follow."""
         for each in self._statuses[:shown]:
-            sentences = list(_status_words.about(each))
+            sentences = _status_words.about(each)
             if sentences:
                 others = f" (and {len(sentences) - 1} more)" if sentences[1:] else ""
                 yield clipped(f"{each.host}: {sentences[0]}", self._columns - len(others)) + others

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import listed
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.tables import number
@@ -58,17 +58,17 @@ def lacking(statuses: Sequence[HostStatus]) -> str:
     return f"{number(len(names))} of {hosts(len(statuses))} {lack} should have: {listed(names)}"
 
 
-def about(each: HostStatus) -> Iterator[str]:
-    """Yield sentences about what is wrong with a host that gave an answer, or is not what one may think, the worst first."""
+def about(each: HostStatus) -> list[str]:
+    """Return sentences about what is wrong with a host that gave an answer, or is not what one may think, the worst first."""
+    found = [*each.drift]
     if each.state == UNFILTERED and not each.drift:
         missing = [filter_.name for filter_ in each.filters if filter_.mode == MISSING]
-        yield f"{', '.join(missing) or 'every filter'} is missing"
-    yield from each.drift
+        found.append(f"{', '.join(missing) or 'every filter'} is missing")
     if each.drift_left_out:
-        yield f"a deployment would change {number(each.drift_left_out)} more"
-    if any(filter_.monitor for filter_ in each.filters):
-        yield f"only monitors: would have dropped {number(each.counts.would_drop)}"
-    yield from each.notes
+        found.append(f"a deployment would change {number(each.drift_left_out)} more")
+    if any(filter_.monitor and filter_.mode != MISSING for filter_ in each.filters):
+        found.append(f"only monitors: would have dropped {number(each.counts.would_drop)}")
+    return [*found, *each.notes]
 
 
 def hosts(count: int) -> str:

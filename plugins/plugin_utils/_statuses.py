@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -37,6 +38,12 @@ LACKING = (UNREACHABLE, FAILED, UNFILTERED, DRIFTED)  #: the states of a host th
 _HOST = 255  #: characters; DNS knows no longer name
 _NOT_BELIEVED = "what it answers is not what the module says: find out what runs in place of the module there"
 _NOTHING = Counts(0.0, 0, 0, 0, {})
+#: What Ansible says before the cause. The state of the host says as much, and the row has little room.
+_BEFORE_THE_CAUSE = re.compile(
+    r"(Task failed: |Finalization of task args for '[^']*' failed: |Error while resolving value for '[^']*': "
+    r"|The lookup plugin '[^']*' failed: |Failed to connect to the host via ssh: "
+    r'|Data could not be sent to remote host "[^"]*"[.] Make sure this host can be reached over ssh: )*'
+)
 
 
 class HostStatus(NamedTuple):
@@ -110,14 +117,18 @@ def busiest(statuses: Iterable[HostStatus], limit: int) -> list[FleetSource]:
 def _host(host: str, answer: object) -> HostStatus:
     said = answer if isinstance(answer, Mapping) else {}
     if said.get("unreachable"):
-        return HostStatus(host, UNREACHABLE, sentence(said.get("msg") or "it does not answer"))
+        return HostStatus(host, UNREACHABLE, _cause(said.get("msg")) or "it does not answer")
     if said.get("status") is None:
-        return HostStatus(host, FAILED, sentence(said.get("msg") or "it said nothing"))
+        return HostStatus(host, FAILED, _cause(said.get("msg")) or "it said nothing")
     try:
         found = status(said["status"])
     except NONSENSE:
         return HostStatus(host, FAILED, _NOT_BELIEVED)
     return HostStatus(host, _state(found), "", *found)
+
+
+def _cause(message: object) -> str:
+    return sentence(_BEFORE_THE_CAUSE.sub("", " ".join(str(message or "").split()), count=1))
 
 
 def _state(found: Status) -> str:

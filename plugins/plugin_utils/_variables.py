@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ansible.module_utils.common.validation import check_type_list
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import did_you_mean
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quoted
@@ -41,6 +42,15 @@ def name_faults(names: Iterable[str], known: Iterable[str], host: str) -> Iterat
                 f"{name} of {host} is no variable of this role{meant}: correct it, or if it is one of your own, "
                 f"name it in pingkiller_extra_variables."
             )
+
+
+def flag_faults(flags: Mapping[str, object], host: str) -> Iterator[str]:
+    """Yield a sentence for each of these variables that is neither true nor false."""
+    for name, value in flags.items():
+        try:
+            boolean(value)
+        except TypeError:
+            yield f"{name} of {host} is {quoted_item(value)}, which is neither true nor false: write one of them."
 
 
 def words(given: object) -> list[str]:

@@ -47,6 +47,18 @@ INVENTORY = {
         {"pingkiller_metrics_interval": "1s"},
         "refused: pingkiller_metrics_interval of hasty is '1s', which is out of",
     ),
+    "unkept": (
+        {"pingkiller_metrics": True, "pingkiller_persist": False},
+        "refused: pingkiller_metrics of unkept is true and pingkiller_persist is false",
+    ),
+    "interval": (
+        {"pingkiller_metrics": True, "pingkiller_metrics_interval": "often"},
+        'refused: pingkiller_metrics_interval of interval is "often", which is not a duration',
+    ),
+    "flag": (
+        {"pingkiller_hide_from_traceroute": "perhaps"},
+        'refused: pingkiller_hide_from_traceroute of flag is "perhaps", which is neither true nor false',
+    ),
     "nowhere": (
         {"pingkiller_interfaces": ["eth9"]},
         "refused: interface 'eth9' does not exist on this host: use one of",
@@ -60,6 +72,10 @@ BY_HAND = {
     "charlie": ("pingkiller unblock 203.0.113.66 --any-owner", "blocklist: of the inventory's entries, 1 missing"),
     "delta": ("echo >>/etc/systemd/system/pingkiller.service", "pingkiller.service is not as this version writes it"),
     "echo": ("rm /usr/local/sbin/pingkiller", "the command pingkiller is not as this version writes it"),
+    "golf": (
+        "touch /etc/systemd/system/pingkiller-metrics.timer",
+        "pingkiller-metrics.timer is there, the inventory wants no metrics",
+    ),
     "foxtrot": ("rm -r /etc/pingkiller", "allowlist: the inventory's list is not the one on the host"),
 }
 DEPLOYED = {"pingkiller_hide_from_traceroute": True, "pingkiller_blocklist": ["203.0.113.66", "203.0.113.67"]}

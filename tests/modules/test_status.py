@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
+import os
 import re
 import shutil
 import time
@@ -16,10 +18,12 @@ import pytest
 from machine import BPFFS, CONFIG, become_nobody, ip, look, nothing_to_lock, ping, put_foreign_program, umount
 from running import changed, run, unchanged
 
+from ansible_collections.pingkiller.fleet.plugins.module_utils import _interpreter
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import FilterOptions
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.store import lock
 
 WANTED = {"interfaces": ["pk0"], **FilterOptions().as_dict()}
+NO_SYSTEMD = "refused: this host was not booted with systemd"
 OWNED = {"owner": "inventory", "reset": True, "persist": True, "max_entries": 65536}
 
 
@@ -50,7 +54,7 @@ def deployed():
 def drift(hashes: dict, **given) -> list[str]:
     """Return what a deploy would change, apart from the files that restore filters."""
     told = status(lists=hashes, **given)
-    return [each for each in told["drift"] if not re.search("(is missing|is not enabled)$", each)]
+    return [each for each in told["drift"] if not re.search(f"(is missing|is not enabled)$|{NO_SYSTEMD}", each)]
 
 
 def test_what_is_deployed_as_wanted_has_no_drift(deployed):
@@ -61,6 +65,7 @@ def test_what_is_deployed_as_wanted_has_no_drift(deployed):
     }
     assert told["lists"]["blocklist"] == {"count": 2, "capacity": 65536}
     assert drift(deployed) == []
+    told = status(is_booted_with_systemd, lists=deployed)
     assert "the command pingkiller is missing" in told["drift"]
 
 
@@ -123,6 +128,41 @@ def test_what_a_deploy_would_refuse_is_drift_in_the_words_of_the_module(deployed
     told = status(filters=[], wanted={"refusal": "pingkiller_polcy of alpha is no variable of this role."})
     assert told["drift"] == ["a deploy would be refused: pingkiller_polcy of alpha is no variable of this role"]
     assert told["filters"]["pk0"]["wanted"]  # the last deploy wanted it
+
+
+def lacks_bcc():
+    _interpreter.has_respawned = lambda: True  # there is none with BCC either
+    find = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *others: None if name.partition(".")[0] == "bcc" else find(name, *others)
+
+
+def is_booted_with_systemd(answer=True):
+    isdir = os.path.isdir
+    os.path.isdir = lambda path: answer if path == "/run/systemd/system" else isdir(path)
+
+
+def is_booted_without_systemd():
+    is_booted_with_systemd(False)
+
+
+def has_closed_directory():
+    is_booted_with_systemd()
+    access = os.access
+    os.access = lambda path, mode, **others: path != "/etc/systemd/system" and access(path, mode, **others)
+
+
+def test_host_that_lacks_bcc_is_told_what_a_deploy_does_about_it(deployed):
+    assert status(lacks_bcc, lists=deployed)["drift"][0].startswith("BCC is missing, a deploy installs it")
+    told = status(lacks_bcc, lists=deployed, wanted={"filters": [WANTED], "manage_packages": False})
+    assert told["drift"] == [
+        "a deploy would be refused: BCC is missing and pingkiller_manage_packages is false: install it, or set that to true"
+    ]
+
+
+def test_host_on_which_a_deploy_cannot_write_units_is_told_so(deployed):
+    (sentence,) = status(has_closed_directory, lists=deployed)["drift"]
+    assert sentence.startswith("a deploy would be refused: /etc/systemd/system cannot be written to")
+    assert NO_SYSTEMD in status(is_booted_without_systemd, lists=deployed)["drift"][-1]
 
 
 def test_host_that_is_to_have_nothing_is_told_what_is_still_there(deployed):

@@ -105,6 +105,7 @@ def test_fleet_that_lacks_nothing_succeeds_and_its_table_is_as_wide_as_the_termi
     ("playbooks", "environment"),
     [
         ((BY_NAME,), {"ANSIBLE_STDOUT_CALLBACK": "minimal"}),
+        ((BY_NAME,), {"ANSIBLE_VERBOSITY": "1"}),
         ((BY_NAME,), {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}),
         (("site.yml", BY_NAME), {}),  # the callbacks are those of the first playbook
         ((BY_NAME, "site.yml"), {}),

@@ -118,7 +118,7 @@ def test_each_state_is_told_in_words():
     answers = {state: answer(state, random.Random(3)) for state in STATES}
     said = lines(answers, rows=0)
     assert [line.split()[:2] for line in said[1:8]] == [[state, state] for state in STATES]
-    assert cells(said, "unreachable")[2].startswith("Failed to connect to the host via ssh: ")
+    assert cells(said, "unreachable")[2].startswith("ssh: connect to host 192.0.2.7 ")
     assert cells(said, "failed")[2] == "xdp_status_info needs root: run the play with become: true"
     assert cells(said, "unfiltered")[2].startswith("0 of ")
     assert cells(said, "monitoring")[4] == "monitor"
@@ -130,6 +130,18 @@ def test_each_state_is_told_in_words():
         "7 hosts: 1 filters as the inventory wants, 1 only monitors, 1 is to have no filter, 1 would change in a deployment, "
         "1 lacks a filter, 1 gave no answer, "
     )
+
+
+def test_message_that_its_row_has_no_room_for_is_below_the_table_in_full():
+    said = lines({"alpha": {"msg": f"{'because ' * 15}of this."}, "bravo": {"msg": "no root"}}, columns=79)
+    assert cells(said, "alpha")[2].endswith("...")
+    assert " ".join(" ".join(said).split()).count(f"alpha: {'because ' * 15}of this") == 1
+    assert not any(line.startswith("bravo:") for line in said)
+
+
+def test_filter_that_is_missing_does_not_monitor():
+    filters = {"eth0": attached(), "eth1": attached(mode="none", monitor=True)}
+    assert not any("only monitors" in line for line in lines({"alpha": host(filters=filters)}))
 
 
 def test_filter_that_is_missing_is_named_even_if_no_drift_says_so():

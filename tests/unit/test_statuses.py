@@ -40,6 +40,22 @@ def test_host_is_in_the_state_that_its_answer_tells(state):
 
 
 @pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "Task failed: Failed to connect to the host via ssh: ",
+        'Task failed: Data could not be sent to remote host "192.0.2.7". Make sure this host can be reached over ssh: ',
+        "Task failed: Finalization of task args for 'pingkiller.fleet.xdp_status_info' failed: Error while resolving value for "
+        "'wanted': The lookup plugin 'pingkiller.fleet.inventory' failed: ",
+    ],
+)
+@pytest.mark.parametrize("unreachable", [True, False])
+def test_message_begins_with_the_cause(before, unreachable):
+    (each,) = read({"alpha": {"unreachable": unreachable, "msg": f"{before}'nix' is undefined"}})
+    assert each.message == "'nix' is undefined"
+
+
+@pytest.mark.parametrize(
     ("changed", "state"),
     [
         ({"filters": {}}, "unfiltered"),

@@ -50,6 +50,10 @@ def _removal(base: str, wanted: Wanted) -> Iterator[str]:
 def _deploy(base: str, wanted: Wanted) -> Iterator[str]:
     """Yield the sentences in the order in which the role would make the changes."""
     if not bcc_package.directory():
+        if not wanted.manage_packages:
+            raise PingKillerError(
+                "BCC is missing and pingkiller_manage_packages is false: install it, or set that to true"
+            )
         yield "BCC is missing, a deploy installs it"
     results, refusals = _predicted(base, wanted)
     yield from refusals
@@ -67,7 +71,9 @@ def _deploy(base: str, wanted: Wanted) -> Iterator[str]:
     for name in schema.LISTS:
         if name in wanted.list_hashes and name not in anew:
             yield from _of_list(base, wanted, name, foreseen)
-    yield from marks.boot_drift(found, wanted.marks, persist=wanted.persist)
+    at_boot = list(marks.boot_drift(found, wanted.marks, persist=wanted.persist))
+    hindrance = marks.hindrance() if at_boot and wanted.persist else ""
+    yield from [_refused(hindrance)] if hindrance else at_boot
 
 
 def _predicted(base: str, wanted: Wanted) -> tuple[list[Result], list[str]]:

@@ -16,6 +16,7 @@ _PATIENCE = 60  #: seconds: the list files may have a million entries
 _PREFIX = "pingkiller_"
 _METRICS = "metrics_"  #: begins the names of what writes metrics, which not every inventory wants
 _UDEV = "/etc/udev/rules.d"  #: without it, a deploy writes no rules
+_PLACES = ("/usr/local/sbin", "/usr/local/lib", "/etc/systemd/system")
 _LIST = "0:0 600 {}  -"  #: what the role's template task makes of a list file, given its hash
 _NAMES = {
     "command": "the command pingkiller",
@@ -53,6 +54,19 @@ def look(script: str, directory: str) -> Marks:
         told = done.stderr.decode(errors="replace").strip()
         raise PingKillerError(f"the look at files told nothing of {', '.join(missing)}: {quoted(told)}")
     return found
+
+
+def hindrance() -> str:
+    """Return why the files that restore filters at boot cannot be written, as the role's preflight would. Empty if they can."""
+    if not os.path.isdir("/run/systemd/system"):
+        return "this host was not booted with systemd, which restores filters at boot: set pingkiller_persist: false"
+    closed = " ".join(place for place in _PLACES if not os.access(place, os.W_OK))
+    if not closed:
+        return ""
+    return (
+        f"{closed} cannot be written to, but what restores filters at boot goes there: make it writable, or set "
+        f"pingkiller_persist: false"
+    )
 
 
 def changed_lists(found: Marks, hashes: Mapping[str, str]) -> list[str]:

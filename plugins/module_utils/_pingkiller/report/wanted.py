@@ -32,6 +32,7 @@ class Wanted(NamedTuple):
     present: bool = True  #: else nothing
     requests: tuple[FilterRequest, ...] = ()
     refusal: str = ""  #: why a deploy would be refused
+    manage_packages: bool = True  #: whether a deploy installs BCC where it is missing
     persist: bool = True  #: whether filters and lists are to be restored at boot
     list_hashes: Mapping[
         str, str
