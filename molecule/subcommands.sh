@@ -22,6 +22,7 @@ expect 0 'printf "add 203.0.113.78 comment=\"a line\"\nadd 203.0.113\n" | pingki
 expect 0 'pingkiller list blocklist | grep "203.0.113.77 .* comment=\"each subcommand once\""'
 expect 0 'pingkiller explain 203.0.113.77 203.0.113.78 | grep "dropped on .*blocklist has 203.0.113.78 (owner once)"'
 expect 0 'pingkiller check'
+expect 0 'pingkiller health | grep "^PINGKILLER OK"'
 expect 0 'pingkiller apply'
 expect 0 'pingkiller unblock 203.0.113.77 --owner once'
 expect 0 'pingkiller flush --owner once'

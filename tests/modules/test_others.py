@@ -410,7 +410,7 @@ def test_an_interface_called_like_an_option_gets_its_filter_at_boot(tmp_path, mo
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_tells_who_is_not_root_that_it_needs_root(filtered, module):
-    asked = {"xdp_filter": {"interface": "pk0"}, "xdp_facts": {}, "xdp_events": {}}
+    asked = {"xdp_filter": {"interface": "pk0"}, "xdp_facts": {}, "xdp_events": {}, "xdp_status_info": {}}
     before = look()
     for check in (True, False):
         arguments = asked.get(module, {"src": "/etc/shadow"})
