@@ -216,7 +216,7 @@ status:
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.pingkiller.fleet.plugins.module_utils._filter_requests import request_from
+from ansible_collections.pingkiller.fleet.plugins.module_utils._installed import prefer_installed
 from ansible_collections.pingkiller.fleet.plugins.module_utils._interpreter import move_to_interpreter_with_bcc
 from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     BASE_OPTION,
@@ -226,51 +226,64 @@ from ansible_collections.pingkiller.fleet.plugins.module_utils._modules import (
     finish,
 )
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.errors import PingKillerError
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import argument_spec
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import status_json
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.status import Question, status
-from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.wanted import OWNER, Wanted
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import marks
 
 _WANTED = {
     "filters": {"type": "list", "elements": "dict", "default": []},
     "refusal": {"type": "str", "default": ""},
     "manage_packages": {"type": "bool", "default": True},
 }
-_FILTER = ArgumentSpecValidator(
-    {
-        "interfaces": {"type": "list", "elements": "str", "default": []},
-        "force": {"type": "bool", "default": False},
-        **argument_spec(),
-    }
-)
 
 
-def look(given):
+def run(given):
+    found = marks.look(given["_script"], given["config_dir"])
+    # Before most of the library is imported: its installed copy is read in half the time.
+    if found["command"] and found["command"] == given["marks"].get("command"):
+        prefer_installed()
+    return look(given, found)
+
+
+def look(given, found):
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.kept.directory import Store
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report import status_json
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.status import Question, status
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.wanted import Wanted
+
     wanted = Wanted(
         store=Store(given["config_dir"]),
         present=given["state"] == "present",
-        requests=tuple(filter_request(given, each) for each in given["wanted"].get("filters", ())),
+        requests=tuple(filter_requests(given)),
         refusal=given["wanted"].get("refusal", ""),
         manage_packages=given["wanted"].get("manage_packages", True),
         persist=given["persist"],
         list_hashes=given["lists"],
         marks=given["marks"],
-        script=given["_script"],
+        found=found,
     )
     question = Question(window=given["window"], address=given["address"], details=given["details"])
     return {"status": status_json.as_dict(status(given["base"], wanted, question), details=question.details)}
 
 
-def filter_request(given, wanted):
-    """Return the request that the role makes for a filter."""
-    checked = _FILTER.validate(wanted)
-    if checked.error_messages:
-        raise PingKillerError(f"in filters, {'; '.join(checked.error_messages)}")
-    options = checked.validated_parameters
+def filter_requests(given):
+    """Yield the request that the role makes for each filter."""
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._filter_requests import request_from
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.filters.options import argument_spec
+    from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.wanted import OWNER
+
+    options = {
+        "interfaces": {"type": "list", "elements": "str", "default": []},
+        "force": {"type": "bool", "default": False},
+        **argument_spec(),
+    }
+    validator = ArgumentSpecValidator(options)
     about_host = {name: given[name] for name in ("max_entries", "persist", "config_dir")}
-    mine = {"interface": options.pop("interfaces") or None, "owner": OWNER, "reset": True}
-    return request_from({**options, **about_host, **mine}, {}, digest=given["_sources_digest"])
+    for wanted in given["wanted"].get("filters", ()):
+        checked = validator.validate(wanted)
+        if checked.error_messages:
+            raise PingKillerError(f"in filters, {'; '.join(checked.error_messages)}")
+        options = checked.validated_parameters
+        mine = {"interface": options.pop("interfaces") or None, "owner": OWNER, "reset": True}
+        yield request_from({**options, **about_host, **mine}, {}, digest=given["_sources_digest"])
 
 
 def main():
@@ -300,7 +313,7 @@ def main():
     move_to_interpreter_with_bcc()  # whose version is a part of what a program is built from
     given = dict(module.params)
     module.params.clear()  # or they would be sent back with the result
-    finish(module, look, given)
+    finish(module, run, given)
 
 
 if __name__ == "__main__":

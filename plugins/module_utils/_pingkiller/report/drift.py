@@ -44,7 +44,7 @@ def _removal(base: str, wanted: Wanted) -> Iterator[str]:
     from ..filters import removal  # few hosts are wanted to have nothing
 
     yield from filter_drift.of_removal(removal.predict(base, RemovalRequest(None, store=wanted.store)))
-    yield from marks.remains(marks.look(wanted.script, wanted.store.directory), wanted.store.directory)
+    yield from marks.remains(wanted.found, wanted.store.directory)
 
 
 def _deploy(base: str, wanted: Wanted) -> Iterator[str]:
@@ -63,15 +63,14 @@ def _deploy(base: str, wanted: Wanted) -> Iterator[str]:
     removed = sorted({name for result in results for name in result["owned"]} - attached.keys())
     if not refusals:  # or it is not known which filters are wanted
         yield from (f"filter {name}: the inventory no longer names it" for name in removed)
-    found = marks.look(wanted.script, wanted.store.directory)
-    anew = marks.changed_lists(found, wanted.list_hashes)
+    anew = marks.changed_lists(wanted.found, wanted.list_hashes)
     yield from (f"{name}: the inventory's list is not the one on the host" for name in anew)
     capacity = results[0]["max_entries"] if results else None
     foreseen = Foreseen(attached, tuple(removed), capacity)
     for name in schema.LISTS:
         if name in wanted.list_hashes and name not in anew:
             yield from _of_list(base, wanted, name, foreseen)
-    at_boot = list(marks.boot_drift(found, wanted.marks, persist=wanted.persist))
+    at_boot = list(marks.boot_drift(wanted.found, wanted.marks, persist=wanted.persist))
     hindrance = marks.hindrance() if at_boot and wanted.persist else ""
     yield from [_refused(hindrance)] if hindrance else at_boot
 

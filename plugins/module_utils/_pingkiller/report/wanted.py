@@ -26,19 +26,17 @@ class WantedFilter(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What the inventory wants of a host."""
+    """What the inventory wants of a host, and the files that are there."""
 
     store: Store
+    found: Mapping[str, str]  #: the marks of the files on the host: see ``marks``
     present: bool = True  #: else nothing
     requests: tuple[FilterRequest, ...] = ()
     refusal: str = ""  #: why a deploy would be refused
     manage_packages: bool = True  #: whether a deploy installs BCC where it is missing
     persist: bool = True  #: whether filters and lists are to be restored at boot
-    list_hashes: Mapping[
-        str, str
-    ] = {}  #: SHA-256 of the list files that a deploy writes, by list; not looked at: left out
-    marks: Mapping[str, str] = {}  #: of the files that restore filters: see ``marks``
-    script: str = ""  #: the role's marks.sh
+    list_hashes: Mapping[str, str] = {}  #: SHA-256 of the files that a deploy writes, of lists that are looked at
+    marks: Mapping[str, str] = {}  #: of the other files that a deploy writes
 
     def filters(self) -> dict[str, WantedFilter]:
         """Return the wanted filters by name. If a deploy would be refused, these are those of the last one."""
