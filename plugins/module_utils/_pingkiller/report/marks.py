@@ -40,7 +40,12 @@ def look(script: str, directory: str) -> Marks:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "directory": directory}
     try:
         done = subprocess.run(
-            ["/bin/sh", "-c", script], env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE
+            ["/bin/sh", "-c", script],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise PingKillerError(
