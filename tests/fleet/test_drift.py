@@ -45,7 +45,7 @@ INVENTORY = {
     ),
     "hasty": (
         {"pingkiller_metrics_interval": "1s"},
-        "refused: pingkiller_metrics_interval of hasty is '1s', which is out of",
+        'refused: pingkiller_metrics_interval of hasty is "1s", which is out of range',
     ),
     "unkept": (
         {"pingkiller_metrics": True, "pingkiller_persist": False},
