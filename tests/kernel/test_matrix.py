@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from multiprocessing.pool import ThreadPool
 
 import harness
 import matrix
@@ -70,6 +71,8 @@ def test_what_does_not_load_is_told_and_is_a_failure(monkeypatch, capsys):
         def measure(self, **_options):
             raise PingKillerError("the verifier had enough")
 
+    # Not processes: a process that is forked while other threads of pytest hold a lock may wait for it for ever.
+    monkeypatch.setattr(matrix.multiprocessing, "Pool", lambda maxtasksperchild: ThreadPool(maxtasksperchild))
     monkeypatch.setattr(matrix, "Host", Refusing)
     monkeypatch.setattr(matrix.bcc_package, "version", lambda: "0.0")
     assert matrix.main(["--together=1", "--json"]) == 1
