@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -73,6 +74,7 @@ def fleet(hosts: int):
         yield
     finally:
         run(sys.executable, "tools/fleet", "--name", FLEET, "down")
+        shutil.rmtree(report.CHECKOUT / ".fleet" / FLEET, ignore_errors=True)  # the playbook LOOK is in it
         WATCHES.write_text(allowed)
 
 
