@@ -5,31 +5,19 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _last_words
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils._actions import OfFleet
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_screen import Screen
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._status_words import lacking
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._statuses import answers, read
 
-_OPTIONS = {"rows": {"type": "int"}, "address": {"type": "str", "default": ""}}
 
+class ActionModule(OfFleet):
+    """Writes the table for the terminal that the callback knows."""
 
-class ActionModule(ActionBase):
-    """Reads the registered answers of all hosts, and connects to none."""
+    options = {"rows": {"type": "int"}, "address": {"type": "str", "default": ""}}
 
-    BYPASS_HOST_LOOP = True
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        del tmp
-        _valid, options = self.validate_argument_spec(_OPTIONS)
+    def shown(self, options, task_vars):
         statuses = read(answers(task_vars))
-        result["lacking"] = lacking(statuses)
-        result["msg"] = Screen(statuses, *_last_words.screen).lines(options["rows"], options["address"])
-        # Also with -v, the callback shows it in place of the task.
-        result["_ansible_verbose_override" if _last_words.heard else "_ansible_verbose_always"] = True
-        return result
+        lines = Screen(statuses, *_last_words.screen).lines(options["rows"], options["address"])
+        return {"lacking": lacking(statuses), "msg": lines}

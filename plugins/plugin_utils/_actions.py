@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the PingKiller authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of all action plugins: run the module of the same name on the host, and check its answer."""
+"""The bases of all action plugins: one runs the module of the same name on the host, one looks at what all hosts answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers
+from ansible_collections.pingkiller.fleet.plugins.plugin_utils import _answers, _last_words
 
 
 class Judged(ActionBase):
@@ -41,3 +41,27 @@ class Judged(ActionBase):
     def judged(self, answer: dict[str, Any], _arguments: dict[str, Any], host: str) -> dict[str, Any]:
         """Return the result of the task, given the module's answer and arguments."""
         return _answers.result(answer, host, self.facts)
+
+
+class OfFleet(ActionBase):
+    """Runs on the controller, once for all hosts of a play. Reads their registered answers, and connects to none."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    options: dict[str, dict[str, Any]] = {}  #: the argument spec
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        _valid, options = self.validate_argument_spec(self.options)
+        result.update(self.shown(options, task_vars))
+        if "msg" in result:  # also with -v, the callback shows the lines in place of the task
+            result["_ansible_verbose_override" if _last_words.heard else "_ansible_verbose_always"] = True
+        return result
+
+    def shown(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the result of the task, with its lines in ``msg`` if it has any to show."""
+        raise NotImplementedError

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.entries import addresses
+from ansible_collections.pingkiller.fleet.plugins.module_utils._pingkiller.report.totals import LONGEST_WINDOW
 from ansible_collections.pingkiller.fleet.plugins.plugin_utils._shown import quoted
-
-_LONGEST_WINDOW = 3600  #: seconds
 
 
 def fault(given: Mapping[str, object]) -> str:
@@ -25,12 +24,12 @@ def fault(given: Mapping[str, object]) -> str:
     if not str(rows).isdecimal():
         return f"pingkiller_rows is {quoted(rows)}, which is not a number of hosts: give one, 0 for all."
     if not _is_window(window):
-        return f"pingkiller_status_window is {quoted(window)}, which is not a number of seconds from 0 to {_LONGEST_WINDOW}."
+        return f"pingkiller_status_window is {quoted(window)}, which is not a number of seconds from 0 to {LONGEST_WINDOW}."
     return ""
 
 
 def _is_window(given: object) -> bool:
     try:
-        return 0 <= float(str(given)) <= _LONGEST_WINDOW
+        return 0 <= float(str(given)) <= LONGEST_WINDOW
     except ValueError:
         return False

@@ -72,7 +72,7 @@ def test_what_does_not_load_is_told_and_is_a_failure(monkeypatch, capsys):
             raise PingKillerError("the verifier had enough")
 
     # Not processes: a process that is forked while other threads of pytest hold a lock may wait for it for ever.
-    monkeypatch.setattr(matrix.multiprocessing, "Pool", lambda maxtasksperchild: ThreadPool(maxtasksperchild))
+    monkeypatch.setattr(matrix.multiprocessing, "Pool", lambda **_options: ThreadPool(1))
     monkeypatch.setattr(matrix, "Host", Refusing)
     monkeypatch.setattr(matrix.bcc_package, "version", lambda: "0.0")
     assert matrix.main(["--together=1", "--json"]) == 1

@@ -93,7 +93,7 @@ def _fine(filters: list[Found]) -> str:
 
 
 def _counts(lists: Found, counted: Any) -> Found:
-    counts = {"passed": counted.passed, "dropped": counted.dropped, "would_drop": sum(counted.would_drop.values())}
+    counts: Found = counted.by_verdict
     for name, each in lists.items():
         counts.update({name: each["count"], f"{name}_capacity": each["capacity"]})
     return counts

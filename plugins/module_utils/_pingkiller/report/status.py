@@ -20,7 +20,7 @@ from ..store import entry_list
 from ..store.pins import Pins
 from . import busiest, drift, filter_facts, installed, totals
 from .busiest import Source
-from .totals import Totals
+from .totals import LONGEST_WINDOW, Totals
 from .wanted import Wanted, WantedFilter
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 
 SOURCES = 10  #: that are told
-_LONGEST_WINDOW = 3600  #: seconds
 _RATELIMIT = "ratelimit"
 
 
@@ -85,9 +84,9 @@ class Status(NamedTuple):
 
 def status(base: str, wanted: Wanted, question: Question) -> Status:
     """Look at a host, which takes as long as the window. Raises PingKillerError, also without root."""
-    if not 0 <= question.window <= _LONGEST_WINDOW:
+    if not 0 <= question.window <= LONGEST_WINDOW:
         raise PingKillerError(
-            f"window={question.window:g} is out of range: give 0 to {_LONGEST_WINDOW} seconds, 0 for no measurement"
+            f"window={question.window:g} is out of range: give 0 to {LONGEST_WINDOW} seconds, 0 for no measurement"
         )
     access.require_root()
     entries, began, before = busiest.Entries(), time.monotonic(), _counters(_pins(base))

@@ -56,17 +56,13 @@ def _of_filter(each: Filter) -> Json:
         "mode": each.mode,
         "policy": each.policy,
         "monitor": each.monitor,
-        "passed": each.counted.passed,
-        "dropped": each.counted.dropped,
-        "would_drop": sum(each.counted.would_drop.values()),
+        **each.counted.by_verdict,
     }
 
 
 def _of_totals(counted: Totals) -> Json:
     return {
-        "passed": counted.passed,
-        "dropped": counted.dropped,
-        "would_drop": sum(counted.would_drop.values()),
+        **counted.by_verdict,
         "reasons": {reason: packets for reason, packets in counted.reasons.items() if packets},
     }
 

@@ -14,11 +14,10 @@ from ..errors import PingKillerError
 from ..kernel import schema
 from ..tables import number
 from . import facts
-from .totals import Totals, totals
+from .totals import LONGEST_WINDOW, Totals, totals
 
 #: Lines for filters and for the busiest entries, so that ten lines are enough for all.
 _FILTERS, _BUSIEST = 3, 3
-_LONGEST_WINDOW = 3600  #: seconds
 
 Facts = dict[str, Any]
 
@@ -35,9 +34,9 @@ def summarize(base: str, *, window: float | None = None) -> Summary:
 
     Raises PingKillerError, also without root.
     """
-    if window is not None and not 0 < window <= _LONGEST_WINDOW:
+    if window is not None and not 0 < window <= LONGEST_WINDOW:
         raise PingKillerError(
-            f"window={window:g} is out of range: give more than 0 and at most {_LONGEST_WINDOW} seconds"
+            f"window={window:g} is out of range: give more than 0 and at most {LONGEST_WINDOW} seconds"
         )
     began, found = time.monotonic(), _facts(base)
     if window is None:
@@ -87,7 +86,7 @@ def _state(mode: str, options: Facts) -> str:
 
 def _counted(counted: Totals, when: str) -> str:
     """Return a line. What only monitor mode passed is told where there is any."""
-    would = sum(counted.would_drop.values())
+    would = counted.by_verdict["would_drop"]
     monitored = f"; would have dropped {number(would)}{_by_reason(counted.would_drop)}" if would else ""
     dropped = f"dropped {_packets_text(counted.dropped)} {when}{_by_reason(counted.reasons)}"
     return f"{dropped}; passed {number(counted.passed)} of any protocol{monitored}"

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from ..kernel import schema
 
+LONGEST_WINDOW = 3600  #: seconds for which anybody may count what is dropped meanwhile
+
 
 class Totals(NamedTuple):
     """What all filters of a host have counted, in packets."""
@@ -19,6 +21,11 @@ class Totals(NamedTuple):
     dropped: int
     reasons: Counter[str]  #: dropped packets
     would_drop: Counter[str]  #: packets that only monitor mode passed, by the reason to drop them
+
+    @property
+    def by_verdict(self) -> dict[str, int]:
+        """The packets that passed, were dropped, and would have been dropped without monitor mode."""
+        return {"passed": self.passed, "dropped": self.dropped, "would_drop": sum(self.would_drop.values())}
 
     def since(self, before: Totals) -> Totals:
         """Return what was counted since. A filter that was removed meanwhile took its counts with it."""
