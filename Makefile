@@ -25,10 +25,12 @@ fleet-down: ## Remove the test hosts
 	@tools/fleet down
 
 export ONE
-test: setup ## Run all tests except those on virtual machines; with ONE=path[::test], only this file or test
+test: ## Run all tests except those on virtual machines; with ONE=path[::test], only this file or test
+	@tools/setup tests
 	@tools/test $(if $(ONE),--one "$$ONE")
 
-test-all: setup ## Run all tests, also those on virtual machines
+test-all: ## Run all tests, also those on virtual machines
+	@tools/setup tests
 	@tools/setup vm
 	@tools/test all
 
@@ -96,7 +98,8 @@ dashboard: setup ## Write the dashboard for Grafana; needs Python 3.11 or newer
 manual: setup ## Write the manual page and the completion of the command pingkiller from its parser
 	@tools/manual
 
-picture: setup ## Make the picture of a report in docs/
+picture: ## Make the picture of a report in docs/
+	@tools/setup tests
 	@tools/picture
 
 # In a copy, since a release removes the fragments.

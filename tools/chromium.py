@@ -42,7 +42,7 @@ def browser():
     """Start Chromium, and end it with all its processes. Raises Trouble if it is not installed."""
     program = shutil.which(PROGRAM)
     if not program:
-        raise Trouble(f"{PROGRAM} is not installed: run tools/setup, or apt-get install {PROGRAM}")
+        raise Trouble(f"{PROGRAM} is not installed: run tools/setup tests, or apt-get install {PROGRAM}")
     to_read, commands = os.pipe()
     answers, to_write = os.pipe()
     with tempfile.TemporaryDirectory(prefix="pk-chromium.") as home:

@@ -19,7 +19,7 @@ import chromium
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium with one page. Without Chromium, the tests fail: tools/setup installs it."""
+    """Chromium with one page. Without Chromium, the tests fail: tools/setup tests installs it."""
     with chromium.browser() as found:
         yield found
 
